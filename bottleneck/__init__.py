@@ -1,0 +1,31 @@
+"""Split computing: cut a frozen network, send a tiny trained latent as real bytes, know what it costs.
+
+Importing this package loads nothing heavy; names are resolved when they are first used.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "BottleneckUnit": "bottleneck.unit",
+    "load": "bottleneck.bundle",
+    "split": "bottleneck.splitting",
+    "split_points": "bottleneck.splitting",
+}
+_SUBMODULES = ("bundle", "codecs", "compat", "data", "models", "rate", "splitting", "tasks", "unit")
+
+__all__ = [*_PUBLIC, *_SUBMODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _SUBMODULES:
+        return importlib.import_module(f"bottleneck.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

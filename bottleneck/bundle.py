@@ -1,0 +1,230 @@
+"""A trained operating point as files: everything that both sides need beside the frozen network.
+
+    bundle/  bundle.json        split point, unit options, codec with its tables, network identity, preprocessing,
+                                metric at export; versioned, with a checksum
+             unit.safetensors   the unit's weights
+
+Loading and using one needs torch, torchvision and NumPy, neither Lightning nor Hydra.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bottleneck import codecs
+from bottleneck.codecs import Codec
+from bottleneck.files import replace_file
+from bottleneck.models.identity import weights_identity
+from bottleneck.preprocess import preprocess
+from bottleneck.splitting import SplitModel, split
+from bottleneck.unit import BottleneckUnit
+
+_FORMAT, _VERSION = "split-bottleneck bundle", 1
+
+
+@dataclass
+class Bundle:
+    """One operating point.
+
+    Attributes:
+        unit: The trained unit, in eval mode.
+        codec: Its codec, with tables.
+        split: Split point of the network.
+        network: Identity of the network's weights (`weights_identity`).
+        image_shape: (C, H, W) of the image that enters the head.
+        preprocessing: What `preprocess` needs to make such an image.
+        model: How the network was made, for people and for `evaluate.py`.
+        result: The evaluated row at export.
+    """
+
+    unit: BottleneckUnit
+    codec: Codec
+    split: str
+    network: str
+    image_shape: tuple[int, int, int]
+    preprocessing: dict[str, int] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that name this operating point: unit weights and tables."""
+        tables = json.dumps(self.codec.to_dict(), sort_keys=True)
+        return hashlib.sha256((weights_identity(self.unit) + tables).encode()).hexdigest()[:12]
+
+    def save(self, folder: str | Path) -> None:
+        """Write the bundle into a folder, which is made."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = folder / "unit.safetensors"
+        with replace_file(weights) as temporary:
+            save_file(self.unit.state_dict(), temporary)
+        content = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "id": self.id,
+            "unit": self.unit.options,
+            "codec": self.codec.to_dict(),
+            **{
+                key: getattr(self, key)
+                for key in ("split", "network", "image_shape", "preprocessing", "model", "result")
+            },
+            "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        }
+        content["checksum"] = _checksum(content)
+        with replace_file(folder / "bundle.json") as temporary:
+            temporary.write_text(json.dumps(content, indent=1))
+
+    @classmethod
+    def read(cls, folder: str | Path) -> "Bundle":
+        """Read a bundle.
+
+        Raises:
+            FileNotFoundError: If the folder or one of its files is missing.
+            ValueError: If a file is truncated, changed, foreign, or of a newer version.
+        """
+        folder = Path(folder)
+        description, weights = folder / "bundle.json", folder / "unit.safetensors"
+        for file in (description, weights):
+            if not file.is_file():
+                raise FileNotFoundError(f"{file} is missing, so {folder} is no bundle. Export it again.")
+        try:
+            content = json.loads(description.read_text())
+        except ValueError as error:
+            raise ValueError(f"{description} is truncated or no JSON: {error}. Export the bundle again.") from error
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            raise ValueError(f"{description} does not describe a bundle of this package.")
+        if content.get("version") != _VERSION:
+            raise ValueError(
+                f"{description} has version {content.get('version')}; this release reads {_VERSION}. "
+                "Upgrade split-bottleneck, or export the bundle again."
+            )
+        if content.get("checksum") != _checksum(content):
+            raise ValueError(f"{description} was changed after it was written (checksum). Export it again.")
+        if content["weights_sha256"] != hashlib.sha256(weights.read_bytes()).hexdigest():
+            raise ValueError(f"{weights} is truncated or belongs to another bundle (checksum). Export it again.")
+
+        options = content["unit"]
+        unit = BottleneckUnit(**{**options, "size": tuple(options["size"])})
+        try:
+            unit.load_state_dict(load_file(weights))
+        except (RuntimeError, SafetensorError) as error:
+            raise ValueError(f"{weights} does not fit the unit that {description} describes: {error}") from error
+        return cls(
+            unit=unit.eval(),
+            codec=codecs.from_dict(content["codec"]),
+            split=content["split"],
+            network=content["network"],
+            image_shape=tuple(content["image_shape"]),
+            preprocessing=content["preprocessing"],
+            model=content["model"],
+            result=content["result"],
+        )
+
+    def check_network(self, model: nn.Module) -> None:
+        """Refuse a network that this unit was not trained for.
+
+        Raises:
+            ValueError: If the weights differ; both identities are named.
+        """
+        if (identity := weights_identity(model)) != self.network:
+            made = f", made with {self.model}" if self.model else ""
+            raise ValueError(
+                f"This bundle belongs to a network with weights {self.network[:12]}…{made}; "
+                f"the one given has {identity[:12]}…. Load the same weights and normalisation."
+            )
+
+
+class Device:
+    """The device's side: image in, payload out.
+
+    Attributes:
+        bundle: The operating point.
+    """
+
+    def __init__(self, bundle: Bundle, head: nn.Module):
+        self.bundle = bundle
+        self._head = head
+        self._preprocess = preprocess(**bundle.preprocessing, channels=bundle.image_shape[0])
+
+    @torch.no_grad()
+    def __call__(self, image: Any) -> bytes:
+        """The payload of one image.
+
+        Args:
+            image: PIL image, or uint8 array or tensor C×H×W; it is resized and cropped as in training.
+
+        Raises:
+            TypeError: If it is no image.
+            ValueError: If it has another size than the network was split for.
+        """
+        pixels = self._preprocess(image)
+        if tuple(pixels.shape) != tuple(self.bundle.image_shape):
+            raise ValueError(
+                f"The image is {tuple(pixels.shape)} after preprocessing, this bundle takes "
+                f"{tuple(self.bundle.image_shape)} (C, H, W)."
+            )
+        unit = self.bundle.unit
+        device = next(unit.parameters()).device
+        symbols = unit.symbols(self._head(pixels[None].to(device)))
+        return self.bundle.codec.encode(symbols[0].cpu().numpy())
+
+
+class Server:
+    """The server's side: payload in, the network's output out.
+
+    Attributes:
+        bundle: The operating point.
+    """
+
+    def __init__(self, bundle: Bundle, tail: nn.Module):
+        self.bundle = bundle
+        self._tail = tail
+
+    @torch.no_grad()
+    def __call__(self, payload: bytes) -> Any:
+        """What the frozen network returns for a batch of one.
+
+        Raises:
+            ValueError: If the bytes cannot be a payload of this bundle.
+        """
+        unit = self.bundle.unit
+        device = next(unit.parameters()).device
+        symbols: Tensor = torch.from_numpy(self.bundle.codec.decode(payload)).to(device)
+        return self._tail(unit.reconstruct(symbols[None]))
+
+
+def load(path: str | Path, model: nn.Module) -> tuple[Device, Server]:
+    """Both sides of a bundle around a frozen network.
+
+    Args:
+        path: Folder of the bundle.
+        model: The network that the bundle was made for, such as `bottleneck.models.create(...)` returns.
+            It goes into eval mode; both sides share its weights, on its device.
+
+    Returns:
+        `device` and `server`: `payload = device(image)`, `output = server(payload)`.
+
+    Raises:
+        FileNotFoundError, ValueError: If the bundle cannot be read (`Bundle.read`), or belongs to
+            another network.
+    """
+    bundle = Bundle.read(path)
+    bundle.check_network(model)
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    example = torch.zeros(1, *bundle.image_shape, dtype=torch.uint8, device=device)
+    net: SplitModel = split(model, bundle.split, example)
+    bundle.unit.to(device)
+    return Device(bundle, net.head), Server(bundle, net.tail)
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    rest = {key: value for key, value in content.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

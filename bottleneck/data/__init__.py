@@ -1,0 +1,9 @@
+"""Data sets, each a LightningDataModule that keeps the contract of `ImageData`."""
+
+from bottleneck.data.base import ImageData
+from bottleneck.data.cifar10 import CIFAR10
+from bottleneck.data.digits import Digits
+from bottleneck.data.folders import ImageFolder
+from bottleneck.data.imagenet import ImageNet, Imagenette
+
+__all__ = ["CIFAR10", "Digits", "ImageData", "ImageFolder", "ImageNet", "Imagenette"]

@@ -1,0 +1,236 @@
+"""The on-disk feature cache: head outputs, computed once, then memory-mapped by every later run.
+
+    <root>/features/<key>/  about.json    what the arrays hold
+                            features.bin  (n, C, H, W), little-endian, shard after shard
+                            targets.bin   (n, ...)
+                            done          one line per finished shard
+
+A shard counts as finished only after its bytes are on disk, so a writer may be killed at any moment: its
+lock is freed by the operating system, and the next writer goes on behind the finished shards.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import Tensor
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from bottleneck.files import replace_file
+
+_FORMAT = 1
+_SHARD = 256  # samples per shard: what a killed writer loses at most
+
+Batches = Iterator[tuple[Tensor, Tensor]]
+
+
+class ArrayLayout(NamedTuple):
+    """Shape of one sample and dtype of an array on disk."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def sample_bytes(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+
+class StoredFeatures(Dataset):
+    """Features and targets of one subset, memory-mapped.
+
+    Indexed by a list of positions it returns a whole batch with one gather per array: features as
+    float32 `(b, C, H, W)`, targets as stored.
+    """
+
+    def __init__(self, features: np.ndarray, targets: np.ndarray):
+        self.features = features
+        self.targets = targets
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitems__(self, positions: list[int]) -> tuple[Tensor, Tensor]:
+        features = torch.from_numpy(self.features[positions].astype(np.float32, copy=False))
+        return features, torch.from_numpy(self.targets[positions])
+
+
+class FeatureCache:
+    """A folder of cached features.
+
+    Args:
+        root: The cache's folder; made on first use.
+        dtype: `float32`, or `float16` at half the size.
+        max_gb: Largest size of all cached features together, in GB (1e9 bytes), or `None` for no limit.
+
+    Raises:
+        ValueError: If the dtype is neither of the two.
+    """
+
+    def __init__(self, root: str | Path, dtype: str = "float32", max_gb: float | None = None):
+        if dtype not in ("float32", "float16"):
+            raise ValueError(f"cache.dtype={dtype!r}: choose 'float32' or 'float16'.")
+        self.root = Path(root).expanduser() / "features"
+        self.dtype = dtype
+        self.max_gb = max_gb
+
+    def get(
+        self,
+        description: dict,
+        count: int,
+        feature_shape: tuple[int, ...],
+        targets: ArrayLayout,
+        compute: Callable[[int], Batches],
+    ) -> StoredFeatures | None:
+        """Features of one subset: from disk, or computed and stored.
+
+        Args:
+            description: JSON-able; everything that the features depend on. Its hash names the folder.
+            count: Number of samples.
+            feature_shape: Shape of one feature.
+            targets: Layout of one target.
+            compute: Called with the first missing sample's position; yields `(features, targets)` of
+                consecutive samples from there to the end.
+
+        Returns:
+            The features, or `None` where they do not fit the disk or `max_gb`; a warning then says
+            how much is missing.
+        """
+        features = ArrayLayout(feature_shape, self.dtype)
+        about = {
+            "format": _FORMAT,
+            "count": count,
+            "features": features._asdict(),
+            "targets": targets._asdict(),
+            "description": description,
+        }
+        key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
+        folder = self.root / key
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock"):
+            store = _Store(folder, about, count, features, targets)
+            missing = store.missing_bytes()
+            if missing and not self._has_room(missing):
+                return None
+            if missing:
+                try:
+                    store.fill(compute)
+                except OSError as error:
+                    warnings.warn(
+                        f"Writing the feature cache {folder} failed ({error}); going on without it.",
+                        stacklevel=2,
+                    )
+                    return None
+            return store.open()
+
+    def _has_room(self, needed: int) -> bool:
+        """Whether `needed` more bytes fit; if not, a warning names what is missing."""
+        free = shutil.disk_usage(self.root).free
+        reasons = []
+        if needed > free:
+            reasons.append(
+                f"{self.root} has {free / 1e9:.2f} GB free, {(needed - free) / 1e9:.2f} GB too little"
+            )
+        if self.max_gb is not None:
+            used = sum(file.stat().st_size for file in self.root.glob("*/*.bin"))
+            if used + needed > self.max_gb * 1e9:
+                excess = (used + needed) / 1e9 - self.max_gb
+                reasons.append(f"cache.max_gb={self.max_gb} would be exceeded by {excess:.2f} GB")
+        if reasons:
+            warnings.warn(
+                f"The features need {needed / 1e9:.2f} GB, but {' and '.join(reasons)}. Going on without a "
+                "feature cache: the head runs in every epoch. Free space, set cache.dir to a larger disk, "
+                "or set cache.dtype=float16.",
+                stacklevel=3,
+            )
+        return not reasons
+
+
+class _Store:
+    """The files of one cached subset."""
+
+    def __init__(self, folder: Path, about: dict, count: int, features: ArrayLayout, targets: ArrayLayout):
+        self.count = count
+        self.features, self.targets = features, targets
+        self.features_file, self.targets_file = folder / "features.bin", folder / "targets.bin"
+        self.done_file = folder / "done"
+        if not (folder / "about.json").exists():
+            with replace_file(folder / "about.json") as temporary:
+                temporary.write_text(json.dumps(about, indent=1))
+
+    @property
+    def shards(self) -> list[range]:
+        return [range(start, min(start + _SHARD, self.count)) for start in range(0, self.count, _SHARD)]
+
+    def finished(self) -> int:
+        """How many shards, counted from the first, are whole: marked as done and really there."""
+        marks = self.done_file.read_text().splitlines() if self.done_file.exists() else []
+        done = 0
+        for number, shard in enumerate(self.shards):
+            whole = all(
+                file.exists() and file.stat().st_size >= shard.stop * layout.sample_bytes
+                for file, layout in self._arrays()
+            )
+            if number >= len(marks) or marks[number] != str(number) or not whole:
+                break
+            done += 1
+        return done
+
+    def missing_bytes(self) -> int:
+        start = self.finished() * _SHARD
+        return max(0, self.count - start) * (self.features.sample_bytes + self.targets.sample_bytes)
+
+    def fill(self, compute: Callable[[int], Batches]) -> None:
+        """Compute and write the missing shards.
+
+        Plain writes, not a memory map: on a full disk they raise an error, where a map would kill the process.
+        """
+        done = self.finished()
+        self.done_file.write_text("".join(f"{number}\n" for number in range(done)))
+        rows = compute(done * _SHARD)
+        pending: list[tuple[Tensor, Tensor]] = []
+        progress = tqdm(total=self.count, initial=done * _SHARD, desc="Computing features (once)", unit="image")
+        with progress, self.features_file.open("ab") as features, self.targets_file.open("ab") as targets:
+            features.truncate(done * _SHARD * self.features.sample_bytes)
+            targets.truncate(done * _SHARD * self.targets.sample_bytes)
+            for number, shard in list(enumerate(self.shards))[done:]:
+                while sum(len(batch[0]) for batch in pending) < len(shard):
+                    pending.append(next(rows))
+                    progress.update(len(pending[-1][0]))
+                all_features, all_targets = (torch.cat(parts) for parts in zip(*pending, strict=True))
+                pending = [(all_features[len(shard) :], all_targets[len(shard) :])]
+                features.write(_encoded(all_features[: len(shard)], self.features))
+                targets.write(_encoded(all_targets[: len(shard)], self.targets))
+                for file in (features, targets):
+                    file.flush()
+                    os.fsync(file.fileno())
+                with self.done_file.open("a") as marks:
+                    marks.write(f"{number}\n")
+
+    def open(self) -> StoredFeatures:
+        if not self.count:  # nothing to map, and NumPy refuses empty maps
+            return StoredFeatures(*(np.empty((0, *layout.shape), layout.dtype) for _, layout in self._arrays()))
+        return StoredFeatures(
+            *(
+                np.memmap(file, layout.dtype, "r", shape=(self.count, *layout.shape))
+                for file, layout in self._arrays()
+            )
+        )
+
+    def _arrays(self) -> list[tuple[Path, ArrayLayout]]:
+        return [(self.features_file, self.features), (self.targets_file, self.targets)]
+
+
+def _encoded(values: Tensor, layout: ArrayLayout) -> bytes:
+    array = values.cpu().numpy().astype(layout.dtype)
+    if array.shape[1:] != tuple(layout.shape):
+        raise ValueError(f"computed samples of shape {array.shape[1:]}, the cache expects {layout.shape}.")
+    return array.tobytes()

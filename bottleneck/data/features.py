@@ -1,0 +1,131 @@
+"""Features instead of images: what a bottleneck is trained and measured on.
+
+    images ──► head (frozen) ──► features ──┬──► CachedFeatures: computed once, read from disk
+                                            └──► LiveFeatures: computed for each batch
+"""
+
+import warnings
+from collections.abc import Iterator
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+
+from bottleneck.data.base import SUBSETS, ImageData
+from bottleneck.data.feature_cache import ArrayLayout, FeatureCache, StoredFeatures
+from bottleneck.models.identity import weights_identity
+from bottleneck.splitting import SplitModel
+
+Batches = Iterator[tuple[Tensor, Tensor]]
+
+
+class LiveFeatures(LightningDataModule):
+    """Run the head on every batch of images, on the device that the batch is on.
+
+    Args:
+        images: The data set.
+        net: The split network; only its head is used.
+    """
+
+    def __init__(self, images: ImageData, net: SplitModel):
+        super().__init__()
+        self.images = images
+        self.net = net
+
+    def train_dataloader(self) -> DataLoader:
+        return self.images.train_dataloader()
+
+    def val_dataloader(self) -> DataLoader | list:
+        return self.images.val_dataloader()
+
+    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        images, targets = batch
+        with torch.no_grad():
+            return self.net.head.to(images.device)(images), targets
+
+    def batches(self, subset: str) -> Batches:
+        """`(features, targets)` of a subset in order, on the head's device."""
+        yield from _head_outputs(self.images, self.net, subset, start=0)
+
+
+class CachedFeatures(LightningDataModule):
+    """Features of every subset from the cache.
+
+    Args:
+        stores: Stored features of each subset.
+        batch_size: Features per batch.
+    """
+
+    def __init__(self, stores: dict[str, StoredFeatures], batch_size: int):
+        super().__init__()
+        self.stores = stores
+        self.batch_size = batch_size
+
+    def train_dataloader(self) -> DataLoader:
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader | list:
+        return self._loader("select", shuffle=False) if len(self.stores["select"]) else []
+
+    def batches(self, subset: str) -> Batches:
+        """`(features, targets)` of a subset in order, on the CPU."""
+        yield from self._loader(subset, shuffle=False)
+
+    def _loader(self, subset: str, shuffle: bool) -> DataLoader:
+        return DataLoader(
+            self.stores[subset], batch_size=self.batch_size, shuffle=shuffle, collate_fn=_as_gathered
+        )
+
+
+def _as_gathered(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """`StoredFeatures` gathers whole batches, so there is nothing to collate."""
+    return batch
+
+
+def features_of(images: ImageData, net: SplitModel, cache: FeatureCache | None) -> CachedFeatures | LiveFeatures:
+    """A data set's features at a split point, cached where that is possible.
+
+    Without a cache, with randomly augmented images or with too little disk, the head runs on every batch.
+    """
+    if cache is not None and images.augmented:
+        warnings.warn(
+            "data.augment=true changes the images in every epoch, so their features cannot be cached: "
+            "the head runs in every epoch.",
+            stacklevel=2,
+        )
+        cache = None
+    if cache is None:
+        return LiveFeatures(images, net)
+
+    head = {
+        "graph": net.head.code,
+        "modules": str(net.head),
+        "weights": weights_identity(net.head),
+        "split": net.point.name,
+        "input": list(images.image_shape),
+    }
+    stores = {}
+    for subset in SUBSETS:
+        stores[subset] = cache.get(
+            {**head, "images": images.fingerprint(subset)},
+            len(images.targets(subset)),
+            net.point.shape,
+            ArrayLayout(images.targets(subset).shape[1:], str(images.targets(subset).dtype)),
+            lambda start, subset=subset: _head_outputs(images, net, subset, start),
+        )
+        if stores[subset] is None:
+            return LiveFeatures(images, net)
+    return CachedFeatures(stores, images.batch_size)
+
+
+@torch.no_grad()
+def _head_outputs(images: ImageData, net: SplitModel, subset: str, start: int) -> Batches:
+    """The head's outputs for a subset's samples from `start` on, in order."""
+    samples = images.subset(subset)
+    device = next((tensor.device for tensor in (*net.parameters(), *net.buffers())), torch.device("cpu"))
+    loader = DataLoader(
+        Subset(samples, range(start, len(samples))), images.batch_size, num_workers=images.num_workers
+    )
+    for pixels, targets in loader:
+        yield net.head(pixels.to(device)), targets

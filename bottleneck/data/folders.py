@@ -1,0 +1,152 @@
+"""Image classification from folders, one per class: ``root/train/<class>/*`` and ``root/val/<class>/*``."""
+
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torchvision import datasets
+from torchvision.transforms import v2
+
+from bottleneck.data.base import ImageData, Part
+from bottleneck.preprocess import as_pil, preprocess
+
+
+class ImageFolder(ImageData):
+    """RGB photographs in class folders, resized by their short side and cropped to a square.
+
+    Classes are numbered in the order of their folder names (as text: "10" comes before "2").
+
+    Args:
+        root: Folder with ``train`` and ``val``; its name is what results call the data set.
+        short_side: Pixels of the shorter side after resizing. Images that have it already are not touched.
+        crop: Pixels of both sides of the square cut from the centre, at most ``short_side``.
+        augment: Whether ``train`` shows random resized crops, mirrored at random, instead. Its features
+            cannot be cached then. ``select`` and ``val`` are never augmented.
+        shared: `ImageData`'s arguments.
+
+    Raises:
+        ValueError: If the crop does not fit into the short side.
+    """
+
+    name = ""
+
+    def __init__(
+        self, root: str | Path, short_side: int = 256, crop: int = 224, augment: bool = False, **shared: Any
+    ) -> None:
+        super().__init__(**shared)
+        self.root = Path(root).expanduser()
+        self.name = self.name or self.root.absolute().name
+        self.short_side = short_side
+        self.crop = crop
+        self.augment = augment
+        self.transform("val")  # sizes that do not fit are reported now, not at the first image
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return (3, self.crop, self.crop)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Names of the class folders, in the order of their labels.
+
+        Raises:
+            FileNotFoundError: If ``train`` or ``val`` is missing or holds no folder.
+            ValueError: If ``train`` and ``val`` have different class folders.
+        """
+        names = {}
+        for part in ("train", "val"):
+            folder = self.folder() / part
+            if not folder.is_dir():
+                raise FileNotFoundError(f"{folder} is not a folder. {self.layout()}")
+            names[part] = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+            if not names[part]:
+                raise FileNotFoundError(f"{folder} holds no class folder. {self.layout()}")
+        if names["train"] != names["val"]:
+            train, val = set(names["train"]), set(names["val"])
+            raise ValueError(
+                f"train and val in {self.folder()} have different classes, so their labels would not agree: "
+                f"only in train: {listing(train - val)}; only in val: {listing(val - train)}. "
+                "Make the folder names equal, or correct data.root."
+            )
+        self.check_classes(names["train"])
+        return names["train"]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def preprocessing(self) -> dict[str, int]:
+        return {"short_side": self.short_side, "crop": self.crop}
+
+    @property
+    def augmented(self) -> bool:
+        return self.augment
+
+    def transform(self, name: str) -> v2.Compose:
+        if name == "train" and self.augment:
+            return v2.Compose([v2.RandomResizedCrop(self.crop), v2.RandomHorizontalFlip(), preprocess()])
+        return preprocess(**self.preprocessing)
+
+    def folder(self) -> Path:
+        """Return the folder that holds ``train`` and ``val``."""
+        return self.root
+
+    def check_classes(self, classes: list[str]) -> None:
+        """Raise ``ValueError`` where a data set knows that its classes should be others; any will do here."""
+
+    def layout(self) -> str:
+        """Say how the data should lie, for error messages."""
+        return (
+            f"data.root={self.root} should hold train/<class>/ and val/<class>/, one folder of images per "
+            "class, the same classes in both."
+        )
+
+    def read_part(self, part: str) -> Part:
+        """List the image files of ``train`` or ``val``, by class and then by name.
+
+        Raises:
+            FileNotFoundError: If a folder is missing.
+            ValueError: If the classes are not as they should be, or one has no image.
+        """
+        classes = self.classes
+        images = datasets.ImageFolder(self.folder() / part, loader=_load, allow_empty=True)
+        labels = np.asarray(images.targets, dtype=np.int64)
+        empty = [classes[label] for label in set(range(len(classes))) - set(images.targets)]
+        if empty:
+            raise ValueError(
+                f"no image in {self.folder() / part} for: {listing(empty)}. "
+                f"Add images ({', '.join(datasets.folder.IMG_EXTENSIONS)}), remove the class from train and "
+                "val, or correct data.root."
+            )
+        return Part(images, labels)
+
+    def sample_version(self, part: str, index: int) -> str:
+        path, _ = self._part(part).images.samples[index]
+        status = os.stat(path)
+        return f"{os.path.abspath(path)} {status.st_size} {status.st_mtime_ns}"
+
+
+def listing(names: Iterable[str]) -> str:
+    """Write names for an error message: sorted, the first ten of many, or "none"."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - 10} more" if len(ordered) > 10 else ""
+    return (", ".join(ordered[:10]) or "none") + more
+
+
+def _load(path: str) -> Image.Image:
+    """Decode one file to RGB.
+
+    Raises:
+        ValueError: If it cannot be read; the message names the file.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return as_pil(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} is not a readable image ({error}). Replace or remove it.") from error

@@ -1,0 +1,220 @@
+"""The harness: every method on the same samples, through real bytes.
+
+    feature ──► unit or nothing ──► codec.encode ──► payload ──► codec.decode ──► unit or nothing ──► tail ──► metric
+
+A reported size is the length of bytes that were decoded again, and a reported accuracy is what the tail
+makes of them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from bottleneck.codecs import Codec
+from bottleneck.complexity import mac_count, parameter_count
+from bottleneck.results import Result, paired_interval, proportion_interval
+from bottleneck.splitting import SplitModel
+from bottleneck.tasks import Classification
+from bottleneck.timing import median_ms
+from bottleneck.unit import BottleneckUnit
+
+_TIMED_SAMPLES = 16
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+
+class Transform(Protocol):
+    """What stands between the feature and the codec."""
+
+    def symbols(self, feature: Tensor) -> Tensor: ...
+
+    def reconstruct(self, symbols: Tensor) -> Tensor: ...
+
+
+class Untransformed:
+    """The feature itself is coded."""
+
+    def symbols(self, feature: Tensor) -> Tensor:
+        return feature
+
+    def reconstruct(self, symbols: Tensor) -> Tensor:
+        return symbols
+
+
+@dataclass
+class Method:
+    """One way to send a feature.
+
+    Attributes:
+        name: As in the results contract, such as `rle-4`.
+        codec: Makes and reads the bytes.
+        transform: A trained unit, or nothing.
+    """
+
+    name: str
+    codec: Codec
+    transform: Transform = field(default_factory=Untransformed)
+
+    def fit(self, features: Batches) -> None:
+        """Fit the codec's tables on training features; a codec without tables reads none of them."""
+        self.codec.fit(array for feature, _ in features for array in self.arrays(feature))
+
+    def arrays(self, feature: Tensor) -> np.ndarray:
+        """What is coded for a batch of features, one array per sample."""
+        return self.transform.symbols(feature).cpu().numpy()
+
+    def receive(self, arrays: np.ndarray, device: torch.device) -> Tensor:
+        """The features that the server goes on with, from decoded arrays."""
+        return self.transform.reconstruct(torch.from_numpy(arrays).to(device))
+
+
+class _Tally:
+    """What became of the samples that one method sent."""
+
+    def __init__(self, task: Classification):
+        self.task = task
+        self.metrics = task.metrics()
+        self.scores: list[Tensor] = []
+        self.payload_sizes: list[int] = []
+        self.ideal_bits: list[float] = []
+        self.zero_fractions: list[float] = []
+
+    def judge(self, output: Any, target: Tensor) -> None:
+        """Count a batch of the tail's outputs."""
+        self.metrics.update(output.cpu(), target.cpu())
+        self.scores.append(self.task.scores(output, target.to(output.device)).cpu())
+
+    def value(self) -> float:
+        return float(self.metrics.compute()[self.task.metric])
+
+    def sample_scores(self) -> np.ndarray:
+        return torch.cat(self.scores).numpy()
+
+
+@torch.no_grad()
+def evaluate(
+    net: SplitModel,
+    features: Batches,
+    methods: list[Method],
+    task: Classification,
+    image: Tensor,
+    about: dict[str, Any],
+) -> list[Result]:
+    """Measure the frozen network and every method on the same samples.
+
+    Args:
+        net: The network, split where the methods are to be measured; everything runs on its device.
+        features: `(features, targets)` batches of the samples to report on.
+        methods: Ways to send the feature, their codecs fitted.
+        task: Says which metric.
+        image: One image that enters the head, `(1, C, H, W)`; it counts the pixels and times the head.
+        about: The rows' `dataset`, `model` and `seed`.
+
+    Returns:
+        A row for the frozen network, then one for each method.
+
+    Raises:
+        ValueError: If there are no samples.
+    """
+    net.freeze()
+    image = image.to(_device(net))
+    frozen, tallies = _Tally(task), [_Tally(task) for _ in methods]
+    timed: Tensor | None = None
+    for feature, target in tqdm(features, "Measuring", unit="batch"):
+        feature = feature.to(image.device)
+        timed = feature[:_TIMED_SAMPLES] if timed is None else timed
+        unsplit = net.tail(feature)
+        frozen.judge(unsplit, target)
+        for method, tally in zip(methods, tallies, strict=True):
+            received = _send(method, feature, tally)
+            # What arrives unchanged need not be computed twice.
+            tally.judge(unsplit if torch.equal(received, feature) else net.tail(received), target)
+    if timed is None:
+        raise ValueError("There are no samples to measure. Look at data.root and data.val_limit.")
+
+    about = {"task": task.name, "metric": task.metric, "split": net.point.name, **about}
+    about["head_ms"] = median_ms(net.head, [image] * _TIMED_SAMPLES)
+    about["tail_ms"] = median_ms(net.tail, timed.split(1))
+    pixels = image.shape[-2] * image.shape[-1]
+    return [_row("frozen", frozen, frozen, about)] + [
+        _row(
+            method.name,
+            tally,
+            frozen,
+            about | _rates(tally, pixels, timed[0].numel()) | _times(method, timed) | _cost(method, net, timed),
+        )
+        for method, tally in zip(methods, tallies, strict=True)
+    ]
+
+
+def _send(method: Method, feature: Tensor, tally: _Tally) -> Tensor:
+    """Send a batch through real bytes, sample by sample, and return the features that arrive."""
+    arrays = method.arrays(feature)
+    payloads = [method.codec.encode(array) for array in arrays]
+    tally.payload_sizes += [len(payload) for payload in payloads]
+    if (histogram := getattr(method.codec, "histogram", None)) is not None:
+        tally.ideal_bits += [histogram.ideal_bits(array) for array in arrays]
+    if (zero_fraction := getattr(method.codec, "zero_fraction", None)) is not None:
+        tally.zero_fractions += [zero_fraction(array) for array in arrays]
+    return method.receive(np.stack([method.codec.decode(payload) for payload in payloads]), feature.device)
+
+
+def _row(name: str, tally: _Tally, frozen: _Tally, known: dict[str, Any]) -> Result:
+    scores, reference = tally.sample_scores(), frozen.sample_scores()
+    value, baseline = tally.value(), frozen.value()
+    return Result(
+        method=name,
+        n=len(scores),
+        value=value,
+        value_interval=proportion_interval(value, len(scores)),
+        baseline=baseline,
+        drop=baseline - value,
+        drop_interval=paired_interval(reference, scores),
+        **known,
+    )
+
+
+def _rates(tally: _Tally, pixels: int, elements: int) -> dict[str, Any]:
+    payload_bytes = float(np.mean(tally.payload_sizes))
+    return {
+        "payload_bytes": payload_bytes,
+        "payload_bytes_p95": float(np.percentile(tally.payload_sizes, 95)),
+        "bpp": 8 * payload_bytes / pixels,
+        "bits_per_element": 8 * payload_bytes / elements,
+        "estimated_bpp": float(np.mean(tally.ideal_bits)) / pixels if tally.ideal_bits else None,
+        "zero_fraction": float(np.mean(tally.zero_fractions)) if tally.zero_fractions else None,
+    }
+
+
+def _times(method: Method, features: Tensor) -> dict[str, float]:
+    """Milliseconds that one sample takes from feature to payload and back."""
+    payloads = [method.codec.encode(method.arrays(feature)[0]) for feature in features.split(1)]
+    return {
+        "encode_ms": median_ms(lambda x: method.codec.encode(method.arrays(x)[0]), features.split(1)),
+        "decode_ms": median_ms(
+            lambda payload: method.receive(method.codec.decode(payload)[None], features.device), payloads
+        ),
+    }
+
+
+def _cost(method: Method, net: SplitModel, features: Tensor) -> dict[str, int]:
+    """Parameters and multiply-accumulates of the unit, and of all that the device runs."""
+    unit = method.transform
+    if not isinstance(unit, BottleneckUnit):
+        return {"device_macs": net.point.macs}
+    encoder_macs = mac_count(unit.encode, features[:1])
+    return {
+        "unit_params": parameter_count(unit),
+        "unit_macs": mac_count(unit, features[:1]),
+        "encoder_params": parameter_count(unit.encoder),
+        "device_macs": net.point.macs + encoder_macs,
+    }
+
+
+def _device(net: SplitModel) -> torch.device:
+    return next((tensor.device for tensor in (*net.parameters(), *net.buffers())), torch.device("cpu"))

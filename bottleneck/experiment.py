@@ -1,0 +1,156 @@
+"""From a composed configuration to live objects: what `train.py`, `evaluate.py` and the search start from."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning.utilities.warnings import PossibleUserWarning
+from torch import Tensor
+
+from bottleneck import codecs
+from bottleneck.bundle import Bundle
+from bottleneck.data.base import ImageData
+from bottleneck.data.feature_cache import FeatureCache
+from bottleneck.data.features import CachedFeatures, LiveFeatures, features_of
+from bottleneck.evaluation import Method, evaluate
+from bottleneck.models import PixelNetwork, weights_identity
+from bottleneck.results import Result
+from bottleneck.splitting import SplitModel, split
+from bottleneck.system import BottleneckSystem
+from bottleneck.unit import BottleneckUnit
+
+
+@dataclass
+class Experiment:
+    """A frozen network and a data set, from which any split point can be measured.
+
+    Attributes:
+        cfg: The composed configuration.
+        model: The frozen network, on the configured device.
+        images: The data set.
+        task: Loss and metrics.
+        image: One image, uint8 `(1, C, H, W)`, on the device.
+    """
+
+    cfg: DictConfig
+    model: PixelNetwork
+    images: ImageData
+    task: Any
+    image: Tensor
+
+    @classmethod
+    def from_config(cls, cfg: DictConfig) -> "Experiment":
+        """Make the network and find the data.
+
+        Raises:
+            ValueError: If network and data set disagree about the number of classes.
+        """
+        images: ImageData = instantiate(cfg.data)
+        images.setup()
+        model: PixelNetwork = instantiate(cfg.model).to(torch_device(cfg.device)).eval()
+        image = images.subset("val")[0][0][None].to(torch_device(cfg.device))
+        with torch.no_grad():
+            outputs = model(image).shape[-1]
+        if outputs != images.num_classes:
+            raise ValueError(
+                f"The network has {outputs} outputs, data set {images.name} has {images.num_classes} classes. "
+                "Set model.logits to the classes' indices, or model.num_classes with fitting weights."
+            )
+        return cls(cfg, model, images, instantiate(cfg.task, num_classes=images.num_classes), image)
+
+    def split(self, at: str) -> SplitModel:
+        """The network cut at a split point, frozen."""
+        return split(self.model, at, self.image).freeze()
+
+    def features(self, net: SplitModel) -> CachedFeatures | LiveFeatures:
+        """The data set's features at a split point, from the cache where the configuration has one."""
+        cache = self.cfg.cache
+        enabled = cache.enabled and net.point.name != "input"  # images are stored already
+        return features_of(
+            self.images, net, FeatureCache(cache.dir, cache.dtype, cache.max_gb) if enabled else None
+        )
+
+    def new_unit(self, net: SplitModel, features: CachedFeatures | LiveFeatures) -> BottleneckUnit:
+        """An untrained unit that fits the features at a split point."""
+        calibration, _ = next(features.batches("train"))
+        return instantiate(self.cfg.unit, features=calibration, layout=net.point.layout)
+
+    def system(self, unit: BottleneckUnit, net: SplitModel) -> BottleneckSystem:
+        """What Lightning trains."""
+        cfg = self.cfg
+        return BottleneckSystem(
+            unit,
+            net,
+            self.task,
+            instantiate(cfg.rate),
+            cfg.alpha,
+            self.image.shape[-2] * self.image.shape[-1],
+            instantiate(cfg.optimizer),
+            instantiate(cfg.scheduler),
+        )
+
+    def measure(self, net: SplitModel, features: Any, methods: list[Method], subset: str = "val") -> list[Result]:
+        """Rows for the frozen network and every method on a subset."""
+        about = {"dataset": self.images.name, "model": self.cfg.model.name, "seed": self.cfg.seed}
+        return evaluate(net, features.batches(subset), methods, self.task, self.image, about)
+
+    def bundle(self, net: SplitModel, unit: BottleneckUnit, codec: codecs.Codec, result: dict[str, Any]) -> Bundle:
+        """The operating point of a trained unit, ready to be saved."""
+        model = OmegaConf.to_container(self.cfg.model, resolve=True)
+        model.pop("cache_dir", None)  # a path of this machine
+        return Bundle(
+            unit=unit.eval(),
+            codec=codec,
+            split=net.point.name,
+            network=weights_identity(self.model),
+            image_shape=self.images.image_shape,
+            preprocessing=self.images.preprocessing,
+            model=model,
+            result=result,
+        )
+
+
+def suite_methods(suite: DictConfig, net: SplitModel, at: str) -> list[Method]:
+    """The suite's untrained methods at a split point.
+
+    Args:
+        suite: The `suite` group: for `feature` and `input` a mapping from method name to codec options.
+        at: `feature` or `input`.
+    """
+    return [
+        Method(name, codecs.create(shape=net.point.shape, **options))
+        for name, options in (suite[at] or {}).items()
+    ]
+
+
+def torch_device(name: str) -> torch.device:
+    """The device of a configuration: `auto` takes the GPU where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def new_trainer(cfg: DictConfig, folder: Path) -> Trainer:
+    """A Lightning trainer that logs and saves into a run's folder: CSV always, TensorBoard where installed."""
+    loggers: list[Logger] = [CSVLogger(folder, name="logs", version="")]
+    try:
+        loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
+    except ModuleNotFoundError:
+        pass  # an optional extra
+    warnings.filterwarnings("ignore", "The '.*dataloader' does not have many workers", PossibleUserWarning)
+    return instantiate(
+        cfg.trainer,
+        default_root_dir=folder,
+        logger=loggers,
+        callbacks=[
+            ModelCheckpoint(folder / "checkpoints", save_last=True, enable_version_counter=False),
+            LearningRateMonitor(),
+        ],
+    )

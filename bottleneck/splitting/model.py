@@ -1,0 +1,149 @@
+"""Head and tail: the two halves of a network, each a module that runs alone.
+
+    image ──► head ──► feature ──► tail ──► output          tail(head(x)) == model(x)
+"""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from bottleneck.splitting.graph import Cut, TracedNetwork, trace
+from bottleneck.splitting.points import SplitPoint, find_cut, points_of
+
+
+class Tail(nn.Module):
+    """The part of the network behind the cut. It never sees the image.
+
+    Where the network reads a size of its input (a batch size for a reshape, height and width for an
+    interpolation), the tail takes the batch size from the feature and the rest from the example that
+    the network was split with.
+
+    Attributes:
+        sizes: The plain values that cross the cut, by name, as they were on the example.
+    """
+
+    def __init__(self, graph: fx.GraphModule, sizes: dict[str, Any], doubled: dict[str, Any], batch: int):
+        """`sizes` were seen at a feature of batch size `batch`, `doubled` at twice that."""
+        super().__init__()
+        self.graph = graph
+        self.sizes = sizes
+        self._doubled = doubled
+        self._batch = batch
+
+    def forward(self, feature: Tensor, sizes: dict[str, Any] | None = None) -> Any:
+        """Finish the inference.
+
+        Args:
+            feature: The head's output, `(b, ...)`.
+            sizes: Values that replace entries of `self.sizes`, for features of another image size.
+
+        Raises:
+            ValueError: If `sizes` names something that does not cross this cut.
+        """
+        crossing = {
+            name: _scaled(value, self._doubled[name], feature.shape[0], self._batch)
+            for name, value in self.sizes.items()
+        }
+        if unknown := set(sizes or {}) - set(crossing):
+            raise ValueError(f"sizes={sorted(unknown)} do not cross this cut; it takes {sorted(crossing)}.")
+        return self.graph(feature, **{**crossing, **(sizes or {})})
+
+
+class SplitModel(nn.Module):
+    """A network in two halves that share its parameters.
+
+    Attributes:
+        head: Image to feature.
+        tail: Feature to output.
+        point: The split point: name, shape, share of the work.
+    """
+
+    def __init__(self, head: fx.GraphModule, tail: Tail, point: SplitPoint):
+        super().__init__()
+        self.head = head
+        self.tail = tail
+        self.point = point
+        self._frozen = False
+        self.eval()
+
+    def forward(self, image: Tensor) -> Any:
+        return self.tail(self.head(image))
+
+    def freeze(self) -> "SplitModel":
+        """Stop all gradients to the network's parameters and hold both halves in eval mode for good."""
+        self.requires_grad_(False)
+        self._frozen = True
+        return self.eval()
+
+    def train(self, mode: bool = True) -> "SplitModel":
+        """Stay in eval mode once frozen: BatchNorm statistics and dropout are part of the frozen network."""
+        return super().train(mode and not self._frozen)
+
+
+def split(model: nn.Module, at: str, example: Tensor) -> SplitModel:
+    """Cut a network behind one of its modules.
+
+    Args:
+        model: Any module that takes one tensor. Both halves share its parameters and buffers.
+            The network goes into eval mode with them.
+        at: Name of the split point, such as `layer3.4`, or `input`.
+        example: A batch of inputs, `(b, ...)`. The halves run on any batch size, and on other image
+            sizes as far as the network itself does.
+
+    Raises:
+        ValueError: If the model cannot be traced, the name is unknown, or the cut is not closed.
+    """
+    return split_traced(trace(model, example), at)
+
+
+def split_traced(traced: TracedNetwork, at: str) -> SplitModel:
+    """Cut a network that is traced already; see `split`."""
+    cut = find_cut(traced, at)
+    head_nodes = set(traced.members(cut.before))
+    head = _subgraph(traced, {traced.input: "image"}, cut.node, head_nodes)
+
+    inputs = {cut.node: "feature"} | {node: node.name for node in cut.sizes}
+    tail_nodes = {n for n in traced.nodes if n not in head_nodes or not traced.depends_on_input(n)}
+    tail_graph = _subgraph(traced, inputs, traced.output, tail_nodes)
+    tail = Tail(tail_graph, *_size_samples(traced, cut), batch=traced.values[cut.node].shape[0])
+
+    point = next(point for point in points_of(traced) if point.name == traced.name(cut.node))
+    return SplitModel(head, tail, point)
+
+
+def _subgraph(
+    traced: TracedNetwork, inputs: dict[fx.Node, str], output: fx.Node, allowed: set[fx.Node]
+) -> fx.GraphModule:
+    """The module that computes `output` from `inputs`, taking from `allowed` only what it needs."""
+    needed = {output}
+    for node in reversed(traced.nodes):
+        if node in needed and node not in inputs:
+            needed.update(node.all_input_nodes)
+
+    graph = fx.Graph()
+    copies = {node: graph.placeholder(name) for node, name in inputs.items()}
+    for node in traced.nodes:
+        if node in needed and node in allowed and node not in copies:
+            copies[node] = graph.node_copy(node, copies.__getitem__)
+    if output.op != "output":
+        graph.output(copies[output])
+    return fx.GraphModule(traced.model, graph)
+
+
+def _size_samples(traced: TracedNetwork, cut: Cut) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The crossing sizes on the example and on twice its batch, which tells batch sizes from the others."""
+    if not cut.sizes:
+        return {}, {}
+    doubled = traced.sizes_at(2 * traced.batch)
+    sizes = {node.name: copy.copy(traced.values[node]) for node in cut.sizes}
+    return sizes, {node.name: doubled[node] for node in cut.sizes}
+
+
+def _scaled(value: Any, doubled: Any, batch: int, example_batch: int) -> Any:
+    """A size for `batch` samples: it grows in proportion where it doubled with the example's batch."""
+    if isinstance(value, (tuple, list)):
+        items = [_scaled(v, d, batch, example_batch) for v, d in zip(value, doubled, strict=True)]
+        return torch.Size(items) if isinstance(value, torch.Size) else type(value)(items)
+    return value if value == doubled else value * batch // example_batch

@@ -1,0 +1,150 @@
+"""The list of split points: every closed cut of a network, with its size and its share of the work.
+
+A cut is closed when exactly one tensor crosses it (plain sizes may cross as well). Only then can the
+tail run on another machine from the payload alone.
+"""
+
+import difflib
+import math
+from dataclasses import dataclass
+
+from torch import Tensor, fx, nn
+
+from bottleneck.splitting.graph import Cut, TensorInfo, TracedNetwork, trace
+
+
+@dataclass(frozen=True)
+class SplitPoint:
+    """One closed cut.
+
+    Attributes:
+        name: The outermost module whose output is cut, or `input`.
+        aliases: Other modules that return the very same tensor.
+        shape: Shape of the crossing tensor for one sample, without the batch dimension.
+        layout: `CHW` and `HWC` for maps, `LC` for token sequences, `C` for vectors, else `<n>-D`.
+        nbytes: Bytes of one sample's feature in float32.
+        input_ratio: `nbytes` over the float32 bytes of one input sample.
+        macs, params: Multiply-accumulates (one sample) and parameters before the cut.
+        macs_share, params_share: The same as a fraction of the whole network.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    shape: tuple[int, ...]
+    layout: str
+    nbytes: int
+    input_ratio: float
+    macs: int
+    params: int
+    macs_share: float
+    params_share: float
+
+
+def split_points(model: nn.Module, example: Tensor) -> list[SplitPoint]:
+    """List every closed cut of a network, in the order in which the network computes them.
+
+    Args:
+        model: Any module that takes one tensor.
+        example: A batch of its inputs, `(b, ...)`. Shapes and MACs are those of this input size.
+
+    Raises:
+        ValueError: If the model cannot be traced.
+    """
+    return points_of(trace(model, example))
+
+
+def points_of(traced: TracedNetwork) -> list[SplitPoint]:
+    """The split points of a network that is traced already."""
+    total_macs = sum(traced.macs.values())
+    total_params = _parameter_count(traced, traced.nodes)
+    points = []
+    for cut in closed_cuts(traced):
+        before = traced.members(cut.before)
+        macs = sum(traced.macs[node] for node in before)
+        params = _parameter_count(traced, before)
+        shape = feature_shape(traced, cut.node)
+        points.append(
+            SplitPoint(
+                name=traced.name(cut.node),
+                aliases=tuple(traced.names[cut.node][1:]),
+                shape=shape,
+                layout=_layout(shape, traced.example.shape[1:]),
+                nbytes=4 * math.prod(shape),
+                input_ratio=math.prod(shape) / math.prod(traced.example.shape[1:]),
+                macs=macs // traced.batch,
+                params=params,
+                macs_share=macs / total_macs if total_macs else 0.0,
+                params_share=params / total_params if total_params else 0.0,
+            )
+        )
+    return points
+
+
+def closed_cuts(traced: TracedNetwork) -> list[Cut]:
+    """Every closed cut behind a named node; the network's own output is left out, as nothing follows it."""
+    final = set(traced.output.all_input_nodes)
+    candidates = [node for node in traced.nodes if node in traced.names and node not in final]
+    cuts = (traced.cut(node) for node in candidates if feature_shape(traced, node) is not None)
+    return [cut for cut in cuts if cut.closed]
+
+
+def feature_shape(traced: TracedNetwork, node: fx.Node) -> tuple[int, ...] | None:
+    """Shape of one sample of a node's output, or `None` where the output is not one tensor."""
+    value = traced.values[node]
+    return value.shape[1:] if isinstance(value, TensorInfo) and value.shape is not None else None
+
+
+def find_cut(traced: TracedNetwork, at: str) -> Cut:
+    """The closed cut of a name or alias.
+
+    Raises:
+        ValueError: If the name is unknown (similar ones are given), or if its cut is not closed (what
+            crosses and the nearest closed cuts are given).
+    """
+    nodes = {name: node for node, names in traced.names.items() for name in names}
+    closed = {traced.name(cut.node): cut for cut in closed_cuts(traced)}
+    if at not in nodes:
+        similar = difflib.get_close_matches(at, [name for name in nodes if "#" not in name], n=5, cutoff=0.3)
+        raise ValueError(
+            f"split={at!r} is no split point of this network. Similar names: {similar or list(closed)[:5]}. "
+            "`bottleneck.split_points(model, example)` lists all of them."
+        )
+    node = nodes[at]
+    if traced.name(node) in closed:
+        return closed[traced.name(node)]
+
+    order = {candidate: position for position, candidate in enumerate(traced.nodes)}
+    nearest = sorted(closed, key=lambda name: abs(order[closed[name].node] - order[node]))[:4]
+    crossing = [traced.name(source) for source in traced.cut(node).tensors]
+    reason = (
+        "it is the network's output, so no tail would remain"
+        if node in traced.output.all_input_nodes
+        else f"these tensors cross it: {crossing}"
+    )
+    raise ValueError(f"split={at!r} is not a closed cut: {reason}. Nearest closed cuts: {nearest}.")
+
+
+def _parameter_count(traced: TracedNetwork, nodes: list[fx.Node]) -> int:
+    """Parameters that the given nodes read, each counted once."""
+    parameters: dict[int, int] = {}
+    for node in nodes:
+        if node.op == "call_module":
+            found = list(traced.model.get_submodule(node.target).parameters())
+        elif node.op == "get_attr":
+            owner, _, leaf = node.target.rpartition(".")
+            value = getattr(traced.model.get_submodule(owner), leaf)
+            found = [value] if isinstance(value, nn.Parameter) else []
+        else:
+            found = []
+        parameters.update((id(parameter), parameter.numel()) for parameter in found)
+    return sum(parameters.values())
+
+
+def _layout(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:
+    """How to read a feature's dimensions; a map is channels-last where only then it has the input's aspect."""
+    if len(shape) == 3 and len(input_shape) == 3:
+        aspect = math.log(input_shape[1] / input_shape[2])
+        first = abs(math.log(shape[1] / shape[2]) - aspect)
+        last = abs(math.log(shape[0] / shape[1]) - aspect)
+        return "HWC" if last < first else "CHW"
+    return {3: "CHW", 2: "LC", 1: "C"}.get(len(shape), f"{len(shape)}-D")

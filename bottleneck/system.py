@@ -1,0 +1,103 @@
+"""What Lightning trains: the unit alone, between a frozen head and a frozen tail.
+
+    feature ──► unit ──► feature' ──► tail ──► output          loss = rate(latent) + alpha · task(output)
+
+Source: Datta et al., ICPR 2022.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from bottleneck.codecs.histogram import Histogram
+from bottleneck.rate import L1Rate
+from bottleneck.splitting import SplitModel
+from bottleneck.tasks import Classification
+from bottleneck.unit import BottleneckUnit
+
+
+class BottleneckSystem(LightningModule):
+    """Train a unit on features.
+
+    Batches are `(features, targets)`. Checkpoints hold the unit only; the network is not theirs.
+
+    Args:
+        unit: What is trained.
+        net: The split network; it is frozen here, its parameters and its BatchNorm statistics.
+        task: Loss and metrics.
+        rate: What is paid for the latent.
+        alpha: Weight of the task in the loss; larger: more rate, better task.
+        pixels: Pixels of the image that enters the head.
+        optimizer: Makes an optimizer from parameters.
+        scheduler: Makes a schedule from `optimizer` and `total_steps`, stepped after every batch.
+    """
+
+    def __init__(
+        self,
+        unit: BottleneckUnit,
+        net: SplitModel,
+        task: Classification,
+        rate: L1Rate,
+        alpha: float,
+        pixels: int,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
+    ):
+        super().__init__()
+        self.unit = unit
+        self.net = net.freeze()
+        self.task = task
+        self.rate = rate
+        self.alpha = alpha
+        self.pixels = pixels
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.val_metrics = task.metrics(prefix="val/")
+        self.strict_loading = False
+        self._val_symbols: list[Any] = []
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        loss, terms, _, _ = self._loss(batch)
+        self.log_dict({f"train/{name}": value for name, value in terms.items()})
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        _, terms, output, latent = self._loss(batch)
+        size = len(batch[0])
+        self.log_dict({f"val/{name}": value for name, value in terms.items()}, batch_size=size, sync_dist=True)
+        self.val_metrics.update(output, batch[1])
+        self.log_dict(self.val_metrics, batch_size=size)
+        self._val_symbols.append(self.unit.quantizer.symbols(latent).cpu().numpy())
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the entropy of the validation symbols; the coded size is measured after training."""
+        samples = sum(len(symbols) for symbols in self._val_symbols)
+        symbols_per_sample = self._val_symbols[0][0].size
+        bits = Histogram.fit(self._val_symbols).entropy() * symbols_per_sample
+        self.log("val/entropy_bpp", bits / self.pixels, batch_size=samples, sync_dist=True, prog_bar=True)
+        self._val_symbols.clear()
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.make_optimizer(self.unit.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = self.make_scheduler(optimizer, total_steps=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the frozen network out of checkpoints."""
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {key: value for key, value in state.items() if key.startswith("unit.")}
+
+    def _loss(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor], Any, Tensor]:
+        feature, target = batch
+        reconstruction, latent = self.unit(feature)
+        output = self.net.tail(reconstruction)
+        task = self.task.loss(output, target)
+        rate = self.rate(latent, self.pixels)
+        loss = rate + self.alpha * task
+        return loss, {"loss": loss.detach(), "rate": rate.detach(), "task_loss": task.detach()}, output, latent

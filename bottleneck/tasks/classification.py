@@ -1,0 +1,39 @@
+"""Image classification: cross-entropy, top-1 and top-5 accuracy."""
+
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+
+class Classification:
+    """One label per image.
+
+    Attributes:
+        name: What results call the task.
+        metric: The metric that ranks operating points.
+
+    Args:
+        num_classes: Number of classes; logits have shape `(b, num_classes)`.
+    """
+
+    name = "classification"
+    metric = "accuracy_top1"
+
+    def __init__(self, num_classes: int):
+        self.num_classes = num_classes
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy, a scalar."""
+        return F.cross_entropy(logits, labels)
+
+    def metrics(self, prefix: str = "") -> MetricCollection:
+        """Fresh metrics in [0, 1]: the ranking one first, and top-5 where there are more than five classes."""
+        top = {"accuracy_top1": MulticlassAccuracy(self.num_classes, top_k=1, average="micro")}
+        if self.num_classes > 5:
+            top["accuracy_top5"] = MulticlassAccuracy(self.num_classes, top_k=5, average="micro")
+        return MetricCollection(top, prefix=prefix)
+
+    def scores(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """1 for each sample classified correctly, else 0; the paired intervals are computed from these."""
+        return (logits.argmax(1) == labels).float()

@@ -1,0 +1,31 @@
+"""How long one call takes."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+
+def median_ms(function: Callable[[Any], Any], arguments: Sequence[Any], warm_up: int = 2) -> float:
+    """Median wall-clock milliseconds of `function(argument)` over the arguments.
+
+    The first call is made `warm_up` times more before the clock starts (compilation, caches). Work that
+    was queued on a GPU is waited for.
+    """
+    for _ in range(warm_up):
+        function(arguments[0])
+    times = []
+    for argument in arguments:
+        _wait()
+        start = time.perf_counter()
+        function(argument)
+        _wait()
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

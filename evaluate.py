@@ -1,0 +1,71 @@
+"""Measure anything on a data set: untrained codecs, the input itself, and exported bundles, in one harness.
+
+    python evaluate.py                                          # the suite on the embedded digits
+    python evaluate.py bundles='[PATH,PATH]'                    # and bundles beside it
+    python evaluate.py experiment=imagenette data.root=PATH bundles='[PATH]'
+"""
+
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+from pytorch_lightning import seed_everything
+
+from bottleneck.bundle import Bundle
+from bottleneck.config import config_dir
+from bottleneck.evaluation import Method
+from bottleneck.experiment import Experiment, suite_methods
+from bottleneck.report import draw_rate_accuracy, table
+from bottleneck.results import Result, write_results
+
+
+def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
+    """Measure the suite and the bundles.
+
+    Args:
+        cfg: The composed configuration (`conf/evaluate.yaml`).
+        folder: The run's folder, which receives results.jsonl and the picture.
+
+    Returns:
+        The rows of results.jsonl: the frozen network first, then every method.
+
+    Raises:
+        ValueError: If a bundle belongs to another network.
+    """
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    bundles = [Bundle.read(path) for path in cfg.bundles]
+    experiment = Experiment.from_config(cfg)
+    for bundle in bundles:
+        bundle.check_network(experiment.model)
+        bundle.unit.to(experiment.image.device)
+
+    rows: list[Result] = []
+    for at in dict.fromkeys([cfg.split, *(bundle.split for bundle in bundles), "input"]):
+        net = experiment.split(at)
+        untrained = []
+        if net.point.name == "input":
+            untrained = suite_methods(cfg.suite, net, "input")
+        elif at == cfg.split:
+            untrained = suite_methods(cfg.suite, net, "feature")
+        trained = [Method(f"bundle:{b.id}", b.codec, b.unit) for b in bundles if b.split == at]
+        if not untrained + trained:
+            continue
+        features = experiment.features(net)
+        for method in untrained:
+            method.fit(features.batches("train"))
+        measured = experiment.measure(net, features, trained + untrained)
+        rows += measured[1:] if rows else measured
+    write_results(rows, folder / "results.jsonl")
+    draw_rate_accuracy(rows, folder / "rate_accuracy.png")
+    return rows
+
+
+@hydra.main(version_base="1.3", config_path=config_dir(), config_name="evaluate")
+def main(cfg: DictConfig) -> None:
+    folder = Path(hydra.core.hydra_config.HydraConfig.get().runtime.output_dir)
+    print(table(evaluate(cfg, folder)))
+    print(f"\nWritten to {folder}: results.jsonl, rate_accuracy.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+import ast
+import inspect
+import pickle
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import bottleneck.preprocess
+from bottleneck.preprocess import as_pil, preprocess
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(5).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("sizes", [(), (20, 20)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_right_size_passes_bit_identical(channels, sizes):
+    """An image that already has the right size comes out with the same pixels, whatever it came in as."""
+    array = noise(channels, 20, 20)
+    transform = preprocess(*sizes, channels=channels)
+    for image in (array, torch.from_numpy(array), as_pil(array, channels)):
+        out = transform(image)
+        assert out.dtype == torch.uint8
+        assert out.is_contiguous()
+        np.testing.assert_array_equal(out.numpy(), array)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "resized"), [(50, 31, (32, 20)), (31, 50, (20, 32)), (9, 9, (20, 20))]
+)
+def test_resize_and_crop_are_pillows(width, height, resized):
+    """The short side is resized as Pillow does it bilinearly and the square is cut from the centre."""
+    image = Image.fromarray(noise(height, width, 3))
+    left, top = (resized[0] - 16) // 2, (resized[1] - 16) // 2
+    expected = image.resize(resized, Image.Resampling.BILINEAR).crop((left, top, left + 16, top + 16))
+    np.testing.assert_array_equal(preprocess(20, 16)(image).permute(1, 2, 0).numpy(), np.asarray(expected))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_arrays_and_pil_images_agree(channels):
+    """An array and a PIL image of the same pixels give the same tensor after a real resize."""
+    array = noise(channels, 37, 53)
+    transform = preprocess(20, 16, channels=channels)
+    from_pil = transform(as_pil(array, channels))
+    assert from_pil.shape == (channels, 16, 16)
+    assert torch.equal(transform(array), from_pil)
+    assert torch.equal(transform(torch.from_numpy(array)), from_pil)
+
+
+def test_no_crop_keeps_the_aspect_ratio():
+    """With a short side alone, the whole image is resized."""
+    assert preprocess(10)(noise(3, 20, 40)).shape == (3, 10, 20)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr"])
+def test_pil_modes_are_converted(mode):
+    """A PIL image of any 8-bit mode becomes RGB for three channels and grey for one, without a warning."""
+    image = Image.fromarray(noise(6, 5, 3)).convert(mode)
+    if mode == "P":
+        image.info["transparency"] = bytes(range(256))
+    for channels, target in ((1, "L"), (3, "RGB")):
+        out = preprocess(channels=channels)(image)
+        assert out.shape == (channels, 6, 5)
+        assert as_pil(image, channels).mode == target
+
+
+def test_alpha_is_dropped():
+    """RGBA loses its alpha channel and keeps its colours."""
+    colours = noise(3, 6, 5)
+    rgba = Image.fromarray(np.concatenate([colours, noise(1, 6, 5)]).transpose(1, 2, 0))
+    np.testing.assert_array_equal(preprocess()(rgba).numpy(), colours)
+
+
+@pytest.mark.parametrize("mode", ["I", "F", "I;16"])
+def test_deep_pil_images_are_refused(mode):
+    """A PIL image of more than 8 bits per channel is refused instead of clipped."""
+    with pytest.raises(ValueError, match=f"mode '{mode}' has more than 8 bits.*Scale it to 0..255"):
+        preprocess()(Image.new(mode, (4, 4)))
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "message"),
+    [
+        ([[0]], TypeError, "image of type list. Pass a PIL image, or a uint8 array or tensor of shape"),
+        ("cat.png", TypeError, "image of type str"),
+        (np.zeros((3, 4, 4), np.float32), TypeError, "array of float32.*not normalised"),
+        (torch.zeros(3, 4, 4), TypeError, "array of float32"),
+        (noise(4, 4, 3), ValueError, r"shape \(4, 4, 3\).*C=3.*channels first"),
+        (noise(1, 3, 4, 4), ValueError, r"shape \(1, 3, 4, 4\).*not a batch"),
+        (noise(1, 4, 4), ValueError, r"shape \(1, 4, 4\).*C=3"),
+        (noise(3, 0, 4), ValueError, r"shape \(3, 0, 4\)"),
+    ],
+)
+def test_other_input_is_refused(image, error, message):
+    """Anything but a PIL image or one uint8 C×H×W array is refused with what would be right."""
+    with pytest.raises(error, match=message):
+        preprocess()(image)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"short_side": 160, "crop": 224}, "data.crop=224 does not fit into data.short_side=160"),
+        ({"crop": 224}, "data.crop=224 does not fit into data.short_side=None"),
+        ({"short_side": 20, "crop": 0}, "data.crop=0 does not fit"),
+        ({"short_side": 0}, "data.short_side=0 is not a size"),
+        ({"channels": 4}, r"channels=4 cannot be read.*1 \(grey\) or 3 \(RGB\)"),
+    ],
+)
+def test_impossible_sizes_are_refused(options, message):
+    """A crop that would need padding, or channels that no image has, are refused at construction."""
+    with pytest.raises(ValueError, match=message):
+        preprocess(**options)
+
+
+def test_transform_pickles_and_names_itself():
+    """A transform crosses to worker processes, and its repr tells it from every other."""
+    transform = preprocess(20, 16)
+    copy = pickle.loads(pickle.dumps(transform))
+    assert torch.equal(copy(noise(3, 40, 40)), transform(noise(3, 40, 40)))
+    others = [
+        preprocess(),
+        preprocess(20),
+        preprocess(20, 16, channels=1),
+        preprocess(21, 16),
+        preprocess(20, 15),
+    ]
+    assert repr(copy) == repr(transform)
+    assert len({repr(each) for each in [transform, *others]}) == 6
+    assert " at 0x" not in repr(transform)
+
+
+def test_only_torch_is_needed():
+    """The module imports torch, torchvision and what they bring, so a device needs no Lightning."""
+    imports = [
+        n for n in ast.walk(ast.parse(inspect.getsource(bottleneck.preprocess))) if isinstance(n, ast.stmt)
+    ]
+    names = {a.name for n in imports if isinstance(n, ast.Import) for a in n.names}
+    names |= {n.module for n in imports if isinstance(n, ast.ImportFrom)}
+    top = {name.split(".")[0] for name in names}
+    assert "torch" in top
+    assert top - sys.stdlib_module_names <= {"numpy", "PIL", "torch", "torchvision"}

@@ -1,0 +1,76 @@
+"""Train one bottleneck, code the validation set through it, and export it.
+
+    python train.py                                  # embedded digits, seconds on a laptop
+    python train.py experiment=imagenette data.root=PATH unit.step=4 alpha=0.03 seed=0
+    python train.py -m unit.step=1,2,4 alpha=0.1,1   # Hydra's multirun
+"""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+from pytorch_lightning import seed_everything
+
+from bottleneck import codecs
+from bottleneck.config import config_dir
+from bottleneck.evaluation import Method
+from bottleneck.experiment import Experiment, new_trainer, suite_methods
+from bottleneck.report import draw_rate_accuracy, table
+from bottleneck.results import Result, write_results
+
+log = logging.getLogger(__name__)
+
+
+def train(cfg: DictConfig, folder: Path) -> list[Result]:
+    """Train, code, measure and export one operating point.
+
+    Args:
+        cfg: The composed configuration (`conf/train.yaml`).
+        folder: The run's folder, which receives results.jsonl, bundle/, the picture, logs and checkpoints.
+
+    Returns:
+        The rows of results.jsonl: the frozen network, the bottleneck, then the suite's methods.
+    """
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    experiment = Experiment.from_config(cfg)
+    net = experiment.split(cfg.split)
+    features = experiment.features(net)
+    unit = experiment.new_unit(net, features)
+    log.info("%s cut at %s: feature %s, latent %s", cfg.model.name, net.point.name, net.point.shape, unit.latent_shape)
+
+    trainer = new_trainer(cfg, folder)
+    trainer.fit(experiment.system(unit, net), features, ckpt_path=cfg.ckpt_path)
+    if not trainer.is_global_zero:
+        return []
+
+    unit.to(experiment.image.device).eval()
+    net.to(experiment.image.device)
+    codec = codecs.create(shape=unit.latent_shape, **cfg.codec)
+    trained = Method("bottleneck", codec, unit)
+    trained.fit(features.batches("train"))
+    rows = experiment.measure(net, features, [trained, *suite_methods(cfg.suite, net, "feature")])
+    experiment.bundle(net, unit, codec, dataclasses.asdict(rows[1])).save(folder / "bundle")
+
+    whole = experiment.split("input")
+    if pixel_methods := suite_methods(cfg.suite, whole, "input"):
+        images = experiment.features(whole)
+        for method in pixel_methods:
+            method.fit(images.batches("train"))
+        rows += experiment.measure(whole, images, pixel_methods)[1:]
+    write_results(rows, folder / "results.jsonl")
+    draw_rate_accuracy(rows, folder / "rate_accuracy.png")
+    return rows
+
+
+@hydra.main(version_base="1.3", config_path=config_dir(), config_name="train")
+def main(cfg: DictConfig) -> None:
+    folder = Path(hydra.core.hydra_config.HydraConfig.get().runtime.output_dir)
+    if rows := train(cfg, folder):
+        print(table(rows))
+        print(f"\nWritten to {folder}: results.jsonl, bundle/, rate_accuracy.png")
+
+
+if __name__ == "__main__":
+    main()
