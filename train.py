@@ -38,7 +38,7 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
     net = experiment.split(cfg.split)
     features = experiment.features(net)
     unit = experiment.new_unit(net, features)
-    log.info("%s cut at %s: feature %s, latent %s", cfg.model.name, net.point.name, net.point.shape, unit.latent_shape)
+    log.info("%s cut at %s: feature %s, latent %s", experiment.model.name, net.point.name, net.point.shape, unit.latent_shape)
 
     trainer = new_trainer(cfg, folder)
     trainer.fit(experiment.system(unit, net), features, ckpt_path=cfg.ckpt_path)

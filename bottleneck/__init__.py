@@ -4,9 +4,14 @@ Importing this package loads nothing heavy; names are resolved when they are fir
 """
 
 import importlib
+import warnings
 from typing import Any
 
 __version__ = "0.1.0"
+
+# pandas looks for PyPI's `Bottleneck` under this name, and says that our version is too old to be it. It then
+# goes on without, which is right.
+warnings.filterwarnings("ignore", "Pandas requires version .* of 'bottleneck'", UserWarning)
 
 _PUBLIC = {
     "BottleneckUnit": "bottleneck.unit",

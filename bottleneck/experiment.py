@@ -96,10 +96,10 @@ class Experiment:
             instantiate(cfg.scheduler),
         )
 
-    def measure(self, net: SplitModel, features: Any, methods: list[Method], subset: str = "val") -> list[Result]:
-        """Rows for the frozen network and every method on a subset."""
-        about = {"dataset": self.images.name, "model": self.cfg.model.name, "seed": self.cfg.seed}
-        return evaluate(net, features.batches(subset), methods, self.task, self.image, about)
+    def measure(self, net: SplitModel, features: Any, methods: list[Method]) -> list[Result]:
+        """Rows for the frozen network and every method on the configured subset."""
+        about = {"dataset": self.images.name, "model": self.model.name, "seed": self.cfg.seed}
+        return evaluate(net, features.batches(self.cfg.subset), methods, self.task, self.image, about)
 
     def bundle(self, net: SplitModel, unit: BottleneckUnit, codec: codecs.Codec, result: dict[str, Any]) -> Bundle:
         """The operating point of a trained unit, ready to be saved."""
@@ -144,7 +144,9 @@ def new_trainer(cfg: DictConfig, folder: Path) -> Trainer:
         loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
     except ModuleNotFoundError:
         pass  # an optional extra
+    # Both are meant: cached features need no workers, and the frozen network stays in eval mode.
     warnings.filterwarnings("ignore", "The '.*dataloader' does not have many workers", PossibleUserWarning)
+    warnings.filterwarnings("ignore", "Found .* in eval mode", PossibleUserWarning)
     return instantiate(
         cfg.trainer,
         default_root_dir=folder,

@@ -8,6 +8,7 @@ Normalisation is not done here: it is the frozen network's first module. Imports
 """
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import v2
@@ -45,7 +46,7 @@ def preprocess(short_side: int | None = None, crop: int | None = None, channels:
         )
     steps: list[nn.Module] = [_AsPIL(channels)]
     if short_side is not None:
-        steps.append(v2.Resize(short_side, interpolation=v2.InterpolationMode.BILINEAR, antialias=True))
+        steps.append(v2.Resize(short_side, interpolation=v2.InterpolationMode.BILINEAR))
     if crop is not None:
         steps.append(v2.CenterCrop(crop))
     return v2.Compose([*steps, _ToTensor()])
@@ -104,8 +105,12 @@ class _AsPIL(nn.Module):
 
 
 class _ToTensor(nn.Module):
-    """PIL image to uint8 C×H×W, contiguous: a channels-last image may make a network round differently."""
+    """PIL image to uint8 C×H×W, contiguous: a channels-last image may make a network round differently.
+
+    NumPy copies, because PyTorch would share so small a copy among threads and wait for them: on a busy
+    machine, longer than decoding takes.
+    """
 
     def forward(self, image: Image.Image) -> Tensor:
-        pixels: Tensor = v2.functional.pil_to_tensor(image)
-        return pixels.contiguous()
+        pixels = np.asarray(image).reshape(image.height, image.width, -1)
+        return torch.from_numpy(pixels.transpose(2, 0, 1).copy())

@@ -74,7 +74,7 @@ def main(cfg: DictConfig) -> None:
     print(profile_table(points))
     lines = (json.dumps(dataclasses.asdict(point)) for point in points)
     (folder / "profile.jsonl").write_text("\n".join(lines) + "\n")
-    draw_sizes(points, cfg.model.name, folder / "profile.png")
+    draw_sizes(points, model.name, folder / "profile.png")
     print(f"\nWritten to {folder}: profile.jsonl, profile.png")
 
 

@@ -91,7 +91,7 @@ def test_deep_pil_images_are_refused(mode):
         (np.zeros((3, 4, 4), np.float32), TypeError, "array of float32.*not normalised"),
         (torch.zeros(3, 4, 4), TypeError, "array of float32"),
         (noise(4, 4, 3), ValueError, r"shape \(4, 4, 3\).*C=3.*channels first"),
-        (noise(1, 3, 4, 4), ValueError, r"shape \(1, 3, 4, 4\).*not a batch"),
+        (noise(3, 3, 4, 4), ValueError, r"shape \(3, 3, 4, 4\).*not a batch"),
         (noise(1, 4, 4), ValueError, r"shape \(1, 4, 4\).*C=3"),
         (noise(3, 0, 4), ValueError, r"shape \(3, 0, 4\)"),
     ],

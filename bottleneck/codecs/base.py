@@ -13,15 +13,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .checks import DTYPES, Input, as_shape, check_values
-
-if TYPE_CHECKING:
-    from typing import Self
 
 
 class Codec(ABC):
@@ -125,7 +122,7 @@ class Codec(ABC):
                 f"codec {self.name!r} decodes bytes; got {type(payload).__name__}. Pass encode's result."
             ) from error
         array = self._decode(data)
-        assert array.size == self.n_values and array.dtype == DTYPES[self.input], (array.shape, array.dtype)
+        assert (array.size, array.dtype) == (self.n_values, DTYPES[self.input]), (array.shape, array.dtype)
         return array.reshape(self.shape)
 
     def to_dict(self) -> dict[str, Any]:

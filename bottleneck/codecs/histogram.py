@@ -122,7 +122,7 @@ class Histogram:
         """Bits that an ideal coder with this (smoothed) distribution spends on an array.
 
         Each symbol costs ``-log2 p``; a symbol outside the range costs the escape's ``-log2 p``
-        plus 32. No real coder with these tables can average less.
+        plus 32. On symbols that are distributed like this no coder averages less.
 
         Args:
             array: Integer symbols of any shape.

@@ -15,7 +15,7 @@ that the training data did not show.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,9 +23,6 @@ from numpy.typing import ArrayLike, NDArray
 from .base import Codec
 from .histogram import ESCAPE_BITS, Histogram
 from .prefix import PrefixCode
-
-if TYPE_CHECKING:
-    from typing import Self
 
 #: The escape's key in a table for dahuffman: one past the largest int32, so no symbol can be it.
 ESC = 2**31
@@ -65,7 +62,7 @@ class Huffman(Codec):
             ValueError: If the counts are so skewed that a code would exceed 56 bits.
         """
         try:
-            from dahuffman import HuffmanCodec  # type: ignore[import-untyped]  # it has no annotations
+            from dahuffman import HuffmanCodec
         except ImportError as error:
             raise ImportError(
                 "codec 'huffman' builds its table with dahuffman. Install it (pip install dahuffman), or "
@@ -111,7 +108,8 @@ class Huffman(Codec):
             RuntimeError: If no `fit` has been called.
         """
         self._require_tables("expected_bits")
-        assert self._code is not None and self.histogram is not None
+        assert self._code is not None
+        assert self.histogram is not None
         given = self.histogram if histogram is None else histogram
         index = np.arange(given.low, given.high + 1) - self._code.low
         known = (index >= 0) & (index < self._code.n_symbols)
@@ -122,7 +120,8 @@ class Huffman(Codec):
         return float(given.counts @ lengths + given.n_outside * escaped) / max(1, total)
 
     def _tables(self) -> dict[str, Any]:
-        assert self._code is not None and self.histogram is not None
+        assert self._code is not None
+        assert self.histogram is not None
         return {
             "histogram": self.histogram.to_dict(),
             "lengths": self._code.lengths.tolist(),  # of low .. high, escape, end of file

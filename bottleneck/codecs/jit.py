@@ -75,7 +75,7 @@ def _compile(function: Callable[P, R]) -> Callable[P, R] | None:
     if getattr(numba.config, "DISABLE_JIT", False):
         return None
     try:
-        compiled: Any = numba.njit(function, cache=True, nogil=True)
+        compiled: Callable[P, R] = numba.njit(function, cache=True, nogil=True)
     except RuntimeError:  # nowhere to write numba's cache, e.g. a read-only install without a home
         compiled = numba.njit(function, nogil=True)
-    return compiled  # type: ignore[no-any-return]  # numba's types do not say so
+    return compiled

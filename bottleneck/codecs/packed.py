@@ -7,7 +7,7 @@ compressor that it is compared with.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,9 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from . import bits
 from .base import Codec
 from .checks import as_integer
-
-if TYPE_CHECKING:
-    from typing import Self
 
 
 class Packed(Codec):

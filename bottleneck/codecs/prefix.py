@@ -117,8 +117,9 @@ class PrefixCode:
 
 
 def _as_tree(lengths: Sequence[int], codes: Sequence[int]) -> NDArray[np.int64]:
-    """The codes as a binary tree: entry ``2 * node + bit`` is the next node, ``-1 - index`` where a code
-    ends, or 0 where no code goes. Node 0 is the root.
+    """The codes as a binary tree; node 0 is the root.
+
+    Entry ``2 * node + bit`` is the next node, ``-1 - index`` where a code ends, 0 where none goes.
     """
     tree = [0, 0]
     for index, (length, code) in enumerate(zip(lengths, codes, strict=True)):

@@ -1,14 +1,11 @@
 """The embedded default: 1,797 real scans of handwritten digits that come with scikit-learn, no download."""
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from bottleneck.data.base import ImageData, Part
 from bottleneck.data.stratify import stratified_order
 
-VAL_SAMPLES = (
-    500  # the data have no official split; this one is fixed, stratified, and leaves 1,297 to train on
-)
+VAL_SAMPLES = 500  # there is no official split; this one is fixed, stratified, and leaves 1,297 to train on
 
 
 class Digits(ImageData):
@@ -31,6 +28,8 @@ class Digits(ImageData):
         return 10
 
     def read_part(self, part: str) -> Part:
+        from sklearn.datasets import load_digits  # here, because other data sets should not wait for it
+
         digits = load_digits()
         order = stratified_order(digits.target)
         chosen = np.sort(order[:VAL_SAMPLES] if part == "val" else order[VAL_SAMPLES:])

@@ -19,9 +19,8 @@ def stratified_order(labels: np.ndarray) -> np.ndarray:
     Returns:
         A permutation of ``0..n-1``. Shape ``(n,)``.
     """
-    shuffle = np.random.RandomState(SEED).permutation(
-        len(labels)
-    )  # legacy, because its stream is frozen for good
+    legacy = np.random.RandomState(SEED)  # NumPy has frozen its stream for good, unlike its newer generators'
+    shuffle = legacy.permutation(len(labels))
     _, classes, sizes = np.unique(labels[shuffle], return_inverse=True, return_counts=True)
     grouped = np.argsort(classes, kind="stable")
     rank = np.empty(len(labels), dtype=np.int64)  # a sample's place within its own shuffled class

@@ -46,12 +46,12 @@ def create(name: str, weights: str | None = None, cache_dir: str = _DEFAULT_CACH
     if name == "efficientnet_lite0":
         from bottleneck.models.efficientnet_lite import efficientnet_lite0
 
-        return wrap(efficientnet_lite0(), weights, **{"mean": [0.498] * 3, "std": [0.502] * 3, **options})
+        return wrap(efficientnet_lite0(), weights, name=name, **{"mean": [0.498] * 3, "std": [0.502] * 3, **options})
     wrapping = {key: options.pop(key) for key in ("logits", "mean", "std", "maximum") if key in options}
     from bottleneck.models.vision import torchvision_network
 
     network, checkpoint = torchvision_network(name, weights, **options)
-    return wrap(network, checkpoint, **wrapping)
+    return wrap(network, checkpoint, name=name, **wrapping)
 
 
 def wrap(
@@ -61,6 +61,7 @@ def wrap(
     mean: Sequence[float] = _IMAGENET_MEAN,
     std: Sequence[float] = _IMAGENET_STD,
     maximum: float = 255.0,
+    name: str = "custom",
 ) -> PixelNetwork:
     """Any network of your own as a frozen network that takes pixels.
 
@@ -70,11 +71,12 @@ def wrap(
         logits: Keep these logits only, in this order.
         mean, std: Normalisation per channel of pixels scaled to [0, 1].
         maximum: The pixel value that means 1.
+        name: What results call it.
     """
     if weights is not None:
         load_checkpoint(network, weights)
     select = None if logits is None else SelectLogits(logits)
-    return PixelNetwork(network, Normalize(mean, std, maximum), select).eval()
+    return PixelNetwork(network, Normalize(mean, std, maximum), select, name).eval()
 
 
 def load_checkpoint(network: nn.Module, path: str) -> None:

@@ -64,7 +64,8 @@ def digits_resnet(cache_dir: str | Path) -> PixelNetwork:
 
     Several processes may ask at once; one trains, the others wait for it.
     """
-    network = PixelNetwork(DigitsResNet(), Normalize([0.305], [0.376], maximum=16), input_shape=(1, 8, 8))
+    normalize = Normalize([0.305], [0.376], maximum=16)
+    network = PixelNetwork(DigitsResNet(), normalize, name="digits_resnet", input_shape=(1, 8, 8))
     path = Path(cache_dir).expanduser() / "models" / "digits_resnet-1.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
@@ -73,7 +74,7 @@ def digits_resnet(cache_dir: str | Path) -> PixelNetwork:
             with replace_file(path) as temporary:
                 save_file(network.state_dict(), temporary)
     network.load_state_dict(load_file(path))
-    return network
+    return network.eval()
 
 
 def _train(network: PixelNetwork) -> None:
@@ -99,4 +100,3 @@ def _train(network: PixelNetwork) -> None:
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-        network.eval()

@@ -53,6 +53,7 @@ class PixelNetwork(nn.Module):
         network: Takes normalised images, `(b, C, H, W)`.
         normalize: Turns uint8 pixels into what `network` takes.
         select: Last step on the output, or none.
+        name: What results call the network.
         input_shape: (C, H, W) of the images that the network is usually fed.
     """
 
@@ -63,13 +64,16 @@ class PixelNetwork(nn.Module):
         network: nn.Module,
         normalize: nn.Module,
         select: nn.Module | None = None,
+        name: str = "custom",
         input_shape: tuple[int, int, int] = (3, 224, 224),
     ):
         super().__init__()
+        self.name = name
         self.input_shape = input_shape
         self.normalize = normalize
         self.network = network
-        self.select = select or nn.Identity()
+        self.select = select
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.select(self.network(self.normalize(pixels)))
+        output = self.network(self.normalize(pixels))
+        return output if self.select is None else self.select(output)

@@ -33,7 +33,9 @@ def test_fit_streams():
     everything = np.concatenate([array.ravel() for array in arrays])
     assert alive == len(arrays)
     assert histogram == Histogram.fit([everything])
-    assert histogram.counts.tolist() == [(everything == s).sum() for s in range(histogram.low, histogram.high + 1)]
+    assert histogram.counts.tolist() == [
+        (everything == s).sum() for s in range(histogram.low, histogram.high + 1)
+    ]
 
 
 def test_smoothing_adds_one_to_each_symbol_and_one_escape():
@@ -45,7 +47,9 @@ def test_smoothing_adds_one_to_each_symbol_and_one_escape():
 
 def test_outliers_beyond_the_window_count_as_escapes():
     """Symbols beyond 16 bits widen no table: they raise the escape's count instead."""
-    histogram = Histogram.fit([np.array([0, 1, 2**31 - 1]), np.array([-(2**31), LOWEST - 1]), np.array([HIGHEST + 1])])
+    histogram = Histogram.fit(
+        [np.array([0, 1, 2**31 - 1]), np.array([-(2**31), LOWEST - 1]), np.array([HIGHEST + 1])]
+    )
     assert (histogram.low, histogram.high, histogram.n_outside, histogram.escape) == (0, 1, 4, 5)
     assert Histogram.from_counts({0: 1, 1: 1, HIGHEST + 1: 3, LOWEST - 1: 1}) == histogram
     edges = Histogram.fit([np.array([LOWEST, HIGHEST])])
@@ -129,7 +133,7 @@ def test_description_survives_json():
 def test_damaged_description_is_refused(change):
     """A description without 0 in its range, or with counts that are none, is a ValueError."""
     d = Histogram.from_counts({-1: 1, 1: 1}).to_dict() | change
-    with pytest.raises(ValueError, match="histogram|negative"):
+    with pytest.raises(ValueError, match=r"histogram|negative"):
         Histogram.from_dict(d)
     with pytest.raises(ValueError, match="histogram"):
         Histogram.from_dict({"low": 0})

@@ -17,9 +17,11 @@ def test_golden_bytes():
     assert packed(31, (2, 3)).encode(pixels).hex() == "8002 7f88".replace(" ", "")
 
 
-@pytest.mark.parametrize(("largest", "bits"), [(0, 1), (1, 1), (2, 2), (3, 2), (16, 5), (127, 7), (128, 8), (255, 8)])
+@pytest.mark.parametrize(
+    ("largest", "bits"), [(0, 1), (1, 1), (2, 2), (3, 2), (16, 5), (127, 7), (128, 8), (255, 8)]
+)
 def test_width_is_that_of_the_largest_training_value(largest, bits):
-    """n is the bit length of the largest value seen, at least 1, and the size follows from it."""
+    """Each field has the bit length of the largest value seen, at least 1, and the size follows from it."""
     codec = packed(largest, (3, 11))
     pixels = np.random.default_rng(0).integers(0, largest + 1, (3, 11)).astype(np.uint8)
     payload = codec.encode(pixels)

@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import numpy as np
@@ -95,12 +94,9 @@ def test_imagenet_has_1000_classes(tmp_path):
         ImageNet(tmp_path).setup()
 
 
-@pytest.mark.skipif(
-    "BOTTLENECK_TEST_DATA" not in os.environ, reason="BOTTLENECK_TEST_DATA names no data folder"
-)
-def test_real_imagenette_passes_unchanged():
+def test_real_imagenette_passes_unchanged(data_at_hand):
     """The 4,000 + 1,000 photographs at hand, 224×224, reach the network exactly as Pillow decodes them."""
-    root = Path(os.environ["BOTTLENECK_TEST_DATA"]) / "imagenette"
+    root = data_at_hand / "imagenette"
     data = Imagenette(root, short_side=224)
     assert [len(data.subset(name)) for name in ("train", "select", "val")] == [3600, 400, 1000]
     val = data.subset("val")

@@ -1,0 +1,153 @@
+"""What holds for every codec and any input: round trips, refusal of foreign bytes, one result however run."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bottleneck import codecs
+from bottleneck.codecs.jit import Loop
+
+quick = settings(deadline=None, max_examples=40, derandomize=True, database=None)
+
+DTYPES = {"symbols": np.int32, "feature": np.float32, "pixels": np.uint8}
+KINDS = [
+    ("huffman", {}),
+    ("packed", {}),
+    ("raw", {"input": "feature"}),
+    ("raw", {"input": "pixels"}),
+    ("deflate", {"input": "feature"}),
+    ("deflate", {"input": "pixels", "level": 1}),
+    *[("rle", {"bits": bits}) for bits in (1, 3, 8, 16)],
+]
+each_kind = pytest.mark.parametrize(("name", "options"), KINDS, ids=lambda value: str(value))
+shapes = st.lists(st.integers(0, 5), max_size=4).map(tuple)
+
+
+def arrays(codec, largest=6):
+    """Arrays for a codec: small values and many zeros, now and then an extreme one."""
+    rare = {
+        "symbols": st.integers(-(2**31), 2**31 - 1),
+        "feature": st.floats(width=32, allow_nan=False, allow_infinity=False),
+        "pixels": st.just(largest),
+    }[codec.input]
+    common = st.integers(0 if codec.input == "pixels" else -3, largest)
+    values = st.lists(
+        st.one_of(st.just(0), common, common, rare), min_size=codec.n_values, max_size=codec.n_values
+    )
+    return values.map(lambda v: np.array(v, DTYPES[codec.input]).reshape(codec.shape))
+
+
+@st.composite
+def codecs_with_sample(draw, name, options):
+    """A fitted codec of some shape, and a sample for it."""
+    codec = codecs.create(name, draw(shapes), **options)
+    training = np.arange(-2, 7).clip(0 if codec.input == "pixels" else -2)
+    codec.fit([np.resize(training, codec.shape).astype(DTYPES[codec.input])])
+    largest = 2**codec.bits - 1 if name == "packed" else 6
+    return codec, draw(arrays(codec, largest))
+
+
+def outcome(codec, payload):
+    """What decode makes of any bytes: an array in the contract's form, or the text of its ValueError."""
+    try:
+        array = codec.decode(payload)
+    except ValueError as error:
+        return str(error)
+    assert (array.shape, array.dtype) == (codec.shape, DTYPES[codec.input])
+    assert np.isfinite(array).all()
+    return array.tolist()
+
+
+@each_kind
+@quick
+@given(data=st.data())
+def test_round_trip(name, options, data):
+    """Lossless codecs return what they were given, for any shape; rle its quantised values."""
+    codec, array = data.draw(codecs_with_sample(name, options))
+    payload = codec.encode(array)
+    decoded = codec.decode(payload)
+    if name != "rle":
+        assert decoded.tobytes() == array.tobytes()
+        return
+    assert len(payload) == codec.size(array)
+    if array.size:
+        low, high = float(array.min()), float(array.max())
+        step = (high - low) / (2 ** options["bits"] - 1)
+        error = np.abs(decoded.astype(np.float64) - array)
+        assert (
+            error.max() <= step / 2 * (1 + 1e-6) + np.spacing(np.float32(max(abs(low), abs(high)))) + 1.2e-38
+        )
+
+
+@each_kind
+@quick
+@given(data=st.data())
+def test_foreign_bytes_are_refused_or_make_a_legal_array(name, options, data):
+    """Random bytes give a ValueError or an array of the right form, and nothing else."""
+    codec, _ = data.draw(codecs_with_sample(name, options))
+    outcome(codec, data.draw(st.binary(max_size=60)))
+
+
+@each_kind
+@quick
+@given(data=st.data())
+def test_changed_bytes_are_refused_or_make_a_legal_array(name, options, data):
+    """A payload with any byte changed gives a ValueError or an array of the right form."""
+    codec, array = data.draw(codecs_with_sample(name, options))
+    payload = bytearray(codec.encode(array))
+    for _ in range(data.draw(st.integers(1, 3)) if payload else 0):
+        payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
+    outcome(codec, payload)
+
+
+@each_kind
+@quick
+@given(data=st.data())
+def test_another_length_is_always_refused(name, options, data):
+    """No payload decodes with bytes missing at its end or added to it."""
+    codec, array = data.draw(codecs_with_sample(name, options))
+    payload = codec.encode(array)
+    shorter = payload[: data.draw(st.integers(0, len(payload)))]
+    if shorter != payload:
+        assert isinstance(outcome(codec, shorter), str)
+    assert isinstance(outcome(codec, payload + data.draw(st.binary(min_size=1, max_size=9))), str)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [kind for kind in KINDS if kind[0] in ("huffman", "packed", "rle")]
+)
+@quick
+@given(data=st.data())
+def test_interpreted_and_compiled_agree(name, options, data):
+    """With and without a compiler: the same bytes, the same arrays, the same refusals."""
+    codec, array = data.draw(codecs_with_sample(name, options))
+    payload, foreign = codec.encode(array), data.draw(st.binary(max_size=40))
+    compiled = [payload, outcome(codec, payload), outcome(codec, foreign), outcome(codec, payload + b"\0")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Loop, "__call__", Loop.py_func)
+        payload = codec.encode(array)
+        interpreted = [
+            payload,
+            outcome(codec, payload),
+            outcome(codec, foreign),
+            outcome(codec, payload + b"\0"),
+        ]
+    assert interpreted == compiled
+
+
+def test_interpreted_and_compiled_agree_on_many_words():
+    """The same on long samples, whose payloads fill hundreds of words."""
+    rng = np.random.default_rng(0)
+    symbols = (rng.geometric(0.3, 3000) - 1).astype(np.int32)
+    symbols[::97] = rng.integers(-(2**31), 2**31, symbols[::97].size)
+    feature = np.maximum(rng.normal(size=3000), 0).astype(np.float32)
+    work = [(codecs.create("huffman", (3000,)).fit([np.abs(symbols) % 9]), symbols)]
+    work += [(codecs.create("rle", (3000,), bits=bits), feature) for bits in (1, 2, 4, 11, 16)]
+    for codec, array in work:
+        payload = codec.encode(array)
+        decoded = codec.decode(payload)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Loop, "__call__", Loop.py_func)
+            assert codec.encode(array) == payload
+            assert np.array_equal(codec.decode(payload), decoded)

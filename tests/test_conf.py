@@ -1,0 +1,97 @@
+"""Every file in conf/ composes and makes what it says."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import ConfigCompositionException
+from hydra.utils import get_class, get_method, instantiate
+from omegaconf import OmegaConf
+
+from bottleneck.config import config_dir
+
+CONF = Path(config_dir())
+GROUPS = sorted(
+    (file.parent.name, file.stem) for file in CONF.glob("*/*.yaml") if file.parent.name != "experiment"
+)
+EXPERIMENTS = sorted(file.stem for file in CONF.glob("experiment/*.yaml"))
+
+
+def composed(name="train", *overrides):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(name, list(overrides))
+
+
+@pytest.mark.parametrize("name", sorted(f.stem for f in CONF.glob("*.yaml")))
+def test_every_command_composes_without_arguments(name):
+    """Each command's configuration is complete as it stands."""
+    OmegaConf.to_container(composed(name), resolve=True, throw_on_missing=True)
+
+
+@pytest.mark.parametrize(("group", "option"), GROUPS)
+def test_every_option_composes_and_names_something_real(group, option):
+    """Each file of each group composes into train.yaml, and its targets exist."""
+    cfg = composed("train", f"{group}={option}")[group]
+    targets = [cfg["_target_"]] if "_target_" in cfg and not OmegaConf.is_missing(cfg, "_target_") else []
+    for target in targets:
+        try:
+            get_method(target)
+        except ValueError:
+            get_class(target)
+
+
+@pytest.mark.parametrize("option", sorted(o for g, o in GROUPS if g == "data"))
+def test_data_configurations_make_data_sets_without_the_data(option, tmp_path):
+    """Each data set is made from its configuration with every option known, before any file is touched."""
+    overrides = [] if option == "digits" else [f"data.root={tmp_path}"]
+    data = instantiate(composed("train", f"data={option}", *overrides).data)
+    assert len(data.image_shape) == 3
+    assert data.batch_size == 64
+
+
+@pytest.mark.parametrize("option", sorted(o for g, o in GROUPS if g == "model"))
+def test_model_configurations_make_networks(option, cache_dir):
+    """Each network is made from its configuration, with random weights where it has to be downloaded."""
+    if option == "efficientnet_lite0":
+        pytest.importorskip("efficientnet_lite_pytorch", reason="extra `efficientnet` is not installed")
+    overrides = {
+        "torchvision": ["model.name=squeezenet1_1"],
+        "custom": ["model.network._target_=torchvision.models.squeezenet1_1"],
+    }
+    network = instantiate(composed("train", f"model={option}", *overrides.get(option, [])).model, weights=None)
+    assert not network.training
+    assert network.input_shape[0] in (1, 3)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_experiments_compose_for_every_command(experiment, command, tmp_path):
+    """Each experiment is complete once the data's folder and the checkpoint are named."""
+    overrides = [f"experiment={experiment}", f"data.root={tmp_path}"]
+    cfg = composed(command, *overrides)
+    if OmegaConf.is_missing(cfg.model, "weights"):
+        cfg = composed(command, *overrides, "model.weights=w.safetensors")
+    OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+
+
+@pytest.mark.parametrize(("number", "split"), [(1, "layer4.2"), (2, "layer4.1"), (3, "layer4.0"), (4, "layer3.4")])
+def test_paper_experiments_are_the_papers_split_points(number, split, tmp_path):
+    """`resnet50_s1` to `_s4` cut ResNet-50 where the paper's table does, on ImageNet at 224."""
+    cfg = composed("train", f"experiment=resnet50_s{number}", f"data.root={tmp_path}")
+    assert (cfg.split, cfg.model.name, cfg.data.crop) == (split, "resnet50", 224)
+
+
+@pytest.mark.parametrize("override", ["unit.latent_chanels=3", "aplha=1", "data.rot=x"])
+def test_typing_slips_fail_at_composition(override):
+    """A mistyped key is an error before anything is trained."""
+    with pytest.raises(ConfigCompositionException):
+        composed("train", override)
+
+
+def test_installed_configuration_is_found(monkeypatch, tmp_path):
+    """In a wheel, conf/ lies inside the package; the helper finds it there."""
+    config = importlib.import_module("bottleneck.config")
+    (tmp_path / "bottleneck" / "conf").mkdir(parents=True)
+    monkeypatch.setattr(config, "__file__", str(tmp_path / "bottleneck" / "config.py"))
+    assert config.config_dir() == str(tmp_path / "bottleneck" / "conf")
