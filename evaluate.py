@@ -1,13 +1,14 @@
 """Measure anything on a data set: untrained codecs, the input itself, and exported bundles, in one harness.
 
-    python evaluate.py                                          # the suite on the embedded digits
-    python evaluate.py bundles='[PATH,PATH]'                    # and bundles beside it
-    python evaluate.py experiment=imagenette data.root=PATH bundles='[PATH]'
+python evaluate.py                                          # the suite on the embedded digits
+python evaluate.py bundles='[PATH,PATH]'                    # and bundles beside it
+python evaluate.py experiment=imagenette data.root=PATH bundles='[PATH]'
 """
 
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from pytorch_lightning import seed_everything
 
@@ -62,7 +63,8 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
 
 @hydra.main(version_base="1.3", config_path=config_dir(), config_name="evaluate")
 def main(cfg: DictConfig) -> None:
-    folder = Path(hydra.core.hydra_config.HydraConfig.get().runtime.output_dir)
+    """Compose the configuration, measure, and print the table."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
     print(table(evaluate(cfg, folder)))
     print(f"\nWritten to {folder}: results.jsonl, rate_accuracy.png")
 

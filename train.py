@@ -1,8 +1,8 @@
 """Train one bottleneck, code the validation set through it, and export it.
 
-    python train.py                                  # embedded digits, seconds on a laptop
-    python train.py experiment=imagenette data.root=PATH unit.step=4 alpha=0.03 seed=0
-    python train.py -m unit.step=1,2,4 alpha=0.1,1   # Hydra's multirun
+python train.py                                  # embedded digits, seconds on a laptop
+python train.py experiment=imagenette data.root=PATH unit.step=4 alpha=0.03 seed=0
+python train.py -m unit.step=1,2,4 alpha=0.1,1   # Hydra's multirun
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import logging
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from pytorch_lightning import seed_everything
 
@@ -38,7 +39,13 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
     net = experiment.split(cfg.split)
     features = experiment.features(net)
     unit = experiment.new_unit(net, features)
-    log.info("%s cut at %s: feature %s, latent %s", experiment.model.name, net.point.name, net.point.shape, unit.latent_shape)
+    log.info(
+        "%s cut at %s: feature %s, latent %s",
+        experiment.model.name,
+        net.point.name,
+        net.point.shape,
+        unit.latent_shape,
+    )
 
     trainer = new_trainer(cfg, folder)
     trainer.fit(experiment.system(unit, net), features, ckpt_path=cfg.ckpt_path)
@@ -66,7 +73,8 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
 
 @hydra.main(version_base="1.3", config_path=config_dir(), config_name="train")
 def main(cfg: DictConfig) -> None:
-    folder = Path(hydra.core.hydra_config.HydraConfig.get().runtime.output_dir)
+    """Compose the configuration, train, and print the table."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
     if rows := train(cfg, folder):
         print(table(rows))
         print(f"\nWritten to {folder}: results.jsonl, bundle/, rate_accuracy.png")

@@ -34,7 +34,18 @@ def summary(rows: list[Result]) -> str:
                 *(_mean(members, key) for key in ("payload_bytes", "bpp", "ideal_bytes", "zero_fraction")),
             ]
         )
-    header = ["network", "split", "method", "seeds", "n", members[0].metric, "bytes", "bpp", "ideal bytes", "zeros"]
+    header = [
+        "network",
+        "split",
+        "method",
+        "seeds",
+        "n",
+        members[0].metric,
+        "bytes",
+        "bpp",
+        "ideal bytes",
+        "zeros",
+    ]
     return tabulate(lines, header, tablefmt="github", disable_numparse=True)
 
 
@@ -49,11 +60,16 @@ def _mean(members: list[Result], key: str) -> str:
     values = [getattr(row, key) for row in members]
     if None in values:
         return ""
-    return format(statistics.fmean(values), {"payload_bytes": ",.1f", "bpp": ".4g", "zero_fraction": ".0%"}[key])
+    return format(
+        statistics.fmean(values), {"payload_bytes": ",.1f", "bpp": ".4g", "zero_fraction": ".0%"}[key]
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Read the folders that the command line names and print their summary."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folders", nargs="+", type=Path, help="run folders, or folders of runs")
     files = [file for folder in parser.parse_args().folders for file in sorted(folder.rglob("results.jsonl"))]
     print(summary([row for file in files for row in read_results(file)]))

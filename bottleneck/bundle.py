@@ -1,7 +1,7 @@
 """A trained operating point as files: everything that both sides need beside the frozen network.
 
-    bundle/  bundle.json        split point, unit options, codec with its tables, network identity, preprocessing,
-                                metric at export; versioned, with a checksum
+    bundle/  bundle.json        split point, unit options, codec with its tables, network identity,
+                                preprocessing, metric at export; versioned, with a checksum
              unit.safetensors   the unit's weights
 
 Loading and using one needs torch, torchvision and NumPy, neither Lightning nor Hydra.
@@ -98,7 +98,9 @@ class Bundle:
         try:
             content = json.loads(description.read_text())
         except ValueError as error:
-            raise ValueError(f"{description} is truncated or no JSON: {error}. Export the bundle again.") from error
+            raise ValueError(
+                f"{description} is truncated or no JSON: {error}. Export the bundle again."
+            ) from error
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise ValueError(f"{description} does not describe a bundle of this package.")
         if content.get("version") != _VERSION:
@@ -109,14 +111,18 @@ class Bundle:
         if content.get("checksum") != _checksum(content):
             raise ValueError(f"{description} was changed after it was written (checksum). Export it again.")
         if content["weights_sha256"] != hashlib.sha256(weights.read_bytes()).hexdigest():
-            raise ValueError(f"{weights} is truncated or belongs to another bundle (checksum). Export it again.")
+            raise ValueError(
+                f"{weights} is truncated or belongs to another bundle (checksum). Export it again."
+            )
 
         options = content["unit"]
         unit = BottleneckUnit(**{**options, "size": tuple(options["size"])})
         try:
             unit.load_state_dict(load_file(weights))
         except (RuntimeError, SafetensorError) as error:
-            raise ValueError(f"{weights} does not fit the unit that {description} describes: {error}") from error
+            raise ValueError(
+                f"{weights} does not fit the unit that {description} describes: {error}"
+            ) from error
         return cls(
             unit=unit.eval(),
             codec=codecs.from_dict(content["codec"]),

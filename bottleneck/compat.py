@@ -55,7 +55,9 @@ def load_spic(checkpoint: str | Path, *, stride: int, step: float, size: tuple[i
     missing = [layer for layer in _LAYERS if f"{layer}.weight" not in state]
     unknown = [key for key in state if key.split(".")[0] not in _LAYERS]
     if missing or unknown:
-        raise ValueError(f"{path} is no released bottleneck: layers {missing} are missing, {unknown} unknown.")
+        raise ValueError(
+            f"{path} is no released bottleneck: layers {missing} are missing, {unknown} unknown."
+        )
 
     latent_channels, channels = state["conv2_3.weight"].shape[:2]
     unit = BottleneckUnit(

@@ -1,6 +1,6 @@
 """The harness: every method on the same samples, through real bytes.
 
-    feature ──► unit or nothing ──► codec.encode ──► payload ──► codec.decode ──► unit or nothing ──► tail ──► metric
+    feature ──► [unit] ──► codec.encode ──► payload ──► codec.decode ──► [unit] ──► tail ──► metric
 
 A reported size is the length of bytes that were decoded again, and a reported accuracy is what the tail
 makes of them.
@@ -146,7 +146,10 @@ def evaluate(
             method.name,
             tally,
             frozen,
-            about | _rates(tally, pixels, timed[0].numel()) | _times(method, timed) | _cost(method, net, timed),
+            about
+            | _rates(tally, pixels, timed[0].numel())
+            | _times(method, timed)
+            | _cost(method, net, timed),
         )
         for method, tally in zip(methods, tallies, strict=True)
     ]

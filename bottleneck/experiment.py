@@ -1,9 +1,10 @@
 """From a composed configuration to live objects: what `train.py`, `evaluate.py` and the search start from."""
 
+import contextlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from hydra.utils import instantiate
@@ -60,8 +61,8 @@ class Experiment:
             outputs = model(image).shape[-1]
         if outputs != images.num_classes:
             raise ValueError(
-                f"The network has {outputs} outputs, data set {images.name} has {images.num_classes} classes. "
-                "Set model.logits to the classes' indices, or model.num_classes with fitting weights."
+                f"The network has {outputs} outputs, data set {images.name} has {images.num_classes} "
+                "classes. Set model.logits to the classes' indices, or model.num_classes and its weights."
             )
         return cls(cfg, model, images, instantiate(cfg.task, num_classes=images.num_classes), image)
 
@@ -101,10 +102,12 @@ class Experiment:
         about = {"dataset": self.images.name, "model": self.model.name, "seed": self.cfg.seed}
         return evaluate(net, features.batches(self.cfg.subset), methods, self.task, self.image, about)
 
-    def bundle(self, net: SplitModel, unit: BottleneckUnit, codec: codecs.Codec, result: dict[str, Any]) -> Bundle:
+    def bundle(
+        self, net: SplitModel, unit: BottleneckUnit, codec: codecs.Codec, result: dict[str, Any]
+    ) -> Bundle:
         """The operating point of a trained unit, ready to be saved."""
-        model = OmegaConf.to_container(self.cfg.model, resolve=True)
-        model.pop("cache_dir", None)  # a path of this machine
+        options = cast(dict[str, Any], OmegaConf.to_container(self.cfg.model, resolve=True))
+        model = {key: value for key, value in options.items() if key != "cache_dir"}  # this machine's path
         return Bundle(
             unit=unit.eval(),
             codec=codec,
@@ -122,6 +125,7 @@ def suite_methods(suite: DictConfig, net: SplitModel, at: str) -> list[Method]:
 
     Args:
         suite: The `suite` group: for `feature` and `input` a mapping from method name to codec options.
+        net: The network, split where the methods are to be measured.
         at: `feature` or `input`.
     """
     return [
@@ -138,12 +142,10 @@ def torch_device(name: str) -> torch.device:
 
 
 def new_trainer(cfg: DictConfig, folder: Path) -> Trainer:
-    """A Lightning trainer that logs and saves into a run's folder: CSV always, TensorBoard where installed."""
+    """A Lightning trainer that logs and saves into a folder: CSV always, TensorBoard where installed."""
     loggers: list[Logger] = [CSVLogger(folder, name="logs", version="")]
-    try:
+    with contextlib.suppress(ModuleNotFoundError):  # TensorBoard is an optional extra
         loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
-    except ModuleNotFoundError:
-        pass  # an optional extra
     # Both are meant: cached features need no workers, and the frozen network stays in eval mode.
     warnings.filterwarnings("ignore", "The '.*dataloader' does not have many workers", PossibleUserWarning)
     warnings.filterwarnings("ignore", "Found .* in eval mode", PossibleUserWarning)

@@ -1,7 +1,7 @@
 """The table of every split point of a network: sizes, work and parameters before it.
 
-    python -m bottleneck.profile model=resnet50
-    python -m bottleneck.profile model=torchvision model.name=vgg16 input_shape=[3,160,160]
+python -m bottleneck.profile model=resnet50
+python -m bottleneck.profile model=torchvision model.name=vgg16 input_shape=[3,160,160]
 """
 
 import dataclasses
@@ -12,20 +12,32 @@ from pathlib import Path
 import hydra
 import matplotlib
 import torch
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from tabulate import tabulate
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 - the backend has to be chosen before pyplot is imported
+from matplotlib import pyplot as plt
 
-from bottleneck.config import config_dir  # noqa: E402 - as above
-from bottleneck.splitting import SplitPoint, split_points  # noqa: E402 - as above
+from bottleneck.config import config_dir
+from bottleneck.splitting import SplitPoint, split_points
 
 
 def profile_table(points: Sequence[SplitPoint]) -> str:
     """Split points as a Markdown table; KiB of float32, MACs of one image."""
-    header = ["split point", "also", "shape", "layout", "KiB", "× input", "MMACs before", "%", "params before", "%"]
+    header = [
+        "split point",
+        "also",
+        "shape",
+        "layout",
+        "KiB",
+        "× input",
+        "MMACs before",
+        "%",
+        "params before",
+        "%",
+    ]
     rows = [
         [
             point.name,
@@ -41,7 +53,9 @@ def profile_table(points: Sequence[SplitPoint]) -> str:
         ]
         for point in points
     ]
-    return tabulate(rows, header, tablefmt="github", disable_numparse=True, colalign=["left"] * 4 + ["right"] * 6)
+    return tabulate(
+        rows, header, tablefmt="github", disable_numparse=True, colalign=["left"] * 4 + ["right"] * 6
+    )
 
 
 def draw_sizes(points: Sequence[SplitPoint], name: str, path: Path) -> None:
@@ -67,7 +81,8 @@ def draw_sizes(points: Sequence[SplitPoint], name: str, path: Path) -> None:
 
 @hydra.main(version_base="1.3", config_path=config_dir(), config_name="profile")
 def main(cfg: DictConfig) -> None:
-    folder = Path(hydra.core.hydra_config.HydraConfig.get().runtime.output_dir)
+    """Compose the configuration, print the table and draw the picture."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
     model = instantiate(cfg.model, weights=None)  # sizes do not depend on weights, so none are downloaded
     shape = cfg.input_shape or model.input_shape
     points = split_points(model, torch.zeros(1, *shape, dtype=torch.uint8))

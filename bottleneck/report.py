@@ -1,15 +1,17 @@
 """What a person sees of a run: one table, one picture."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from tabulate import tabulate
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 - the backend has to be chosen before pyplot is imported
+from matplotlib import pyplot as plt
 
-from bottleneck.results import Result  # noqa: E402 - as above
+from bottleneck.results import Result
 
 
 def table(rows: Sequence[Result]) -> str:
@@ -38,7 +40,7 @@ def _cells(row: Result) -> list[str]:
 
 def _drop(row: Result) -> str:
     low, high = row.drop_interval or (float("nan"), float("nan"))
-    return f"{100 * row.drop:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+    return f"{100 * (row.drop or 0):+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def _number(value: float | None, spec: str) -> str:
@@ -48,19 +50,22 @@ def _number(value: float | None, spec: str) -> str:
 def draw_rate_accuracy(rows: Sequence[Result], path: Path) -> None:
     """Draw the metric against payload bytes (log axis), with the frozen network as a line."""
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    sent = [row for row in rows if row.payload_bytes is not None]
-    families: dict[tuple[str, str], list[Result]] = {}
-    for row in sent:
-        families.setdefault((_family(row.method), row.split), []).append(row)
+    families: dict[tuple[str, str], list[Result]] = defaultdict(list)
+    for row in rows:
+        if row.payload_bytes is not None:
+            families[_family(row.method), row.split].append(row)
     for (family, split), members in families.items():
-        members.sort(key=lambda row: row.payload_bytes)
-        errors = [[m.value - m.value_interval[0] for m in members], [m.value_interval[1] - m.value for m in members]]
+        trained = family.startswith(("bottleneck", "bundle"))
+        curve = np.array(
+            sorted((m.payload_bytes, m.value, *(m.value_interval or (m.value,) * 2)) for m in members)
+        )
+        size, value, low, high = curve.T
         axes.errorbar(
-            [m.payload_bytes for m in members],
-            [m.value for m in members],
-            yerr=errors,
-            marker="*" if family.startswith(("bottleneck", "bundle")) else "o",
-            markersize=13 if family.startswith(("bottleneck", "bundle")) else 6,
+            size,
+            value,
+            yerr=(value - low, high - value),
+            marker="*" if trained else "o",
+            markersize=13 if trained else 6,
             capsize=3,
             label=f"{family} at {split}",
         )

@@ -67,7 +67,9 @@ class BottleneckSystem(LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         _, terms, output, latent = self._loss(batch)
         size = len(batch[0])
-        self.log_dict({f"val/{name}": value for name, value in terms.items()}, batch_size=size, sync_dist=True)
+        self.log_dict(
+            {f"val/{name}": value for name, value in terms.items()}, batch_size=size, sync_dist=True
+        )
         self.val_metrics.update(output, batch[1])
         self.log_dict(self.val_metrics, batch_size=size)
         self._val_symbols.append(self.unit.quantizer.symbols(latent).cpu().numpy())
@@ -100,4 +102,9 @@ class BottleneckSystem(LightningModule):
         task = self.task.loss(output, target)
         rate = self.rate(latent, self.pixels)
         loss = rate + self.alpha * task
-        return loss, {"loss": loss.detach(), "rate": rate.detach(), "task_loss": task.detach()}, output, latent
+        return (
+            loss,
+            {"loss": loss.detach(), "rate": rate.detach(), "task_loss": task.detach()},
+            output,
+            latent,
+        )

@@ -135,9 +135,7 @@ class BottleneckUnit(nn.Module):
         _, channels, height, width = features.permute(_TO_CHW[layout]).shape
         if activation == "auto":
             activation = "relu" if bool((features >= 0).all()) else "none"
-        return cls(
-            channels=channels, size=(height, width), layout=layout, activation=activation, **options
-        )
+        return cls(channels=channels, size=(height, width), layout=layout, activation=activation, **options)
 
     @property
     def options(self) -> dict:

@@ -148,7 +148,7 @@ import bottleneck
 model = bottleneck.models.create("digits_resnet", cache_dir={str(cache_dir)!r})
 device, server = bottleneck.load({str(folder)!r}, model)
 assert server(device(np.zeros((1, 8, 8), np.uint8))).shape == (1, 10)
-loaded = {{"pytorch_lightning", "lightning", "hydra", "omegaconf", "optuna", "sklearn", "matplotlib"}} & set(sys.modules)
-assert not loaded, loaded
+stack = {{"pytorch_lightning", "lightning", "hydra", "omegaconf", "optuna", "sklearn", "matplotlib"}}
+assert not stack & set(sys.modules), stack & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)

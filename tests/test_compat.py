@@ -31,7 +31,7 @@ def test_released_weights_give_the_golden_symbols_and_output(data_at_hand, name,
 
 def test_missing_checkpoint_names_the_path(tmp_path):
     """A path without a file is reported as such."""
-    with pytest.raises(FileNotFoundError, match="nothing.pth.tar"):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.pth\.tar"):
         load_spic(tmp_path / "nothing.pth.tar", stride=2, step=1.0, size=(7, 7))
 
 

@@ -59,7 +59,9 @@ def test_model_configurations_make_networks(option, cache_dir):
         "torchvision": ["model.name=squeezenet1_1"],
         "custom": ["model.network._target_=torchvision.models.squeezenet1_1"],
     }
-    network = instantiate(composed("train", f"model={option}", *overrides.get(option, [])).model, weights=None)
+    network = instantiate(
+        composed("train", f"model={option}", *overrides.get(option, [])).model, weights=None
+    )
     assert not network.training
     assert network.input_shape[0] in (1, 3)
 
@@ -75,7 +77,9 @@ def test_experiments_compose_for_every_command(experiment, command, tmp_path):
     OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
 
 
-@pytest.mark.parametrize(("number", "split"), [(1, "layer4.2"), (2, "layer4.1"), (3, "layer4.0"), (4, "layer3.4")])
+@pytest.mark.parametrize(
+    ("number", "split"), [(1, "layer4.2"), (2, "layer4.1"), (3, "layer4.0"), (4, "layer3.4")]
+)
 def test_paper_experiments_are_the_papers_split_points(number, split, tmp_path):
     """`resnet50_s1` to `_s4` cut ResNet-50 where the paper's table does, on ImageNet at 224."""
     cfg = composed("train", f"experiment=resnet50_s{number}", f"data.root={tmp_path}")

@@ -87,7 +87,9 @@ def test_metric_comes_from_the_decoded_bytes(net, batches):
 
     row = measure(net, batches, Method("vandal", Vandal()))[1]
     constant = net.tail(torch.zeros(1, 4, 4, 4)).argmax(1)
-    assert row.value == pytest.approx(np.mean([(y == constant).float().mean() for _, ys in batches for y in ys]))
+    assert row.value == pytest.approx(
+        np.mean([(y == constant).float().mean() for _, ys in batches for y in ys])
+    )
     assert row.payload_bytes == 2
 
 

@@ -16,8 +16,13 @@ def test_file_appears_with_its_content(tmp_path):
 def test_failed_writer_leaves_the_old_file(tmp_path):
     """An error while writing keeps the old content and leaves no rubbish."""
     (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(OSError, match="full"), replace_file(tmp_path / "a.txt") as temporary:
-        temporary.write_text("ne")
-        raise OSError("disk full")
+
+    def write() -> None:
+        with replace_file(tmp_path / "a.txt") as temporary:
+            temporary.write_text("ne")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="full"):
+        write()
     assert (tmp_path / "a.txt").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1

@@ -49,7 +49,11 @@ def imports_of(path: Path) -> set[str]:
     """First component below the package of everything that a module imports from it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith("bottleneck"):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and not node.level
+            and (node.module or "").startswith("bottleneck")
+        ):
             parts = (node.module or "").split(".")[1:]
             found |= {parts[0]} if parts else {alias.name for alias in node.names}
     return found

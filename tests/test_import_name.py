@@ -12,7 +12,7 @@ def run(code: str, *flags: str) -> None:
 
 @pytest.mark.parametrize("first", ["import bottleneck", "pass"])
 def test_pandas_computes_as_if_we_were_not_there(first):
-    """pandas imports silently beside us, before or after, and its sums are right."""
+    """Pandas imports silently beside us, before or after, and its sums are right."""
     run(
         f"{first}\nimport pandas, bottleneck\n"
         "s = pandas.Series([1.0, 2.5, None, 4.0])\n"
@@ -24,7 +24,7 @@ def test_pandas_computes_as_if_we_were_not_there(first):
 
 @pytest.mark.parametrize("first", ["import bottleneck", "pass"])
 def test_xarray_computes_as_if_we_were_not_there(first):
-    """xarray imports beside us, and its sums, ranks and fills are right."""
+    """Xarray imports beside us, and its sums, ranks and fills are right."""
     run(
         f"{first}\nimport xarray, bottleneck\n"
         "a = xarray.DataArray([3.0, 1.0, float('nan'), 2.0], dims='x')\n"

@@ -16,7 +16,12 @@ def test_command_prints_the_table_and_draws_the_picture(tmp_path):
     command = [sys.executable, "-m", "bottleneck.profile", "model=resnet50", f"hydra.run.dir={tmp_path}/out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for cut, share in (("layer3.4", "74.82"), ("layer4.0", "89.27"), ("layer4.1", "94.61"), ("layer4.2", "99.95")):
+    for cut, share in (
+        ("layer3.4", "74.82"),
+        ("layer4.0", "89.27"),
+        ("layer4.1", "94.61"),
+        ("layer4.2", "99.95"),
+    ):
         assert any(f"| {cut} " in line and share in line for line in done.stdout.splitlines())
     points = [json.loads(line) for line in (tmp_path / "out" / "profile.jsonl").read_text().splitlines()]
     assert points[0]["name"] == "input"

@@ -5,7 +5,9 @@ import torch
 
 from bottleneck.rate import L1Rate
 
-LATENT = torch.tensor([[[[1.0, -2.0]], [[0.0, 3.0]]], [[[0.0, 0.0]], [[0.0, 4.0]]]])  # (2, 2, 1, 2): L1 6 and 4
+LATENT = torch.tensor(
+    [[[[1.0, -2.0]], [[0.0, 3.0]]], [[[0.0, 0.0]], [[0.0, 4.0]]]]
+)  # (2, 2, 1, 2): L1 6 and 4
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_table_has_every_row_with_its_numbers(rows):
 
 
 def test_picture_shows_curves_on_a_log_axis(rows, tmp_path, monkeypatch):
-    """RLE's settings are one curve, the bottleneck another, the frozen network a line; bytes are logarithmic."""
+    """RLE's settings are one curve, the bottleneck another, the frozen network a line; bytes are log."""
     drawn = []
     monkeypatch.setattr(plt, "close", drawn.append)
     draw_rate_accuracy(rows, tmp_path / "picture.png")

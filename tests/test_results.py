@@ -7,10 +7,11 @@ import pytest
 
 from bottleneck.results import Result, paired_interval, proportion_interval, read_results, write_results
 
-CONTRACT = (
-    "method, task, dataset, model, split, n, metric, value, baseline, payload_bytes, bpp, estimated_bpp, "
-    "encode_ms, decode_ms, head_ms, tail_ms, unit_params, unit_macs, seed"
-).split(", ")
+CONTRACT = {
+    *("method", "task", "dataset", "model", "split", "n", "metric", "value", "baseline"),
+    *("payload_bytes", "bpp", "estimated_bpp", "encode_ms", "decode_ms", "head_ms", "tail_ms"),
+    *("unit_params", "unit_macs", "seed"),
+}
 
 
 def row(**known):
@@ -34,7 +35,7 @@ def test_every_key_of_the_contract_is_in_every_row(tmp_path):
     """Unknown quantities are null, never left out."""
     write_results([row(), row(payload_bytes=12.5)], tmp_path / "results.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
-    assert all(set(CONTRACT) <= set(line) for line in lines)
+    assert all(set(line) >= CONTRACT for line in lines)
     assert [line["payload_bytes"] for line in lines] == [None, 12.5]
 
 
@@ -47,7 +48,8 @@ def test_rows_survive_the_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "n", "low", "high"), [(0.5, 10, 0.2366, 0.7634), (0.97, 1000, 0.9575, 0.9789), (1.0, 20, 0.8389, 1.0)]
+    ("value", "n", "low", "high"),
+    [(0.5, 10, 0.2366, 0.7634), (0.97, 1000, 0.9575, 0.9789), (1.0, 20, 0.8389, 1.0)],
 )
 def test_proportion_interval_is_wilsons(value, n, low, high):
     """The interval agrees with tabulated Wilson intervals to four decimals."""

@@ -57,7 +57,7 @@ def fit(system, loader, folder, epochs=3, **options):
 
 
 def test_only_the_unit_changes(digits_network, feature_loader, tmp_path):
-    """Parameters and buffers of head and tail are bit-identical after training, every unit parameter is not."""
+    """Head and tail are bit-identical after training, buffers included; every unit parameter has moved."""
     system = make_system(digits_network)
     network_before = {key: value.clone() for key, value in digits_network.state_dict().items()}
     unit_before = {key: value.clone() for key, value in system.unit.named_parameters()}

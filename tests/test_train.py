@@ -15,7 +15,9 @@ from bottleneck.config import config_dir
 from bottleneck.results import read_results
 
 ROOT = Path(config_dir()).parent
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Lightning's advice is not ours to follow here
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning"
+)  # Lightning's advice is not ours to follow here
 
 
 def command(name):
@@ -34,11 +36,13 @@ def composed(name, *overrides):
 def run(tmp_path_factory, cache_dir):
     """The default run, shared by the tests below."""
     folder = tmp_path_factory.mktemp("run")
-    return folder, command("train")(composed("train", "device=cpu", "trainer.enable_progress_bar=false"), folder)
+    return folder, command("train")(
+        composed("train", "device=cpu", "trainer.enable_progress_bar=false"), folder
+    )
 
 
 def test_default_run_keeps_its_promise(run):
-    """Within 3 points of the frozen network, at no more than a third of the smallest run-length row's bytes."""
+    """Within 3 points of the frozen network, at no more than a third of the smallest run-length row."""
     rows = {row.method: row for row in run[1]}
     smallest = min(row.payload_bytes for name, row in rows.items() if name.startswith("rle-"))
     assert rows["bottleneck"].drop <= 0.03
@@ -47,7 +51,7 @@ def test_default_run_keeps_its_promise(run):
 
 
 def test_default_table_has_every_row_that_was_promised(run):
-    """Frozen network, bottleneck, float32 feature, run-length at four depths, and the input in three forms."""
+    """Frozen network, bottleneck, float32 feature, run-length at four depths, the input in three forms."""
     methods = [row.method for row in run[1]]
     assert methods[:3] == ["frozen", "bottleneck", "feature-float32"]
     assert methods[3:7] == ["rle-2", "rle-3", "rle-4", "rle-8"]
@@ -74,8 +78,14 @@ def test_exported_bundle_measures_the_same_in_evaluate(run, tmp_path):
     cfg = composed("evaluate", "device=cpu", f"bundles=['{folder / 'bundle'}']", "suite=features")
     measured = command("evaluate")(cfg, tmp_path)
     bundle = next(row for row in measured if row.method.startswith("bundle:"))
-    assert (bundle.value, bundle.payload_bytes, bundle.bpp) == (rows[1].value, rows[1].payload_bytes, rows[1].bpp)
-    assert [row.method for row in read_results(tmp_path / "results.jsonl")] == [row.method for row in measured]
+    assert (bundle.value, bundle.payload_bytes, bundle.bpp) == (
+        rows[1].value,
+        rows[1].payload_bytes,
+        rows[1].bpp,
+    )
+    assert [row.method for row in read_results(tmp_path / "results.jsonl")] == [
+        row.method for row in measured
+    ]
 
 
 def test_bundle_serves_single_images_as_evaluated(run, digits_network):
@@ -118,7 +128,10 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
         "name": "linear",
         "network": {
             "_target_": "torch.nn.Sequential",
-            "_args_": [{"_target_": "torch.nn.Flatten"}, {"_target_": "torch.nn.Linear", "in_features": 64, "out_features": 7}],
+            "_args_": [
+                {"_target_": "torch.nn.Flatten"},
+                {"_target_": "torch.nn.Linear", "in_features": 64, "out_features": 7},
+            ],
         },
         "mean": [0.5],
         "std": [0.5],
@@ -131,7 +144,11 @@ def test_command_line_runs_from_anywhere_with_overrides(tmp_path, cache_dir):
     """The script itself, started in another folder with overrides, prints the table and names its folder."""
     arguments = ["device=cpu", "trainer.max_epochs=1", "suite=features", f"hydra.run.dir={tmp_path}/out"]
     done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, str(ROOT / "train.py"), *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "| bottleneck" in done.stdout

@@ -191,13 +191,15 @@ class _Store:
     def fill(self, compute: Callable[[int], Batches]) -> None:
         """Compute and write the missing shards.
 
-        Plain writes, not a memory map: on a full disk they raise an error, where a map would kill the process.
+        Plain writes, not a memory map: on a full disk they raise an error, a map would kill the process.
         """
         done = self.finished()
         self.done_file.write_text("".join(f"{number}\n" for number in range(done)))
         rows = compute(done * _SHARD)
         pending: list[tuple[Tensor, Tensor]] = []
-        progress = tqdm(total=self.count, initial=done * _SHARD, desc="Computing features (once)", unit="image")
+        progress = tqdm(
+            total=self.count, initial=done * _SHARD, desc="Computing features (once)", unit="image"
+        )
         with progress, self.features_file.open("ab") as features, self.targets_file.open("ab") as targets:
             features.truncate(done * _SHARD * self.features.sample_bytes)
             targets.truncate(done * _SHARD * self.targets.sample_bytes)
@@ -217,7 +219,9 @@ class _Store:
 
     def open(self) -> StoredFeatures:
         if not self.count:  # nothing to map, and NumPy refuses empty maps
-            return StoredFeatures(*(np.empty((0, *layout.shape), layout.dtype) for _, layout in self._arrays()))
+            return StoredFeatures(
+                *(np.empty((0, *layout.shape), layout.dtype) for _, layout in self._arrays())
+            )
         return StoredFeatures(
             *(
                 np.memmap(file, layout.dtype, "r", shape=(self.count, *layout.shape))

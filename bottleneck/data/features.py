@@ -1,11 +1,13 @@
 """Features instead of images: what a bottleneck is trained and measured on.
 
-    images ──► head (frozen) ──► features ──┬──► CachedFeatures: computed once, read from disk
-                                            └──► LiveFeatures: computed for each batch
+images ──► head (frozen) ──► features ──┬──► CachedFeatures: computed once, read from disk
+                                        └──► LiveFeatures: computed for each batch
 """
 
 import warnings
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -39,14 +41,16 @@ class LiveFeatures(LightningDataModule):
     def val_dataloader(self) -> DataLoader | list:
         return self.images.val_dataloader()
 
-    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
+    def on_after_batch_transfer(
+        self, batch: tuple[Tensor, Tensor], dataloader_idx: int
+    ) -> tuple[Tensor, Tensor]:
         images, targets = batch
         with torch.no_grad():
             return self.net.head.to(images.device)(images), targets
 
     def batches(self, subset: str) -> Batches:
         """`(features, targets)` of a subset in order, on the head's device."""
-        yield from _head_outputs(self.images, self.net, subset, start=0)
+        yield from _head_outputs(self.images, self.net, subset, 0)
 
 
 class CachedFeatures(LightningDataModule):
@@ -78,12 +82,14 @@ class CachedFeatures(LightningDataModule):
         )
 
 
-def _as_gathered(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _as_gathered(batch: Any) -> Any:
     """`StoredFeatures` gathers whole batches, so there is nothing to collate."""
     return batch
 
 
-def features_of(images: ImageData, net: SplitModel, cache: FeatureCache | None) -> CachedFeatures | LiveFeatures:
+def features_of(
+    images: ImageData, net: SplitModel, cache: FeatureCache | None
+) -> CachedFeatures | LiveFeatures:
     """A data set's features at a split point, cached where that is possible.
 
     Without a cache, with randomly augmented images or with too little disk, the head runs on every batch.
@@ -105,17 +111,19 @@ def features_of(images: ImageData, net: SplitModel, cache: FeatureCache | None) 
         "split": net.point.name,
         "input": list(images.image_shape),
     }
-    stores = {}
+    stores: dict[str, StoredFeatures] = {}
     for subset in SUBSETS:
-        stores[subset] = cache.get(
+        targets = images.targets(subset)
+        stored = cache.get(
             {**head, "images": images.fingerprint(subset)},
-            len(images.targets(subset)),
+            len(targets),
             net.point.shape,
-            ArrayLayout(images.targets(subset).shape[1:], str(images.targets(subset).dtype)),
-            lambda start, subset=subset: _head_outputs(images, net, subset, start),
+            ArrayLayout(targets.shape[1:], str(targets.dtype)),
+            partial(_head_outputs, images, net, subset),
         )
-        if stores[subset] is None:
+        if stored is None:
             return LiveFeatures(images, net)
+        stores[subset] = stored
     return CachedFeatures(stores, images.batch_size)
 
 

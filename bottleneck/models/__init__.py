@@ -1,6 +1,6 @@
 """Frozen networks by name, ready to be cut: pixels in, logits out.
 
-    uint8 C×H×W ──► normalize ──► network ──► [some of the classes] ──► logits
+uint8 C×H×W ──► normalize ──► network ──► [some of the classes] ──► logits
 """
 
 from collections.abc import Sequence
@@ -39,14 +39,18 @@ def create(name: str, weights: str | None = None, cache_dir: str = _DEFAULT_CACH
     """
     if name == "digits_resnet":
         if weights or options:
-            raise ValueError(f"model=digits_resnet takes no other options; got weights={weights!r}, {options}.")
+            raise ValueError(
+                f"model=digits_resnet takes no other options; got weights={weights!r}, {options}."
+            )
         from bottleneck.models.embedded import digits_resnet
 
         return digits_resnet(cache_dir)
     if name == "efficientnet_lite0":
         from bottleneck.models.efficientnet_lite import efficientnet_lite0
 
-        return wrap(efficientnet_lite0(), weights, name=name, **{"mean": [0.498] * 3, "std": [0.502] * 3, **options})
+        return wrap(
+            efficientnet_lite0(), weights, name=name, **{"mean": [0.498] * 3, "std": [0.502] * 3, **options}
+        )
     wrapping = {key: options.pop(key) for key in ("logits", "mean", "std", "maximum") if key in options}
     from bottleneck.models.vision import torchvision_network
 
@@ -69,7 +73,8 @@ def wrap(
         network: Takes normalised float images `(b, C, H, W)`.
         weights: Path of a checkpoint to load into it, or `None` to keep its weights.
         logits: Keep these logits only, in this order.
-        mean, std: Normalisation per channel of pixels scaled to [0, 1].
+        mean: Mean per channel of pixels scaled to [0, 1].
+        std: Their standard deviation per channel.
         maximum: The pixel value that means 1.
         name: What results call it.
     """
@@ -80,7 +85,7 @@ def wrap(
 
 
 def load_checkpoint(network: nn.Module, path: str) -> None:
-    """Load a state dict, stored in any float type, from `.safetensors` or a PyTorch file without pickled code.
+    """Load a state dict, in any float type, from `.safetensors` or a PyTorch file without pickled code.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -88,7 +93,9 @@ def load_checkpoint(network: nn.Module, path: str) -> None:
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise FileNotFoundError(f"model.weights={path}: no such file. Give a checkpoint's path or a weights name.")
+        raise FileNotFoundError(
+            f"model.weights={path}: no such file. Give a checkpoint's path or a weights name."
+        )
     if file.suffix == ".safetensors":
         state = load_file(file)
     else:
@@ -98,5 +105,3 @@ def load_checkpoint(network: nn.Module, path: str) -> None:
         network.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"model.weights={path} does not fit {type(network).__name__}: {error}") from error
-
-

@@ -86,9 +86,7 @@ def _train(network: PixelNetwork) -> None:
     labels = torch.tensor([samples[index][1] for index in range(len(samples))])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
-        for module in network.modules():
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
+        network.network = DigitsResNet()  # drawn from the seed
         optimizer = torch.optim.Adam(network.parameters(), lr=_PEAK_LR, weight_decay=1e-4)
         steps = _EPOCHS * -(-len(images) // _BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _PEAK_LR, total_steps=steps)

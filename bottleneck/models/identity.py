@@ -16,5 +16,5 @@ def weights_identity(model: nn.Module) -> str:
     tensors = sorted({**dict(model.named_parameters()), **dict(model.named_buffers())}.items())
     for name, tensor in tensors:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -18,6 +18,9 @@ class Normalize(nn.Module):
         maximum: The pixel value that means 1.
     """
 
+    scale: Tensor
+    offset: Tensor
+
     def __init__(self, mean: Sequence[float], std: Sequence[float], maximum: float = 255.0):
         super().__init__()
         scale = 1 / (maximum * torch.tensor(std))
@@ -35,6 +38,8 @@ class SelectLogits(nn.Module):
     Args:
         indices: Logits to keep, in the order of the data set's classes.
     """
+
+    indices: Tensor
 
     def __init__(self, indices: Sequence[int]):
         super().__init__()

@@ -1,6 +1,6 @@
 """Head and tail: the two halves of a network, each a module that runs alone.
 
-    image ──► head ──► feature ──► tail ──► output          tail(head(x)) == model(x)
+image ──► head ──► feature ──► tail ──► output          tail(head(x)) == model(x)
 """
 
 import copy

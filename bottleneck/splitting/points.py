@@ -59,10 +59,11 @@ def points_of(traced: TracedNetwork) -> list[SplitPoint]:
     total_params = _parameter_count(traced, traced.nodes)
     points = []
     for cut in closed_cuts(traced):
+        shape = feature_shape(traced, cut.node)
+        assert shape is not None, "closed cuts send one tensor"
         before = traced.members(cut.before)
         macs = sum(traced.macs[node] for node in before)
         params = _parameter_count(traced, before)
-        shape = feature_shape(traced, cut.node)
         points.append(
             SplitPoint(
                 name=traced.name(cut.node),
@@ -129,9 +130,9 @@ def _parameter_count(traced: TracedNetwork, nodes: list[fx.Node]) -> int:
     parameters: dict[int, int] = {}
     for node in nodes:
         if node.op == "call_module":
-            found = list(traced.model.get_submodule(node.target).parameters())
+            found = list(traced.model.get_submodule(str(node.target)).parameters())
         elif node.op == "get_attr":
-            owner, _, leaf = node.target.rpartition(".")
+            owner, _, leaf = str(node.target).rpartition(".")
             value = getattr(traced.model.get_submodule(owner), leaf)
             found = [value] if isinstance(value, nn.Parameter) else []
         else:
@@ -141,7 +142,7 @@ def _parameter_count(traced: TracedNetwork, nodes: list[fx.Node]) -> int:
 
 
 def _layout(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:
-    """How to read a feature's dimensions; a map is channels-last where only then it has the input's aspect."""
+    """How to read a feature's dimensions; a map is channels-last where it has the input's aspect only so."""
     if len(shape) == 3 and len(input_shape) == 3:
         aspect = math.log(input_shape[1] / input_shape[2])
         first = abs(math.log(shape[1] / shape[2]) - aspect)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 
@@ -28,8 +28,10 @@ class Classification:
         return F.cross_entropy(logits, labels)
 
     def metrics(self, prefix: str = "") -> MetricCollection:
-        """Fresh metrics in [0, 1]: the ranking one first, and top-5 where there are more than five classes."""
-        top = {"accuracy_top1": MulticlassAccuracy(self.num_classes, top_k=1, average="micro")}
+        """Fresh metrics in [0, 1]: top-1, which ranks, and top-5 where there are more than five classes."""
+        top: dict[str, Metric | MetricCollection] = {
+            "accuracy_top1": MulticlassAccuracy(self.num_classes, top_k=1, average="micro")
+        }
         if self.num_classes > 5:
             top["accuracy_top5"] = MulticlassAccuracy(self.num_classes, top_k=5, average="micro")
         return MetricCollection(top, prefix=prefix)

@@ -63,7 +63,10 @@ def test_subset_of_the_logits_keeps_their_order():
 def test_half_precision_checkpoints_of_either_format_are_loaded(tmp_path, suffix):
     """A checkpoint in safetensors or PyTorch format, stored in float16, becomes the network's weights."""
     network = torchvision.models.resnet18(num_classes=3)
-    halves = {key: value.half() if value.is_floating_point() else value for key, value in network.state_dict().items()}
+    halves = {
+        key: value.half() if value.is_floating_point() else value
+        for key, value in network.state_dict().items()
+    }
     path = tmp_path / f"weights{suffix}"
     save_file(halves, path) if suffix == ".safetensors" else torch.save({"state_dict": halves}, path)
     loaded = models.create("resnet18", weights=str(path), num_classes=3)

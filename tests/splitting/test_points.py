@@ -59,7 +59,11 @@ def test_macs_of_resnet50_are_those_of_the_spec(resnet50_points, name, share):
 
 @pytest.mark.parametrize(
     ("name", "shape", "kib", "ratio"),
-    [("maxpool", (64, 56, 56), 784, 1.33), ("layer2.0", (512, 28, 28), 1568, 2.67), ("input", (3, 224, 224), 588, 1)],
+    [
+        ("maxpool", (64, 56, 56), 784, 1.33),
+        ("layer2.0", (512, 28, 28), 1568, 2.67),
+        ("input", (3, 224, 224), 588, 1),
+    ],
 )
 def test_sizes_of_resnet50_are_those_of_the_papers(resnet50_points, name, shape, kib, ratio):
     """Shapes, bytes and ratios to the input are those of Carra and Neglia's table."""
