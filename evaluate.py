@@ -54,7 +54,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         features = experiment.features(net)
         for method in untrained:
             method.fit(features.batches("train"))
-        measured = experiment.measure(net, features, trained + untrained)
+        measured = experiment.measure(net, features, trained + untrained, cfg.subset)
         rows += measured[1:] if rows else measured
     write_results(rows, folder / "results.jsonl")
     draw_rate_accuracy(rows, folder / "rate_accuracy.png")

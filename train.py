@@ -14,10 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from pytorch_lightning import seed_everything
 
-from bottleneck import codecs
 from bottleneck.config import config_dir
-from bottleneck.evaluation import Method
-from bottleneck.experiment import Experiment, new_trainer, suite_methods
+from bottleneck.experiment import Experiment, new_trainer, run_outputs, suite_methods, train_method
 from bottleneck.report import draw_rate_accuracy, table
 from bottleneck.results import Result, write_results
 
@@ -47,25 +45,19 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
         unit.latent_shape,
     )
 
-    trainer = new_trainer(cfg, folder)
-    trainer.fit(experiment.system(unit, net), features, ckpt_path=cfg.ckpt_path)
+    trainer = new_trainer(cfg, *run_outputs(folder), default_root_dir=folder)
+    trained = train_method(experiment, net, features, unit, trainer, cfg.ckpt_path)
     if not trainer.is_global_zero:
         return []
-
-    unit.to(experiment.image.device).eval()
-    net.to(experiment.image.device)
-    codec = codecs.create(shape=unit.latent_shape, **cfg.codec)
-    trained = Method("bottleneck", codec, unit)
-    trained.fit(features.batches("train"))
-    rows = experiment.measure(net, features, [trained, *suite_methods(cfg.suite, net, "feature")])
-    experiment.bundle(net, unit, codec, dataclasses.asdict(rows[1])).save(folder / "bundle")
+    rows = experiment.measure(net, features, [trained, *suite_methods(cfg.suite, net, "feature")], cfg.subset)
+    experiment.bundle(net, unit, trained.codec, dataclasses.asdict(rows[1])).save(folder / "bundle")
 
     whole = experiment.split("input")
     if pixel_methods := suite_methods(cfg.suite, whole, "input"):
         images = experiment.features(whole)
         for method in pixel_methods:
             method.fit(images.batches("train"))
-        rows += experiment.measure(whole, images, pixel_methods)[1:]
+        rows += experiment.measure(whole, images, pixel_methods, cfg.subset)[1:]
     write_results(rows, folder / "results.jsonl")
     draw_rate_accuracy(rows, folder / "rate_accuracy.png")
     return rows

@@ -27,13 +27,17 @@ N = 1024 * 14 * 14
 
 
 def median_ms(run: Callable[[], Any], repeats: int) -> float:
-    """Median time of a call in milliseconds, after one call to warm up (compile, fill caches)."""
+    """Median processor time of a call in milliseconds, after one call to warm up (compile, fill caches).
+
+    Wall time would flatter us on a busy machine: the references run long enough to be interrupted
+    for other processes, our calls end before that.
+    """
     run()
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         run()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return statistics.median(times) * 1e3
 
 

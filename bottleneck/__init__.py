@@ -15,7 +15,7 @@ warnings.filterwarnings("ignore", "Pandas requires version .* of 'bottleneck'", 
 
 _PUBLIC = {
     "BottleneckUnit": "bottleneck.unit",
-    "load": "bottleneck.bundle",
+    "load": "bottleneck.deploy",
     "split": "bottleneck.splitting",
     "split_points": "bottleneck.splitting",
 }

@@ -13,17 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from bottleneck import codecs
 from bottleneck.codecs import Codec
 from bottleneck.files import replace_file
 from bottleneck.models.identity import weights_identity
-from bottleneck.preprocess import preprocess
-from bottleneck.splitting import SplitModel, split
 from bottleneck.unit import BottleneckUnit
 
 _FORMAT, _VERSION = "split-bottleneck bundle", 1
@@ -146,89 +143,6 @@ class Bundle:
                 f"This bundle belongs to a network with weights {self.network[:12]}…{made}; "
                 f"the one given has {identity[:12]}…. Load the same weights and normalisation."
             )
-
-
-class Device:
-    """The device's side: image in, payload out.
-
-    Attributes:
-        bundle: The operating point.
-    """
-
-    def __init__(self, bundle: Bundle, head: nn.Module):
-        self.bundle = bundle
-        self._head = head
-        self._preprocess = preprocess(**bundle.preprocessing, channels=bundle.image_shape[0])
-
-    @torch.no_grad()
-    def __call__(self, image: Any) -> bytes:
-        """The payload of one image.
-
-        Args:
-            image: PIL image, or uint8 array or tensor C×H×W; it is resized and cropped as in training.
-
-        Raises:
-            TypeError: If it is no image.
-            ValueError: If it has another size than the network was split for.
-        """
-        pixels = self._preprocess(image)
-        if tuple(pixels.shape) != tuple(self.bundle.image_shape):
-            raise ValueError(
-                f"The image is {tuple(pixels.shape)} after preprocessing, this bundle takes "
-                f"{tuple(self.bundle.image_shape)} (C, H, W)."
-            )
-        unit = self.bundle.unit
-        device = next(unit.parameters()).device
-        symbols = unit.symbols(self._head(pixels[None].to(device)))
-        return self.bundle.codec.encode(symbols[0].cpu().numpy())
-
-
-class Server:
-    """The server's side: payload in, the network's output out.
-
-    Attributes:
-        bundle: The operating point.
-    """
-
-    def __init__(self, bundle: Bundle, tail: nn.Module):
-        self.bundle = bundle
-        self._tail = tail
-
-    @torch.no_grad()
-    def __call__(self, payload: bytes) -> Any:
-        """What the frozen network returns for a batch of one.
-
-        Raises:
-            ValueError: If the bytes cannot be a payload of this bundle.
-        """
-        unit = self.bundle.unit
-        device = next(unit.parameters()).device
-        symbols: Tensor = torch.from_numpy(self.bundle.codec.decode(payload)).to(device)
-        return self._tail(unit.reconstruct(symbols[None]))
-
-
-def load(path: str | Path, model: nn.Module) -> tuple[Device, Server]:
-    """Both sides of a bundle around a frozen network.
-
-    Args:
-        path: Folder of the bundle.
-        model: The network that the bundle was made for, such as `bottleneck.models.create(...)` returns.
-            It goes into eval mode; both sides share its weights, on its device.
-
-    Returns:
-        `device` and `server`: `payload = device(image)`, `output = server(payload)`.
-
-    Raises:
-        FileNotFoundError, ValueError: If the bundle cannot be read (`Bundle.read`), or belongs to
-            another network.
-    """
-    bundle = Bundle.read(path)
-    bundle.check_network(model)
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    example = torch.zeros(1, *bundle.image_shape, dtype=torch.uint8, device=device)
-    net: SplitModel = split(model, bundle.split, example)
-    bundle.unit.to(device)
-    return Device(bundle, net.head), Server(bundle, net.tail)
 
 
 def _checksum(content: dict[str, Any]) -> str:

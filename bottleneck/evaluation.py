@@ -215,6 +215,7 @@ def _cost(method: Method, net: SplitModel, features: Tensor) -> dict[str, int]:
         "unit_params": parameter_count(unit),
         "unit_macs": mac_count(unit, features[:1]),
         "encoder_params": parameter_count(unit.encoder),
+        "encoder_macs": encoder_macs,
         "device_macs": net.point.macs + encoder_macs,
     }
 

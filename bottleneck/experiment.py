@@ -1,6 +1,8 @@
 """From a composed configuration to live objects: what `train.py`, `evaluate.py` and the search start from."""
 
 import contextlib
+import copy
+import dataclasses
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any, cast
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities.warnings import PossibleUserWarning
@@ -26,6 +28,8 @@ from bottleneck.results import Result
 from bottleneck.splitting import SplitModel, split
 from bottleneck.system import BottleneckSystem
 from bottleneck.unit import BottleneckUnit
+
+Features = CachedFeatures | LiveFeatures
 
 
 @dataclass
@@ -70,7 +74,7 @@ class Experiment:
         """The network cut at a split point, frozen."""
         return split(self.model, at, self.image).freeze()
 
-    def features(self, net: SplitModel) -> CachedFeatures | LiveFeatures:
+    def features(self, net: SplitModel) -> Features:
         """The data set's features at a split point, from the cache where the configuration has one."""
         cache = self.cfg.cache
         enabled = cache.enabled and net.point.name != "input"  # images are stored already
@@ -78,7 +82,7 @@ class Experiment:
             self.images, net, FeatureCache(cache.dir, cache.dtype, cache.max_gb) if enabled else None
         )
 
-    def new_unit(self, net: SplitModel, features: CachedFeatures | LiveFeatures) -> BottleneckUnit:
+    def new_unit(self, net: SplitModel, features: Features) -> BottleneckUnit:
         """An untrained unit that fits the features at a split point."""
         calibration, _ = next(features.batches("train"))
         return instantiate(self.cfg.unit, features=calibration, layout=net.point.layout)
@@ -97,10 +101,23 @@ class Experiment:
             instantiate(cfg.scheduler),
         )
 
-    def measure(self, net: SplitModel, features: Any, methods: list[Method]) -> list[Result]:
-        """Rows for the frozen network and every method on the configured subset."""
+    def at(self, point: Any) -> "Experiment":
+        """The same network and data with another operating point configured.
+
+        Args:
+            point: Has `latent_channels`, `stride`, `step` and `alpha`.
+        """
+        cfg = copy.deepcopy(self.cfg)
+        cfg.alpha = point.alpha
+        cfg.unit.update(latent_channels=point.latent_channels, stride=point.stride, step=point.step)
+        return dataclasses.replace(self, cfg=cfg)
+
+    def measure(
+        self, net: SplitModel, features: Features, methods: list[Method], subset: str
+    ) -> list[Result]:
+        """Rows for the frozen network and every method on a subset."""
         about = {"dataset": self.images.name, "model": self.model.name, "seed": self.cfg.seed}
-        return evaluate(net, features.batches(self.cfg.subset), methods, self.task, self.image, about)
+        return evaluate(net, features.batches(subset), methods, self.task, self.image, about)
 
     def bundle(
         self, net: SplitModel, unit: BottleneckUnit, codec: codecs.Codec, result: dict[str, Any]
@@ -141,20 +158,46 @@ def torch_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def new_trainer(cfg: DictConfig, folder: Path) -> Trainer:
-    """A Lightning trainer that logs and saves into a folder: CSV always, TensorBoard where installed."""
+def train_method(
+    experiment: Experiment,
+    net: SplitModel,
+    features: Features,
+    unit: BottleneckUnit,
+    trainer: Trainer,
+    ckpt_path: str | None = None,
+) -> Method:
+    """Train a unit, then fit its codec's tables on the training features.
+
+    Returns:
+        The trained way to send this feature, on the experiment's device, ready to be measured.
+    """
+    trainer.fit(experiment.system(unit, net), features, ckpt_path=ckpt_path)
+    unit.to(experiment.image.device).eval()
+    net.to(experiment.image.device)
+    method = Method("bottleneck", codecs.create(shape=unit.latent_shape, **experiment.cfg.codec), unit)
+    method.fit(features.batches("train"))
+    return method
+
+
+def run_outputs(folder: Path) -> tuple[list[Logger], list[Callback]]:
+    """Loggers (CSV always, TensorBoard where installed) and callbacks that keep a run in its folder."""
     loggers: list[Logger] = [CSVLogger(folder, name="logs", version="")]
     with contextlib.suppress(ModuleNotFoundError):  # TensorBoard is an optional extra
         loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
+    checkpoints = ModelCheckpoint(folder / "checkpoints", save_last=True, enable_version_counter=False)
+    return loggers, [checkpoints, LearningRateMonitor()]
+
+
+def new_trainer(cfg: DictConfig, loggers: list[Logger], callbacks: list[Callback], **options: Any) -> Trainer:
+    """A Lightning trainer from the configuration.
+
+    Args:
+        cfg: The composed configuration.
+        loggers: Where it logs; none: nowhere.
+        callbacks: Its callbacks.
+        options: Further options of the trainer, over those of the configuration.
+    """
     # Both are meant: cached features need no workers, and the frozen network stays in eval mode.
     warnings.filterwarnings("ignore", "The '.*dataloader' does not have many workers", PossibleUserWarning)
     warnings.filterwarnings("ignore", "Found .* in eval mode", PossibleUserWarning)
-    return instantiate(
-        cfg.trainer,
-        default_root_dir=folder,
-        logger=loggers,
-        callbacks=[
-            ModelCheckpoint(folder / "checkpoints", save_last=True, enable_version_counter=False),
-            LearningRateMonitor(),
-        ],
-    )
+    return instantiate(cfg.trainer, logger=loggers, callbacks=callbacks, **options)

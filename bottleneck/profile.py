@@ -70,6 +70,7 @@ def draw_sizes(points: Sequence[SplitPoint], name: str, path: Path) -> None:
     axes.set_ylabel("feature in float32 (KiB)")
     axes.set_xticks(positions, [point.name for point in points], rotation=90, fontsize="x-small")
     axes.set_title(f"{name}: {len(points)} closed cuts; green ones are smaller than the input")
+    axes.set_ylim(top=4 * max(point.nbytes for point in points) / 1024)  # room for the legend
     axes.legend(loc="upper left")
     share = axes.twinx()
     share.plot(positions, [100 * point.macs_share for point in points], color="tab:blue", marker=".")

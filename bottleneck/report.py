@@ -11,6 +11,7 @@ from tabulate import tabulate
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+from bottleneck.deploy.frontier import Point
 from bottleneck.results import Result
 
 
@@ -76,6 +77,53 @@ def draw_rate_accuracy(rows: Sequence[Result], path: Path) -> None:
     axes.set_title(f"{rows[0].model} on {rows[0].dataset}, n = {rows[0].n}, bars: 95 %")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize="small")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def draw_frontier(
+    trials: Sequence[Result], baselines: Sequence[Result], points: Sequence[Point], path: Path
+) -> None:
+    """Draw a study: every trial, the frontier, the frozen network's line and the untrained methods.
+
+    Args:
+        trials: The finished trials' rows on the validation samples.
+        baselines: Rows of the frozen network and of untrained methods on the same samples.
+        points: The frontier.
+        path: The picture.
+    """
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    axes.scatter(
+        [row.payload_bytes or 0 for row in trials],
+        [row.value for row in trials],
+        color="tab:blue",
+        alpha=0.35,
+        label=f"{len(trials)} trials",
+    )
+    axes.plot(
+        [point.payload_bytes for point in points],
+        [point.value for point in points],
+        color="tab:blue",
+        marker="*",
+        markersize=12,
+        label="frontier, chosen on held-out samples",
+    )
+    sent = [row for row in baselines if row.payload_bytes is not None]
+    axes.scatter(
+        [row.payload_bytes or 0 for row in sent],
+        [row.value for row in sent],
+        color="tab:orange",
+        label="untrained",
+    )
+    for row in sent:
+        axes.annotate(row.method, (row.payload_bytes or 0, row.value), fontsize="x-small", rotation=30)
+    axes.axhline(trials[0].baseline, color="grey", linestyle="--", label="frozen network")
+    axes.set_xscale("log")
+    axes.set_xlabel("payload (bytes per image)")
+    axes.set_ylabel(trials[0].metric.replace("_", " "))
+    axes.set_title(f"{trials[0].model} at {trials[0].split} on {trials[0].dataset}, n = {trials[0].n}")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize="small", loc="lower right")
     figure.savefig(path, dpi=150)
     plt.close(figure)
 

@@ -31,7 +31,7 @@ class Result:
         bpp: 8 · `payload_bytes` per pixel of the image that enters the head.
         estimated_bpp: What an ideal coder with tables fitted on training data would need.
         encode_ms: Feature to payload, the unit's encoder included; `decode_ms` likewise back.
-        unit_params, unit_macs: Both halves of the unit; `encoder_params` the device's half.
+        unit_params, unit_macs: Both halves of the unit; `encoder_params`, `encoder_macs` the device's.
         value_interval: 95 % interval of `value` by itself (Wilson).
         drop: `baseline - value`; `drop_interval` its 95 % interval, paired sample by sample.
         zero_fraction: Share of zeros among the quantized elements that run-length coding met.
@@ -64,6 +64,7 @@ class Result:
     bits_per_element: float | None = None
     zero_fraction: float | None = None
     encoder_params: int | None = None
+    encoder_macs: int | None = None
     device_macs: int | None = None
 
 

@@ -26,6 +26,41 @@ def digits_network(cache_dir: Path):
 
 
 @pytest.fixture(scope="session")
+def digits_images() -> torch.Tensor:
+    """The first forty validation digits, uint8 `(40, 1, 8, 8)`."""
+    from bottleneck.data import Digits
+
+    samples = Digits().subset("val")
+    return torch.stack([samples[i][0] for i in range(40)])
+
+
+@pytest.fixture(scope="session")
+def digits_net(digits_network, digits_images):
+    """The digits network, cut at `layer2` and frozen."""
+    from bottleneck.splitting import split
+
+    return split(digits_network, "layer2", digits_images[:1]).freeze()
+
+
+@pytest.fixture
+def bundle_folder(tmp_path, digits_network, digits_net, digits_images) -> Path:
+    """An untrained unit as a bundle: wrong about digits, but complete."""
+    from bottleneck import codecs
+    from bottleneck.bundle import Bundle
+    from bottleneck.models import weights_identity
+    from bottleneck.unit import BottleneckUnit
+
+    torch.manual_seed(0)
+    unit = BottleneckUnit(64, 8, 2, 0.05, (4, 4)).eval()
+    codec = codecs.create("huffman", shape=unit.latent_shape)
+    with torch.no_grad():
+        codec.fit(unit.symbols(digits_net.head(digits_images)).numpy())
+    network = weights_identity(digits_network)
+    Bundle(unit, codec, "layer2", network, (1, 8, 8), result={"value": 0.9}).save(tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+@pytest.fixture(scope="session")
 def data_at_hand() -> Path:
     """The folder of real data, where the environment names one."""
     folder = os.environ.get("BOTTLENECK_TEST_DATA")

@@ -13,15 +13,16 @@ MODULES = sorted((ROOT / "bottleneck").rglob("*.py"))
 # Rows of the house from the top; a module imports from its own row and from rows above it.
 ROWS = [
     ["files", "config", "quantize", "geometry", "preprocess", "complexity", "timing", "schedules", "codecs"],
-    ["unit", "rate", "splitting", "results"],
+    ["unit", "rate", "splitting", "results", "pareto"],
     ["tasks", "compat", "models"],
-    ["bundle", "data", "evaluation", "report", "profile"],
+    ["bundle", "deploy", "data", "evaluation", "report", "profile"],
     ["system"],
     ["experiment"],
+    ["search"],
 ]
 
 
-def tests_of(path: Path) -> list[ast.FunctionDef]:
+def functions_of(path: Path) -> list[ast.FunctionDef]:
     return [
         node
         for node in ast.walk(ast.parse(path.read_text()))
@@ -32,7 +33,7 @@ def tests_of(path: Path) -> list[ast.FunctionDef]:
 @pytest.mark.parametrize("path", TEST_FILES, ids=lambda p: p.stem)
 def test_every_test_says_what_it_promises(path):
     """Each test has a docstring, and there is no test without one."""
-    missing = [test.name for test in tests_of(path) if not ast.get_docstring(test)]
+    missing = [test.name for test in functions_of(path) if not ast.get_docstring(test)]
     assert not missing
     assert ast.get_docstring(ast.parse(path.read_text()))
 

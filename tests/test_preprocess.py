@@ -1,3 +1,5 @@
+"""From any image to the pixels that enter the network, the same on both sides."""
+
 import ast
 import inspect
 import pickle

@@ -26,17 +26,17 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .base import Codec
+from bottleneck.codecs.base import Codec
 
 __all__ = ["Codec", "create", "from_dict", "names"]
 
-#: Registry name -> "module:Class". A relative module is one of this package.
+#: Registry name -> "module:Class".
 _CODECS = {
-    "deflate": ".deflate:Deflate",
-    "huffman": ".huffman:Huffman",
-    "packed": ".packed:Packed",
-    "raw": ".raw:Raw",
-    "rle": ".rle:RunLength",
+    "deflate": "bottleneck.codecs.deflate:Deflate",
+    "huffman": "bottleneck.codecs.huffman:Huffman",
+    "packed": "bottleneck.codecs.packed:Packed",
+    "raw": "bottleneck.codecs.raw:Raw",
+    "rle": "bottleneck.codecs.rle:RunLength",
 }
 
 
@@ -83,5 +83,5 @@ def _load(name: str) -> type[Codec]:
     if path is None:
         raise ValueError(f"codec={name!r} is unknown. Choose one of {', '.join(map(repr, names()))}.")
     module, _, attribute = path.partition(":")
-    codec_class: type[Codec] = getattr(importlib.import_module(module, __name__), attribute)
+    codec_class: type[Codec] = getattr(importlib.import_module(module), attribute)
     return codec_class

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checks import DTYPES, Input, as_shape, check_values
+from bottleneck.codecs.checks import DTYPES, Input, as_shape, check_values
 
 
 class Codec(ABC):

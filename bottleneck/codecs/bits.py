@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .jit import jit
+from bottleneck.codecs.jit import jit
 
 Words = NDArray[np.uint32]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .base import Codec
-from .checks import DTYPES, Input, as_choice, as_integer
+from bottleneck.codecs.base import Codec
+from bottleneck.codecs.checks import DTYPES, Input, as_choice, as_integer
 
 
 class Deflate(Codec):

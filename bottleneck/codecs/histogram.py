@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checks import check_values
+from bottleneck.codecs.checks import check_values
 
 #: Symbols that can have a count of their own; any other is coded as an escape. The window bounds the
 #: size of every table, whatever outlier the training data hold.

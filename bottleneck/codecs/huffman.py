@@ -20,9 +20,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .base import Codec
-from .histogram import ESCAPE_BITS, Histogram
-from .prefix import PrefixCode
+from bottleneck.codecs.base import Codec
+from bottleneck.codecs.histogram import ESCAPE_BITS, Histogram
+from bottleneck.codecs.prefix import PrefixCode
 
 #: The escape's key in a table for dahuffman: one past the largest int32, so no symbol can be it.
 ESC = 2**31

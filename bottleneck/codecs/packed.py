@@ -12,9 +12,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import bits
-from .base import Codec
-from .checks import as_integer
+from bottleneck.codecs import bits
+from bottleneck.codecs.base import Codec
+from bottleneck.codecs.checks import as_integer
 
 
 class Packed(Codec):

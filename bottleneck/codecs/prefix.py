@@ -15,9 +15,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from . import bits
-from .histogram import ESCAPE_BITS
-from .jit import jit
+from bottleneck.codecs import bits
+from bottleneck.codecs.histogram import ESCAPE_BITS
+from bottleneck.codecs.jit import jit
 
 _LONGEST = 56  # bits of a code
 _PEEK = 12  # bits of the decoder's lookup: its 4,096 entries fit the L1 cache

@@ -7,8 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .base import Codec
-from .checks import Input, as_choice
+from bottleneck.codecs.base import Codec
+from bottleneck.codecs.checks import Input, as_choice
 
 
 class Raw(Codec):

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import bits as bit_fields
-from .base import Codec
-from .checks import as_integer
-from .jit import jit
-from .runs import Runs, unpack_codewords
+from bottleneck.codecs import bits as bit_fields
+from bottleneck.codecs.base import Codec
+from bottleneck.codecs.checks import as_integer
+from bottleneck.codecs.jit import jit
+from bottleneck.codecs.runs import Runs, unpack_codewords
 
 _PREFIX = struct.Struct("<ff")
 _SMALLEST_RANGE = float(np.finfo(np.float32).tiny)  # a range below the normal numbers counts as none

@@ -17,9 +17,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import bits as bit_fields
-from .checks import as_integer
-from .jit import jit
+from bottleneck.codecs import bits as bit_fields
+from bottleneck.codecs.checks import as_integer
+from bottleneck.codecs.jit import jit
 
 
 def pack_codewords(symbols: ArrayLike, bits: int) -> bytes:

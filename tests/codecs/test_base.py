@@ -290,6 +290,23 @@ except ImportError as error: print(error)
     assert "pip install dahuffman" in result.splitlines()[5]
 
 
+def test_no_codec_needs_torch():
+    """Every codec fits, encodes and decodes where torch and numba are missing."""
+    result = run(
+        """
+import sys
+for missing in ("numba", "torch"): sys.modules[missing] = None
+import numpy as np
+from bottleneck import codecs
+for name in codecs.names():
+    codec = codecs.create(name, (2, 3))
+    array = np.eye(2, 3, dtype={"symbols": np.int32, "feature": np.float32, "pixels": np.uint8}[codec.input])
+    print(np.array_equal(codec.fit([array]).decode(codec.encode(array)), array))
+"""
+    )
+    assert set(result.split()) == {"True"}
+
+
 def test_numba_switched_off_means_interpreted():
     """NUMBA_DISABLE_JIT=1, numba's own switch, gives the interpreted loops and the same bytes."""
     codec = fitted("rle", bits=5)

@@ -1,3 +1,5 @@
+"""What every data set promises: settled subsets, labels without decoding, honest fingerprints."""
+
 import pickle
 import subprocess
 import sys

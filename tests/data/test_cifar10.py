@@ -1,3 +1,5 @@
+"""CIFAR-10 through torchvision's own files."""
+
 import hashlib
 import pickle
 

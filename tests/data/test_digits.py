@@ -1,3 +1,5 @@
+"""The embedded digits: offline, the same split for ever."""
+
 import numpy as np
 from sklearn.datasets import load_digits
 

@@ -1,3 +1,5 @@
+"""Class folders of photographs, and what is said when they are wrong."""
+
 import os
 import shutil
 

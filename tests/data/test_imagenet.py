@@ -1,3 +1,5 @@
+"""Imagenette and ImageNet: the right classes, in the right order."""
+
 from pathlib import Path
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""One fixed order of which every prefix is a fair draw."""
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,0 +1,153 @@
+"""Variable bit rate: several operating points around one frozen network, switched from image to image.
+
+image ──► FrontierDevice ──► id, payload ┄┄► FrontierServer ──► output
+
+frontier/  frontier.json   the points by rising bpp, versioned
+           point-00/ ...   one bundle for each
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bottleneck.deploy.sides import Device, Server
+from bottleneck.files import replace_file
+
+_FORMAT, _VERSION = "split-bottleneck frontier", 1
+_MOST_POINTS = 256  # the id is one byte
+
+
+@dataclass(frozen=True)
+class Point:
+    """One operating point of a frontier.
+
+    Attributes:
+        id: The payload's first byte.
+        bundle: Name of the bundle's folder beside `frontier.json`.
+        payload_bytes: Mean payload on the validation samples, the id's byte included; `bpp` likewise.
+        value: The metric on the validation samples.
+        settings: How the point was trained, and what else is known of it.
+    """
+
+    id: int
+    bundle: str
+    bpp: float
+    payload_bytes: float
+    value: float
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def write_frontier(folder: Path, points: list[Point], about: dict[str, Any]) -> None:
+    """Write `frontier.json` into a folder that holds the bundles already.
+
+    Args:
+        folder: The frontier's folder.
+        points: Operating points by rising bpp.
+        about: What is to be said of the frontier as a whole.
+
+    Raises:
+        ValueError: If there are more points than one byte can name.
+    """
+    if len(points) > _MOST_POINTS:
+        raise ValueError(f"{len(points)} points cannot be named by one byte; keep at most {_MOST_POINTS}.")
+    content = {"format": _FORMAT, "version": _VERSION, **about, "points": [asdict(point) for point in points]}
+    with replace_file(folder / "frontier.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=1))
+
+
+def read_frontier(folder: Path) -> list[Point]:
+    """The points of a frontier, by rising bpp.
+
+    Raises:
+        ValueError: If `frontier.json` is damaged, foreign, newer, or has no points.
+    """
+    file = folder / "frontier.json"
+    try:
+        content = json.loads(file.read_text())
+        if (content["format"], content["version"]) != (_FORMAT, _VERSION):
+            raise ValueError(f"it is {content['format']} {content['version']}, not {_FORMAT} {_VERSION}")
+        points = [Point(**entry) for entry in content["points"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} cannot be read by this release ({error}). Write it again.") from error
+    if not points:
+        raise ValueError(f"{file} has no points. Let the study complete a trial first.")
+    return points
+
+
+class FrontierDevice:
+    """The device's side of a whole frontier: one frozen head, a small unit for each point.
+
+    Attributes:
+        points: The points, by rising bpp.
+    """
+
+    def __init__(self, points: list[Point], devices: list[Device]):
+        self.points = points
+        self._devices = {point.id: device for point, device in zip(points, devices, strict=True)}
+
+    def __call__(
+        self,
+        image: Any,
+        *,
+        point: int | None = None,
+        max_bytes: int | None = None,
+        min_metric: float | None = None,
+    ) -> bytes:
+        """The payload of one image; its first byte names the point, so the server needs nothing else.
+
+        Args:
+            image: As `Device` takes it.
+            point: Use the point of this id.
+            max_bytes: Use the best point whose payload for this very image has no more bytes.
+            min_metric: Use the cheapest point that reached this metric; with `max_bytes`, consider
+                only points that did.
+
+        Raises:
+            ValueError: If no point fits; the message says what would.
+        """
+        if point is not None and (max_bytes is not None or min_metric is not None):
+            raise ValueError("point= names one point already: leave out max_bytes= and min_metric=.")
+        candidates = sorted(self.points, key=lambda candidate: candidate.value, reverse=True)
+        if point is not None:
+            candidates = [candidate for candidate in candidates if candidate.id == point]
+            if not candidates:
+                known = [candidate.id for candidate in self.points]
+                raise ValueError(f"point={point} is not on this frontier. It has {known}.")
+        if min_metric is not None:
+            best = candidates[0].value
+            candidates = [candidate for candidate in candidates if candidate.value >= min_metric]
+            if not candidates:
+                raise ValueError(f"min_metric={min_metric} is not reached; the best point has {best:.4f}.")
+            if max_bytes is None:
+                candidates = [min(candidates, key=lambda candidate: candidate.bpp)]
+        feature = self._devices[candidates[0].id].feature(image)
+        sizes = []
+        for candidate in candidates:
+            payload = bytes([candidate.id]) + self._devices[candidate.id].encode(feature)
+            if max_bytes is None or len(payload) <= max_bytes:
+                return payload
+            sizes.append(len(payload))
+        raise ValueError(
+            f"max_bytes={max_bytes} is too few for this image: its smallest payload has {min(sizes)} bytes."
+        )
+
+
+class FrontierServer:
+    """The server's side of a whole frontier."""
+
+    def __init__(self, points: list[Point], servers: list[Server]):
+        self._servers = {point.id: server for point, server in zip(points, servers, strict=True)}
+
+    def __call__(self, payload: bytes) -> Any:
+        """What the frozen network returns for a batch of one.
+
+        Raises:
+            ValueError: If the first byte names no point, or the rest cannot be its payload.
+        """
+        if not payload:
+            raise ValueError("The payload is empty; its first byte should name the operating point.")
+        if payload[0] not in self._servers:
+            known = sorted(self._servers)
+            raise ValueError(f"The payload names point {payload[0]}; this frontier has {known}.")
+        return self._servers[payload[0]](payload[1:])

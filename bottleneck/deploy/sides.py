@@ -1,0 +1,97 @@
+"""Both sides of the link for one operating point.
+
+image ──► Device ──► payload ┄┄► Server ──► output
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bottleneck.bundle import Bundle
+from bottleneck.preprocess import preprocess
+from bottleneck.splitting import SplitModel, split
+
+
+class Device:
+    """The device's side of one operating point.
+
+    Attributes:
+        bundle: The operating point.
+    """
+
+    def __init__(self, bundle: Bundle, head: nn.Module):
+        self.bundle = bundle
+        self._head = head
+        self._preprocess = preprocess(**bundle.preprocessing, channels=bundle.image_shape[0])
+
+    def __call__(self, image: Any) -> bytes:
+        """The payload of one image.
+
+        Args:
+            image: PIL image, or uint8 array or tensor C×H×W; it is resized and cropped as in training.
+
+        Raises:
+            TypeError: If it is no image.
+            ValueError: If it has another size than the network was split for.
+        """
+        return self.encode(self.feature(image))
+
+    @torch.no_grad()
+    def feature(self, image: Any) -> Tensor:
+        """The head's output for one image, `(1, C, H, W)`; it is the same for every point of a frontier."""
+        pixels = self._preprocess(image)
+        if tuple(pixels.shape) != tuple(self.bundle.image_shape):
+            raise ValueError(
+                f"The image is {tuple(pixels.shape)} after preprocessing, this bundle takes "
+                f"{tuple(self.bundle.image_shape)} (C, H, W)."
+            )
+        return self._head(pixels[None].to(_device_of(self.bundle.unit)))
+
+    def encode(self, feature: Tensor) -> bytes:
+        """The payload of one feature."""
+        return self.bundle.codec.encode(self.bundle.unit.symbols(feature)[0].cpu().numpy())
+
+
+class Server:
+    """The server's side of one operating point.
+
+    Attributes:
+        bundle: The operating point.
+    """
+
+    def __init__(self, bundle: Bundle, tail: nn.Module):
+        self.bundle = bundle
+        self._tail = tail
+
+    @torch.no_grad()
+    def __call__(self, payload: bytes) -> Any:
+        """What the frozen network returns for a batch of one.
+
+        Raises:
+            ValueError: If the bytes cannot be a payload of this bundle.
+        """
+        unit = self.bundle.unit
+        symbols = torch.from_numpy(self.bundle.codec.decode(payload)).to(_device_of(unit))
+        return self._tail(unit.reconstruct(symbols[None]))
+
+
+def both_sides(bundles: list[Bundle], model: nn.Module) -> list[tuple[Device, Server]]:
+    """Device and server of each bundle; all share one network, which is split once per split point.
+
+    Raises:
+        ValueError: If a bundle belongs to another network.
+    """
+    where = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    nets: dict[str, SplitModel] = {}
+    for bundle in bundles:
+        bundle.check_network(model)
+        bundle.unit.to(where)
+        if bundle.split not in nets:
+            example = torch.zeros(1, *bundle.image_shape, dtype=torch.uint8, device=where)
+            nets[bundle.split] = split(model, bundle.split, example)
+    return [(Device(b, nets[b.split].head), Server(b, nets[b.split].tail)) for b in bundles]
+
+
+def _device_of(unit: nn.Module) -> torch.device:
+    return next(unit.parameters()).device

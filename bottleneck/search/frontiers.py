@@ -1,0 +1,122 @@
+"""What a study found: the Pareto frontier as a folder that runs, and a picture.
+
+    frontier/ frontier.json   one entry per point, by rising bpp on the validation samples
+              point-00/ ...   its bundle
+    frontier.png  trials.jsonl
+
+The frontier is chosen on the selection samples and reported on the validation samples.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock
+from optuna.artifacts import download_artifact
+from optuna.trial import FrozenTrial, TrialState
+
+from bottleneck import pareto
+from bottleneck.deploy.frontier import Point, write_frontier
+from bottleneck.report import draw_frontier
+from bottleneck.results import Result
+from bottleneck.search.trials import BUNDLE_FILES
+
+
+def save_frontier(study: optuna.Study, artifacts: Any, folder: Path) -> list[Point]:
+    """Write the frontier of all trials finished so far; an older one is replaced at once.
+
+    Args:
+        study: Its finished trials carry rows and bundles.
+        artifacts: Where the bundles are.
+        folder: The study's folder.
+
+    Returns:
+        The points; none, and nothing written but trials.jsonl, where no trial has finished.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "frontier.lock"):
+        _save_trials(study, folder / "trials.jsonl")
+        chosen = best_trials(study)
+        if not chosen:
+            return []
+        fresh = folder / "frontier.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        points = []
+        for number, trial in enumerate(sorted(chosen, key=lambda trial: trial.user_attrs["val"]["bpp"])):
+            point = _point(number, trial)
+            (fresh / point.bundle).mkdir(parents=True)
+            for name in BUNDLE_FILES:
+                download_artifact(
+                    artifact_store=artifacts,
+                    artifact_id=trial.user_attrs["bundle"][name],
+                    file_path=str(fresh / point.bundle / name),
+                )
+            points.append(point)
+        about = {"metric": chosen[0].user_attrs["val"]["metric"], "hypervolume": _hypervolume(study)}
+        write_frontier(fresh, points, about)
+        shutil.rmtree(folder / "frontier", ignore_errors=True)
+        fresh.rename(folder / "frontier")
+        draw_frontier(
+            [_row(trial) for trial in _finished(study)],
+            [Result(**study_row) for study_row in study.user_attrs.get("baselines", [])],
+            points,
+            folder / "frontier.png",
+        )
+        return points
+
+
+def best_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Finished trials that keep the constraints and that no other beats on both objectives, by rising bpp."""
+    trials = [t for t in _finished(study) if all(excess <= 0 for excess in t.constraints.values())]
+    if not trials:
+        return []
+    rates, values = zip(*(trial.values for trial in trials), strict=True)
+    return [trials[index] for index in pareto.frontier(rates, values)]
+
+
+def _hypervolume(study: optuna.Study) -> dict[str, Any]:
+    """Area dominated on the selection samples, up to the largest rate of any trial and down to metric 0."""
+    rates, values = zip(*(trial.values for trial in _finished(study)), strict=True)
+    reference = (max(rates), 0.0)
+    return {"value": pareto.hypervolume(rates, values, reference), "reference": reference}
+
+
+def _finished(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def _row(trial: FrozenTrial) -> Result:
+    return Result(**trial.user_attrs["val"])
+
+
+def _point(number: int, trial: FrozenTrial) -> Point:
+    """The trial as a point of the frontier; the id's byte is counted."""
+    row = trial.user_attrs["val"]
+    payload_bytes = row["payload_bytes"] + 1
+    settings = {
+        **trial.user_attrs["point"],
+        "trial": trial.number,
+        "select": trial.user_attrs["select"]["value"],
+    }
+    bpp = row["bpp"] * payload_bytes / row["payload_bytes"]
+    return Point(number, f"point-{number:02}", bpp, payload_bytes, row["value"], settings)
+
+
+def _save_trials(study: optuna.Study, path: Path) -> None:
+    """Every trial as a JSON line: number, state, parameters, objectives, attributes."""
+    lines = [
+        json.dumps(
+            {
+                "number": trial.number,
+                "state": trial.state.name,
+                "params": trial.params,
+                "values": trial.values if trial.state == TrialState.COMPLETE else None,
+                "seconds": trial.duration.total_seconds() if trial.duration else None,
+                **trial.user_attrs,
+            }
+        )
+        for trial in study.get_trials(deepcopy=False)
+    ]
+    path.write_text("".join(f"{line}\n" for line in lines))

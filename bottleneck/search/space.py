@@ -1,0 +1,76 @@
+"""The search space: what an operating point is drawn from.
+
+Source: Datta et al., ICPR 2022: uniform over the discrete C_r and S, uniform over Q, and alpha = 10^L with
+L uniform.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from optuna import Trial
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What one trial trains: latent channels C_r, stride S, quantization step Q, task weight alpha."""
+
+    latent_channels: int
+    stride: int
+    step: float
+    alpha: float
+
+
+@dataclass(frozen=True)
+class Space:
+    """Choices and ranges of the four parameters; a single value pins one.
+
+    Attributes:
+        latent_channels: Choices of C_r.
+        stride: Choices of S.
+        step: Lowest and highest Q.
+        log10_alpha: Lowest and highest L, with alpha = 10^L.
+    """
+
+    latent_channels: Sequence[int]
+    stride: Sequence[int]
+    step: Sequence[float]
+    log10_alpha: Sequence[float]
+
+    def __post_init__(self) -> None:
+        for name in ("latent_channels", "stride"):
+            choices = _as_tuple(getattr(self, name))
+            if not choices or any(choice != int(choice) or choice < 1 for choice in choices):
+                raise ValueError(f"space.{name}={choices}: give positive whole numbers to choose from.")
+            object.__setattr__(self, name, tuple(int(choice) for choice in choices))
+        for name in ("step", "log10_alpha"):
+            given = _as_tuple(getattr(self, name))
+            limits = given * 2 if len(given) == 1 else given
+            if len(limits) != 2 or limits[0] > limits[1]:
+                raise ValueError(f"space.{name}={given}: give [lowest, highest], or one value to pin it.")
+            object.__setattr__(self, name, tuple(float(limit) for limit in limits))
+        if self.step[0] <= 0:
+            raise ValueError(f"space.step={self.step}: a quantization step must be positive.")
+
+    def fitting(self, size: tuple[int, int]) -> "Space":
+        """The space without strides as large as the feature map's height or width.
+
+        Raises:
+            ValueError: If no stride is left.
+        """
+        strides = tuple(stride for stride in self.stride if stride < min(size) or stride == 1)
+        if not strides:
+            raise ValueError(f"space.stride={self.stride}: none is smaller than the feature map {size}.")
+        return replace(self, stride=strides)
+
+    def draw(self, trial: Trial) -> OperatingPoint:
+        """The trial's operating point."""
+        return OperatingPoint(
+            latent_channels=trial.suggest_categorical("latent_channels", self.latent_channels),
+            stride=trial.suggest_categorical("stride", self.stride),
+            step=trial.suggest_float("step", *self.step),
+            alpha=10 ** trial.suggest_float("log10_alpha", *self.log10_alpha),
+        )
+
+
+def _as_tuple(value: float | Sequence[float]) -> tuple[float, ...]:
+    return tuple(value) if isinstance(value, Sequence) else (value,)

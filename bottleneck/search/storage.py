@@ -1,0 +1,82 @@
+"""Where a study is kept, from the URL in the configuration.
+
+journal:///relative/path    journal:////absolute/path    one file; local or NFS, many processes
+sqlite:///relative/path     one process at a time
+postgresql://...  mysql://...                            many machines
+"""
+
+from pathlib import Path
+
+import optuna
+from optuna.artifacts import Boto3ArtifactStore, FileSystemArtifactStore
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+
+_JOURNAL, _SQLITE = "journal:///", "sqlite:///"
+
+
+def open_storage(url: str) -> BaseStorage:
+    """The storage behind a URL; a file's folder is made.
+
+    Raises:
+        ValueError: If the URL is of an unknown kind.
+    """
+    if url.startswith(_JOURNAL):
+        path = _file(url, _JOURNAL)
+        return JournalStorage(JournalFileBackend(str(path)))
+    if url.startswith(_SQLITE):
+        _file(url, _SQLITE)
+        return RDBStorage(url)
+    if url.split(":")[0].split("+")[0] in ("postgresql", "mysql"):
+        return RDBStorage(url)
+    raise ValueError(
+        f"study.storage={url!r} is no storage. Use journal:///relative, journal:////absolute, sqlite:///..., "
+        "postgresql://... or mysql://..."
+    )
+
+
+def open_artifacts(where: str) -> FileSystemArtifactStore | Boto3ArtifactStore:
+    """The store of trained units: a folder, or `s3://bucket` (needs boto3)."""
+    if where.startswith("s3://"):
+        return Boto3ArtifactStore(where.removeprefix("s3://"))
+    Path(where).mkdir(parents=True, exist_ok=True)
+    return FileSystemArtifactStore(where)
+
+
+def open_study(
+    name: str, storage: BaseStorage, sampler: optuna.samplers.BaseSampler, settings: dict
+) -> optuna.Study:
+    """The study of that name, made or continued.
+
+    Args:
+        name: The study's name in its storage.
+        storage: Where it is kept.
+        sampler: Draws the next trials.
+        settings: What all of its trials must share; JSON-able.
+
+    Raises:
+        ValueError: If a study of that name exists with other settings; the differing keys are named.
+    """
+    study = optuna.create_study(
+        study_name=name,
+        storage=storage,
+        sampler=sampler,
+        directions=["minimize", "maximize"],
+        load_if_exists=True,
+    )
+    study.set_metric_names(["bpp", "value"])
+    known = study.user_attrs.get("settings")
+    if known is None:
+        study.set_user_attr("settings", settings)
+    elif different := sorted(key for key in {*known, *settings} if known.get(key) != settings.get(key)):
+        raise ValueError(
+            f"study.name={name} was begun with other settings: {different} differ. "
+            "Choose another study.name, or go back to the old settings."
+        )
+    return study
+
+
+def _file(url: str, scheme: str) -> Path:
+    path = Path(url.removeprefix(scheme))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,84 @@
+"""Device and server: what was trained is what is deployed."""
+
+import copy
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import bottleneck
+from bottleneck.bundle import Bundle
+
+
+def test_device_and_server_compute_what_evaluation_does(
+    bundle_folder, digits_network, digits_net, digits_images
+):
+    """From pixels to payload to output, both sides agree with the split network and the unit."""
+    device, server = bottleneck.load(bundle_folder, digits_network)
+    unit = device.bundle.unit
+    with torch.no_grad():
+        for image in digits_images:
+            payload = device(image.numpy())
+            symbols = unit.symbols(digits_net.head(image[None]))
+            assert payload == device.bundle.codec.encode(symbols[0].numpy())
+            expected = digits_net.tail(unit.reconstruct(symbols))
+            assert expected.shape == (1, 10)
+            torch.testing.assert_close(server(payload), expected)
+
+
+def test_images_are_taken_as_pil_numpy_and_torch(bundle_folder, digits_network, digits_images):
+    """A PIL image, an array and a tensor of the same pixels give the same payload."""
+    device, _ = bottleneck.load(bundle_folder, digits_network)
+    picture = Image.fromarray(digits_images[3, 0].numpy())
+    assert device(picture) == device(digits_images[3].numpy()) == device(digits_images[3])
+
+
+def test_preprocessing_is_the_bundles(bundle_folder, digits_network):
+    """A larger image is resized and cropped as the bundle says."""
+    bundle = Bundle.read(bundle_folder)
+    bundle.preprocessing = {"short_side": 8, "crop": 8}
+    bundle.save(bundle_folder)
+    device, server = bottleneck.load(bundle_folder, digits_network)
+    assert server(device(Image.fromarray(np.zeros((20, 30), np.uint8)))).shape == (1, 10)
+
+
+def test_image_of_another_size_is_refused(bundle_folder, digits_network):
+    """Without preprocessing, an image of the wrong size is named with the right one."""
+    device, _ = bottleneck.load(bundle_folder, digits_network)
+    with pytest.raises(ValueError, match=r"\(1, 9, 8\) after preprocessing.*\(1, 8, 8\)"):
+        device(np.zeros((1, 9, 8), np.uint8))
+
+
+def test_other_network_is_refused(bundle_folder, digits_network):
+    """A network with one changed weight is not the bundle's network."""
+    other = copy.deepcopy(digits_network)
+    with torch.no_grad():
+        other.network.fc.bias[0] += 1
+    with pytest.raises(ValueError, match="belongs to a network with weights"):
+        bottleneck.load(bundle_folder, other)
+
+
+def test_foreign_payload_is_refused(bundle_folder, digits_network):
+    """Bytes that cannot be a payload do not reach the tail."""
+    _, server = bottleneck.load(bundle_folder, digits_network)
+    for payload in (b"", bytes(10_000)):
+        with pytest.raises(ValueError, match="payload"):
+            server(payload)
+
+
+def test_inference_imports_no_training_stack(bundle_folder, cache_dir):
+    """Loading and using a bundle needs neither Lightning nor Hydra nor Optuna."""
+    code = f"""
+import sys
+import numpy as np
+import bottleneck
+model = bottleneck.models.create("digits_resnet", cache_dir={str(cache_dir)!r})
+device, server = bottleneck.load({str(bundle_folder)!r}, model)
+assert server(device(np.zeros((1, 8, 8), np.uint8))).shape == (1, 10)
+stack = {{"pytorch_lightning", "lightning", "hydra", "omegaconf", "optuna", "sklearn", "matplotlib"}}
+assert not stack & set(sys.modules), stack & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
