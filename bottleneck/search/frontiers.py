@@ -77,9 +77,13 @@ def best_trials(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def _hypervolume(study: optuna.Study) -> dict[str, Any]:
-    """Area dominated on the selection samples, up to the largest rate of any trial and down to metric 0."""
+    """Area dominated on the selection samples, up to the smallest untrained row's rate and down to metric 0.
+
+    That reference depends on network and data alone, so studies of one split can be compared.
+    """
     rates, values = zip(*(trial.values for trial in _finished(study)), strict=True)
-    reference = (max(rates), 0.0)
+    untrained = [row["bpp"] for row in study.user_attrs["baselines"] if row["bpp"] is not None]
+    reference = (min(untrained), 0.0)
     return {"value": pareto.hypervolume(rates, values, reference), "reference": reference}
 
 

@@ -64,7 +64,6 @@ def open_study(
         directions=["minimize", "maximize"],
         load_if_exists=True,
     )
-    study.set_metric_names(["bpp", "value"])
     known = study.user_attrs.get("settings")
     if known is None:
         study.set_user_attr("settings", settings)

@@ -1,0 +1,181 @@
+"""`python -m bottleneck.search`, end to end on the digits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+from hydra import compose, initialize_config_dir
+from PIL import Image
+
+import bottleneck
+from bottleneck.config import config_dir
+from bottleneck.search import __main__ as command
+from bottleneck.search.storage import open_storage
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning"
+)  # Lightning's advice is not ours to follow here
+
+SHORT = (
+    "device=cpu",
+    "trainer.max_epochs=2",
+    "trainer.enable_progress_bar=false",
+    "data.train_limit=200",
+    "data.val_limit=100",
+    "space.log10_alpha=[0.5, 1.5]",
+)
+
+
+def composed(folder, *overrides):
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        where = [f"study.folder={folder}", f"study.storage={storage_of(folder)}"]
+        return compose("search", [*SHORT, *where, *overrides])
+
+
+def storage_of(folder):
+    """Journal URLs are relative to the working folder with three slashes, absolute with four."""
+    return f"journal:///{folder}/study.journal"
+
+
+def trials_of(folder):
+    return [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, cache_dir):
+    """A finished study of five trials, shared by the tests below."""
+    folder = tmp_path_factory.mktemp("study")
+    command.search(composed(folder, "study.n_trials=5", "study.pruning.after=null"))
+    return folder
+
+
+def test_study_ends_in_a_frontier_that_runs(folder, digits_network, digits_images):
+    """Every point of the written frontier is loaded and used; bpp rises and the picture is there."""
+    description = json.loads((folder / "frontier" / "frontier.json").read_text())
+    rates = [point["bpp"] for point in description["points"]]
+    assert rates == sorted(rates)
+    assert {"id", "bpp", "payload_bytes", "value"} <= set(description["points"][0])
+    device, server = bottleneck.load(folder / "frontier", digits_network)
+    for point in device.points:
+        payload = device(digits_images[0], point=point.id)
+        assert payload[0] == point.id
+        assert server(payload).shape == (1, 10)
+    assert Image.open(folder / "frontier.png").size[0] > 500
+
+
+def test_frontier_is_chosen_on_select_and_reported_on_val(folder):
+    """No finished trial beats a chosen one on the selection samples; the stated numbers are those of val."""
+    trials = {t["number"]: t for t in trials_of(folder)}
+    points = json.loads((folder / "frontier" / "frontier.json").read_text())["points"]
+    for point in points:
+        trial = trials[point["settings"]["trial"]]
+        assert point["value"] == trial["val"]["value"]
+        assert point["payload_bytes"] == trial["val"]["payload_bytes"] + 1
+        rate, value = trial["values"]
+        assert not any(
+            r <= rate and v >= value and (r, v) != (rate, value)
+            for r, v in (t["values"] for t in trials.values())
+        )
+
+
+def test_same_command_continues_to_the_total(folder):
+    """Seven trials in total after five were done means two more, and the first five stay as they were."""
+    before = trials_of(folder)
+    command.search(composed(folder, "study.n_trials=7", "study.pruning.after=null"))
+    after = trials_of(folder)
+    assert [t["params"] for t in after[:5]] == [t["params"] for t in before]
+    assert len(after) == 7
+    assert len({json.dumps(t["params"]) for t in after}) == 7
+
+
+def test_summary_alone_trains_nothing(folder):
+    """`study.n_trials=0` writes the frontier of what is there."""
+    count = len(trials_of(folder))
+    (folder / "frontier" / "frontier.json").unlink()
+    points = command.search(composed(folder, "study.n_trials=0"))
+    assert points
+    assert len(trials_of(folder)) == count
+    assert (folder / "frontier" / "frontier.json").exists()
+
+
+def test_other_settings_do_not_mix_into_a_study(folder):
+    """The same study with another training length is refused, naming what differs."""
+    with pytest.raises(ValueError, match=r"other settings: \['max_epochs'\] differ"):
+        command.search(composed(folder, "trainer.max_epochs=3"))
+
+
+def test_constraints_keep_trials_off_the_frontier(tmp_path):
+    """With a byte budget that only small latents keep, the frontier has only trials within it."""
+    command.search(composed(tmp_path, "study.n_trials=4", "study.constraints.max_bytes=6"))
+    points = json.loads((tmp_path / "frontier" / "frontier.json").read_text())["points"]
+    sizes = [t["select"]["payload_bytes"] for t in trials_of(tmp_path) if t["state"] == "COMPLETE"]
+    assert max(sizes) > 6, "a budget that everything keeps would prove nothing"
+    trials = {t["number"]: t for t in trials_of(tmp_path)}
+    assert all(trials[p["settings"]["trial"]]["select"]["payload_bytes"] <= 6 for p in points)
+
+
+def test_identical_points_are_trained_once(tmp_path):
+    """In a space of one point, the second trial is recorded as the first one's twin."""
+    pinned = ("space.latent_channels=4", "space.stride=2", "space.step=1.0", "space.log10_alpha=1.0")
+    command.search(composed(tmp_path, *pinned, "study.n_trials=2"))
+    first, second = trials_of(tmp_path)
+    assert (first["state"], second["state"], second["twin"]) == ("COMPLETE", "PRUNED", 0)
+
+
+def start(folder, *overrides):
+    """The command itself, in a process of its own."""
+    arguments = [*SHORT, f"study.folder={folder}", f"study.storage={storage_of(folder)}", *overrides]
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "bottleneck.search", *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.slow
+def test_workers_share_one_study_and_survive_a_kill(tmp_path):
+    """Three commands on one study, one of them killed: exactly n trials finish, none of them twice."""
+    workers = [start(tmp_path, "study.n_trials=9") for _ in range(3)]
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        study = command.optuna.create_study(
+            study_name="digits_resnet-layer2",
+            storage=open_storage(storage_of(tmp_path)),
+            directions=["minimize", "maximize"],
+            load_if_exists=True,
+        )
+        leases = {t.user_attrs["lease"]["pid"] for t in study.trials if "lease" in t.user_attrs}
+        if workers[1].pid in leases and len(study.trials) >= 2:
+            break
+        time.sleep(0.1)
+    os.killpg(workers[1].pid, signal.SIGKILL)
+    assert [worker.wait() for worker in workers] == [0, -signal.SIGKILL, 0]
+    assert (
+        start(tmp_path, "study.n_trials=9").wait() == 0
+    )  # a resumed command finds what the kill left behind
+
+    trials = trials_of(tmp_path)
+    finished = [t for t in trials if t["state"] in ("COMPLETE", "PRUNED")]
+    lost = [t for t in trials if t["state"] == "FAIL" and not t.get("surplus")]
+    assert len(finished) == 9
+    assert len(lost) <= 1
+    assert not [t for t in trials if t["state"] in ("RUNNING", "WAITING")]
+    assert max(Counter(json.dumps(t["params"]) for t in finished).values()) == 1
+
+
+@pytest.mark.slow
+def test_local_workers_are_started_by_one_command(tmp_path):
+    """`study.workers=2` runs the trials in two processes and shows the frontier at the end."""
+    worker = start(tmp_path, "study.n_trials=4", "study.workers=2")
+    assert worker.wait() == 0
+    trials = [t for t in trials_of(tmp_path) if t["state"] in ("COMPLETE", "PRUNED")]
+    assert len(trials) == 4
+    assert len({t["lease"]["pid"] for t in trials}) == 2
+    assert (tmp_path / "frontier" / "frontier.json").exists()

@@ -1,0 +1,48 @@
+"""Where studies are kept, and that a study is one study."""
+
+import optuna
+import pytest
+from optuna.samplers import RandomSampler
+
+from bottleneck.search.storage import open_artifacts, open_storage, open_study
+
+
+@pytest.mark.parametrize("scheme", ["journal", "sqlite"])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_file_storages_are_made_where_the_url_says(tmp_path, monkeypatch, scheme, absolute):
+    """Three slashes are relative to the working folder, four absolute; missing folders are made."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "a" / "b.study"
+    open_study("s", open_storage(f"{scheme}:///{path if absolute else 'a/b.study'}"), RandomSampler(), {})
+    assert path.exists()
+
+
+@pytest.mark.parametrize("url", ["study.db", "redis://x", "journal:relative"])
+def test_unknown_storage_is_answered_with_the_known_ones(url):
+    """A URL of another kind is refused with what would be right."""
+    with pytest.raises(ValueError, match=r"study\.storage=.*journal:///relative.*postgresql://"):
+        open_storage(url)
+
+
+def test_study_is_continued_only_with_its_own_settings(tmp_path):
+    """A second run with another alpha range, say, is refused and the differing keys are named."""
+    storage = open_storage(f"journal:///{tmp_path}/s.journal")
+    study = open_study("s", storage, RandomSampler(), {"split": "a", "space": 1})
+    study.ask()
+    assert len(open_study("s", storage, RandomSampler(), {"split": "a", "space": 1}).trials) == 1
+    with pytest.raises(ValueError, match=r"study\.name=s was begun with other settings: \['space'\] differ"):
+        open_study("s", storage, RandomSampler(), {"split": "a", "space": 2})
+
+
+def test_artifacts_survive_in_their_folder(tmp_path):
+    """A unit that was uploaded comes back byte for byte."""
+    store = open_artifacts(str(tmp_path / "artifacts"))
+    (tmp_path / "unit").write_bytes(b"weights")
+    study = optuna.create_study()
+    artifact = optuna.artifacts.upload_artifact(
+        artifact_store=store, file_path=str(tmp_path / "unit"), study_or_trial=study
+    )
+    optuna.artifacts.download_artifact(
+        artifact_store=store, artifact_id=artifact, file_path=str(tmp_path / "again")
+    )
+    assert (tmp_path / "again").read_bytes() == b"weights"

@@ -1,0 +1,81 @@
+"""Hopeless trials are stopped, others are not."""
+
+from types import SimpleNamespace
+
+import optuna
+import pytest
+from omegaconf import OmegaConf
+from optuna.trial import TrialState, create_trial
+
+from bottleneck.search.trials import StopHopeless
+
+CFG = OmegaConf.create(
+    {
+        "study": {"pruning": {"after": 0.5, "value_margin": 0.05, "rate_margin": 0.1}},
+        "trainer": {"max_epochs": 10},
+    }
+)
+
+
+def study_with(*midways):
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    for value, bpp in midways:
+        study.add_trial(
+            create_trial(values=[bpp, value], user_attrs={"midway": {"value": value, "bpp": bpp}})
+        )
+    return study
+
+
+def rival_of(study, value, bpp, epoch=4):
+    """What the callback decides for a trial with these figures at the end of an epoch."""
+    stop = StopHopeless(study, study.ask(), CFG, "accuracy_top1")
+    metrics = {"val/accuracy_top1": value, "val/entropy_bpp": bpp}
+    trainer = SimpleNamespace(current_epoch=epoch, callback_metrics=metrics, should_stop=False)
+    stop.on_validation_end(trainer, None)
+    assert trainer.should_stop == (stop.rival is not None)
+    return stop.rival
+
+
+@pytest.mark.parametrize(
+    ("value", "bpp", "rival"),
+    [
+        (0.80, 1.0, 0),  # clearly worse and clearly larger
+        (0.94, 1.0, None),  # worse by less than the margin
+        (0.80, 0.51, None),  # larger by less than the margin
+        (0.80, 0.1, None),  # smaller
+        (0.99, 9.0, None),  # better
+    ],
+)
+def test_only_clear_losers_are_stopped(value, bpp, rival):
+    """A trial is stopped when another was better and smaller by both margins at the same age."""
+    assert rival_of(study_with((0.95, 0.5)), value, bpp) == rival
+
+
+def test_comparison_happens_once_at_its_age():
+    """Before and after half of the epochs nothing is compared."""
+    study = study_with((0.95, 0.5))
+    assert [rival_of(study, 0.1, 9.0, epoch) for epoch in (3, 4, 5)] == [None, 0, None]
+
+
+def test_pruned_and_running_trials_are_no_rivals():
+    """Only finished trials stop others, so that two losers cannot stop each other's betters."""
+    study = study_with()
+    pruned = {"midway": {"value": 0.99, "bpp": 0.01}}
+    study.add_trial(create_trial(state=TrialState.PRUNED, user_attrs=pruned))
+    assert rival_of(study, 0.1, 9.0) is None
+
+
+def test_figures_are_kept_for_later_trials():
+    """What a trial was at the age of comparison is recorded with it."""
+    study = study_with()
+    rival_of(study, 0.7, 0.3)
+    assert study.trials[0].user_attrs["midway"] == {"value": 0.7, "bpp": 0.3}
+
+
+def test_pruning_can_be_switched_off():
+    """With `study.pruning.after=null` no trial is ever compared."""
+    cfg = OmegaConf.merge(CFG, {"study": {"pruning": {"after": None}}})
+    stop = StopHopeless(study_with((0.95, 0.5)), study_with().ask(), cfg, "accuracy_top1")
+    trainer = SimpleNamespace(current_epoch=4, callback_metrics={}, should_stop=False)
+    stop.on_validation_end(trainer, None)
+    assert stop.rival is None
