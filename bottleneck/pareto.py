@@ -102,7 +102,7 @@ def hypervolume(rates: ArrayLike, values: ArrayLike, reference: tuple[float, flo
     counts = (rate < largest) & (value > smallest)
     rate, value = rate[counts], value[counts]
     kept = frontier(rate, value)
-    widths = np.diff(np.append(rate[kept], largest))
+    widths = np.diff(np.append(rate[kept], [largest]))
     return float(widths @ (value[kept] - smallest))
 
 
@@ -130,7 +130,7 @@ def rate_at(rates: ArrayLike, values: ArrayLike, target: float) -> float | None:
         raise ValueError("target=nan is no value to reach. Give a number in the unit of the values.")
     kept = frontier(rate, value)
     rate, log_rate, value = rate[kept], log_rate[kept], value[kept]
-    after = int(np.searchsorted(value, target))  # the first point that reaches the target
+    after = int(np.searchsorted(value, [target])[0])  # the first point that reaches the target
     if after == len(value):
         return None
     if after == 0 or value[after] == target:

@@ -31,8 +31,8 @@ def test_every_command_composes_without_arguments(name):
 
 @pytest.mark.parametrize(("group", "option"), GROUPS)
 def test_every_option_composes_and_names_something_real(group, option):
-    """Each file of each group composes into train.yaml, and its targets exist."""
-    cfg = composed("train", f"{group}={option}")[group]
+    """Each file of each group composes into search.yaml, which has all groups, and its targets exist."""
+    cfg = composed("search", f"{group}={option}")[group]
     targets = [cfg["_target_"]] if "_target_" in cfg and not OmegaConf.is_missing(cfg, "_target_") else []
     for target in targets:
         try:

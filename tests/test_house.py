@@ -25,7 +25,7 @@ ROWS = [
 def functions_of(path: Path) -> list[ast.FunctionDef]:
     return [
         node
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     ]
 
