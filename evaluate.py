@@ -31,22 +31,32 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         The rows of results.jsonl: the frozen network first, then every method.
 
     Raises:
-        ValueError: If a bundle belongs to another network.
+        ValueError: If a bundle belongs to another network or to other images, or nothing is to be measured.
     """
     seed_everything(cfg.seed, workers=True, verbose=False)
-    bundles = [Bundle.read(path) for path in cfg.bundles]
+    paths = [cfg.bundles] if isinstance(cfg.bundles, str) else cfg.bundles
+    bundles = [Bundle.read(path) for path in paths]
     experiment = Experiment.from_config(cfg)
     for bundle in bundles:
         bundle.check_network(experiment.model)
+        images = experiment.images
+        if (bundle.preprocessing, bundle.image_shape) != (images.preprocessing, images.image_shape):
+            raise ValueError(
+                f"Bundle {bundle.id} takes images of {bundle.image_shape} after {bundle.preprocessing}, the "
+                f"data set gives {images.image_shape} after {images.preprocessing}. Set data.short_side and "
+                "data.crop."
+            )
         bundle.unit.to(experiment.image.device)
 
     rows: list[Result] = []
-    for at in dict.fromkeys([cfg.split, *(bundle.split for bundle in bundles), "input"]):
+    seeds = {f"bundle:{bundle.id}": bundle.result.get("seed") for bundle in bundles}
+    suite_split = experiment.split(cfg.split).point.name  # its own name, where an alias was given
+    for at in dict.fromkeys([suite_split, *(bundle.split for bundle in bundles), "input"]):
         net = experiment.split(at)
         untrained = []
-        if net.point.name == "input":
+        if at == "input":
             untrained = suite_methods(cfg.suite, net, "input")
-        elif at == cfg.split:
+        elif at == suite_split:
             untrained = suite_methods(cfg.suite, net, "feature")
         trained = [Method(f"bundle:{b.id}", b.codec, b.unit) for b in bundles if b.split == at]
         if not untrained + trained:
@@ -56,6 +66,10 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
             method.fit(features.batches("train"))
         measured = experiment.measure(net, features, trained + untrained, cfg.subset)
         rows += measured[1:] if rows else measured
+    if not rows:
+        raise ValueError(f"There is nothing to measure at split={cfg.split} with this suite and no bundles.")
+    for row in rows:
+        row.seed = seeds.get(row.method, row.seed)
     write_results(rows, folder / "results.jsonl")
     draw_rate_accuracy(rows, folder / "rate_accuracy.png")
     return rows

@@ -32,10 +32,11 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
     Returns:
         The rows of results.jsonl: the frozen network, the bottleneck, then the suite's methods.
     """
-    seed_everything(cfg.seed, workers=True, verbose=False)
     experiment = Experiment.from_config(cfg)
     net = experiment.split(cfg.split)
     features = experiment.features(net)
+    # Behind the features, because filling their cache draws random numbers and reading it does not.
+    seed_everything(cfg.seed, workers=True, verbose=False)
     unit = experiment.new_unit(net, features)
     log.info(
         "%s cut at %s: feature %s, latent %s",
@@ -45,11 +46,12 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
         unit.latent_shape,
     )
 
+    untrained = suite_methods(cfg.suite, net, "feature")
     trainer = new_trainer(cfg, *run_outputs(folder), default_root_dir=folder)
     trained = train_method(experiment, net, features, unit, trainer, cfg.ckpt_path)
-    if not trainer.is_global_zero:
+    if trained is None:
         return []
-    rows = experiment.measure(net, features, [trained, *suite_methods(cfg.suite, net, "feature")], cfg.subset)
+    rows = experiment.measure(net, features, [trained, *untrained], cfg.subset)
     experiment.bundle(net, unit, trained.codec, dataclasses.asdict(rows[1])).save(folder / "bundle")
 
     whole = experiment.split("input")

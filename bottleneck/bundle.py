@@ -52,9 +52,9 @@ class Bundle:
 
     @property
     def id(self) -> str:
-        """Twelve hexadecimal digits that name this operating point: unit weights and tables."""
-        tables = json.dumps(self.codec.to_dict(), sort_keys=True)
-        return hashlib.sha256((weights_identity(self.unit) + tables).encode()).hexdigest()[:12]
+        """Twelve hexadecimal digits that name this operating point: split, unit and tables."""
+        parts = [self.split, self.unit.options, self.codec.to_dict(), weights_identity(self.unit)]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
     def save(self, folder: str | Path) -> None:
         """Write the bundle into a folder, which is made."""
@@ -87,7 +87,7 @@ class Bundle:
             FileNotFoundError: If the folder or one of its files is missing.
             ValueError: If a file is truncated, changed, foreign, or of a newer version.
         """
-        folder = Path(folder)
+        folder = Path(folder).expanduser()
         description, weights = folder / "bundle.json", folder / "unit.safetensors"
         for file in (description, weights):
             if not file.is_file():
@@ -141,7 +141,8 @@ class Bundle:
             made = f", made with {self.model}" if self.model else ""
             raise ValueError(
                 f"This bundle belongs to a network with weights {self.network[:12]}…{made}; "
-                f"the one given has {identity[:12]}…. Load the same weights and normalisation."
+                f"the one given has {identity[:12]}…. Load the same weights and normalisation; an embedded "
+                "network is trained on each machine, so copy the folder `models` of the cache along."
             )
 
 

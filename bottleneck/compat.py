@@ -8,8 +8,7 @@ Source: github.com/IntelLabs/spic (MIT), the release that accompanies Datta et a
 
 from pathlib import Path
 
-import torch
-
+from bottleneck.checkpoints import read_state_dict
 from bottleneck.unit import BottleneckUnit
 
 # Their name of each layer, and where it sits in ours.
@@ -43,20 +42,13 @@ def load_spic(checkpoint: str | Path, *, stride: int, step: float, size: tuple[i
         FileNotFoundError: If there is no such file.
         ValueError: If the file holds no such bottleneck; missing and unknown entries are named.
     """
-    path = Path(checkpoint).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such checkpoint.")
-    content = torch.load(path, weights_only=True, map_location="cpu")
-    state = content.get("state_dict") if isinstance(content, dict) else None
-    if not isinstance(state, dict):
-        raise ValueError(f"{path} has no entry 'state_dict', so it is none of the released bottlenecks.")
-
+    state = read_state_dict(checkpoint)
     state = {key: value for key, value in state.items() if not key.startswith(_TRAINING_ONLY)}
     missing = [layer for layer in _LAYERS if f"{layer}.weight" not in state]
     unknown = [key for key in state if key.split(".")[0] not in _LAYERS]
     if missing or unknown:
         raise ValueError(
-            f"{path} is no released bottleneck: layers {missing} are missing, {unknown} unknown."
+            f"{checkpoint} is no released bottleneck: layers {missing} are missing, {unknown} unknown."
         )
 
     latent_channels, channels = state["conv2_3.weight"].shape[:2]

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from bottleneck.codecs import Codec
 from bottleneck.complexity import mac_count, parameter_count
+from bottleneck.devices import device_of
 from bottleneck.results import Result, paired_interval, proportion_interval
 from bottleneck.splitting import SplitModel
 from bottleneck.tasks import Classification
@@ -78,7 +79,7 @@ class _Tally:
 
     def __init__(self, task: Classification):
         self.task = task
-        self.metrics = task.metrics()
+        self.metrics = task.metrics(synchronised=False)  # the other processes of a run are done
         self.scores: list[Tensor] = []
         self.payload_sizes: list[int] = []
         self.ideal_bits: list[float] = []
@@ -89,8 +90,8 @@ class _Tally:
         self.metrics.update(output.cpu(), target.cpu())
         self.scores.append(self.task.scores(output, target.to(output.device)).cpu())
 
-    def value(self) -> float:
-        return float(self.metrics.compute()[self.task.metric])
+    def values(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self.metrics.compute().items()}
 
     def sample_scores(self) -> np.ndarray:
         return torch.cat(self.scores).numpy()
@@ -122,7 +123,7 @@ def evaluate(
         ValueError: If there are no samples.
     """
     net.freeze()
-    image = image.to(_device(net))
+    image = image.to(device_of(net))
     frozen, tallies = _Tally(task), [_Tally(task) for _ in methods]
     timed: Tensor | None = None
     for feature, target in tqdm(features, "Measuring", unit="batch"):
@@ -169,11 +170,13 @@ def _send(method: Method, feature: Tensor, tally: _Tally) -> Tensor:
 
 def _row(name: str, tally: _Tally, frozen: _Tally, known: dict[str, Any]) -> Result:
     scores, reference = tally.sample_scores(), frozen.sample_scores()
-    value, baseline = tally.value(), frozen.value()
+    metrics, metric = tally.values(), tally.task.metric
+    value, baseline = metrics[metric], frozen.values()[metric]
     return Result(
         method=name,
         n=len(scores),
         value=value,
+        metrics=metrics,
         value_interval=proportion_interval(value, len(scores)),
         baseline=baseline,
         drop=baseline - value,
@@ -218,7 +221,3 @@ def _cost(method: Method, net: SplitModel, features: Tensor) -> dict[str, int]:
         "encoder_macs": encoder_macs,
         "device_macs": net.point.macs + encoder_macs,
     }
-
-
-def _device(net: SplitModel) -> torch.device:
-    return next((tensor.device for tensor in (*net.parameters(), *net.buffers())), torch.device("cpu"))

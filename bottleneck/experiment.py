@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from filelock import FileLock
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, Trainer
@@ -55,11 +56,24 @@ class Experiment:
         """Make the network and find the data.
 
         Raises:
-            ValueError: If network and data set disagree about the number of classes.
+            ValueError: If network and data set disagree about channels or classes, or `subset` is empty.
         """
         images: ImageData = instantiate(cfg.data)
+        cache = Path(cfg.cache.dir).expanduser()
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / "download.lock"):  # parallel processes must not download at once
+            images.prepare_data()
         images.setup()
+        if not len(images.targets(cfg.subset)):
+            raise ValueError(
+                f"subset={cfg.subset} is empty. Set data.holdout to a share above 0, such as 0.1."
+            )
         model: PixelNetwork = instantiate(cfg.model).to(torch_device(cfg.device)).eval()
+        if images.image_shape[0] != model.input_shape[0]:
+            raise ValueError(
+                f"The network takes {model.input_shape[0]} channels, data set {images.name} has "
+                f"{images.image_shape[0]}. Choose a model= and a data= that belong together."
+            )
         image = images.subset("val")[0][0][None].to(torch_device(cfg.device))
         with torch.no_grad():
             outputs = model(image).shape[-1]
@@ -83,8 +97,17 @@ class Experiment:
         )
 
     def new_unit(self, net: SplitModel, features: Features) -> BottleneckUnit:
-        """An untrained unit that fits the features at a split point."""
-        calibration, _ = next(features.batches("train"))
+        """An untrained unit that fits the features at a split point.
+
+        Raises:
+            ValueError: If the split point is the uint8 image itself.
+        """
+        calibration, _ = next(iter(features.batches("train")))
+        if not calibration.is_floating_point():
+            raise ValueError(
+                f"split={net.point.name} sends {calibration.dtype} pixels, on which no bottleneck can be "
+                "trained. Use split=normalize, or a later split point."
+            )
         return instantiate(self.cfg.unit, features=calibration, layout=net.point.layout)
 
     def system(self, unit: BottleneckUnit, net: SplitModel) -> BottleneckSystem:
@@ -155,7 +178,10 @@ def torch_device(name: str) -> torch.device:
     """The device of a configuration: `auto` takes the GPU where there is one."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device={name} is unknown. Use auto, cpu or cuda.") from error
 
 
 def train_method(
@@ -165,16 +191,28 @@ def train_method(
     unit: BottleneckUnit,
     trainer: Trainer,
     ckpt_path: str | None = None,
-) -> Method:
+) -> Method | None:
     """Train a unit, then fit its codec's tables on the training features.
 
     Returns:
-        The trained way to send this feature, on the experiment's device, ready to be measured.
+        The trained way to send this feature, on the experiment's device, ready to be measured; `None`
+        in all but the first process of a distributed run.
+
+    Raises:
+        ValueError: If the codec does not code symbols; before anything is trained.
     """
+    codec = codecs.create(shape=unit.latent_shape, **experiment.cfg.codec)
+    if codec.input != "symbols":
+        coding = [name for name in codecs.names() if codecs.create(name, shape=(1,)).input == "symbols"]
+        raise ValueError(
+            f"codec.name={codec.name} codes {codec.input}, a bottleneck sends symbols. Choose from {coding}."
+        )
     trainer.fit(experiment.system(unit, net), features, ckpt_path=ckpt_path)
+    if not trainer.is_global_zero:
+        return None
     unit.to(experiment.image.device).eval()
     net.to(experiment.image.device)
-    method = Method("bottleneck", codecs.create(shape=unit.latent_shape, **experiment.cfg.codec), unit)
+    method = Method("bottleneck", codec, unit)
     method.fit(features.batches("train"))
     return method
 
@@ -197,6 +235,11 @@ def new_trainer(cfg: DictConfig, loggers: list[Logger], callbacks: list[Callback
         callbacks: Its callbacks.
         options: Further options of the trainer, over those of the configuration.
     """
+    precision = str(cfg.trainer.precision)
+    if precision.endswith("-true") and precision != "32-true":
+        raise ValueError(
+            f"trainer.precision={precision} would convert the frozen network too. Use bf16-mixed or 16-mixed."
+        )
     # Both are meant: cached features need no workers, and the frozen network stays in eval mode.
     warnings.filterwarnings("ignore", "The '.*dataloader' does not have many workers", PossibleUserWarning)
     warnings.filterwarnings("ignore", "Found .* in eval mode", PossibleUserWarning)

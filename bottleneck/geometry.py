@@ -58,8 +58,8 @@ def exact(size: int, stride: int, kernel: int = 3) -> Geometry:
     Raises:
         ValueError: If a value is out of range.
     """
-    if size < 1 or stride < 1:
-        raise ValueError(f"size={size}, unit.stride={stride}: both must be at least 1.")
+    if size < 1 or stride < 1 or stride != int(stride):
+        raise ValueError(f"size={size}, unit.stride={stride}: both must be whole numbers of at least 1.")
     if kernel < 1 or kernel % 2 == 0:
         raise ValueError(f"unit.kernel={kernel} must be a positive odd number.")
     remainder = (size - 1) % stride + 1  # rows that the last kernel has to fill

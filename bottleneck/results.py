@@ -32,6 +32,7 @@ class Result:
         estimated_bpp: What an ideal coder with tables fitted on training data would need.
         encode_ms: Feature to payload, the unit's encoder included; `decode_ms` likewise back.
         unit_params, unit_macs: Both halves of the unit; `encoder_params`, `encoder_macs` the device's.
+        metrics: All of the task's metrics through this method, `value` among them.
         value_interval: 95 % interval of `value` by itself (Wilson).
         drop: `baseline - value`; `drop_interval` its 95 % interval, paired sample by sample.
         zero_fraction: Share of zeros among the quantized elements that run-length coding met.
@@ -57,6 +58,7 @@ class Result:
     unit_params: int | None = None
     unit_macs: int | None = None
     seed: int | None = None
+    metrics: dict[str, float] | None = None
     value_interval: Interval | None = None
     drop: float | None = None
     drop_interval: Interval | None = None

@@ -33,6 +33,9 @@ class BottleneckSystem(LightningModule):
         pixels: Pixels of the image that enters the head.
         optimizer: Makes an optimizer from parameters.
         scheduler: Makes a schedule from `optimizer` and `total_steps`, stepped after every batch.
+
+    Raises:
+        ValueError: If alpha is negative or no number.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class BottleneckSystem(LightningModule):
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
     ):
         super().__init__()
+        if not isinstance(alpha, int | float) or not alpha >= 0:
+            raise ValueError(f"alpha={alpha!r} must be a number of at least 0.")
         self.unit = unit
         self.net = net.freeze()
         self.task = task
@@ -94,6 +99,15 @@ class BottleneckSystem(LightningModule):
         """Keep the frozen network out of checkpoints."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {key: value for key, value in state.items() if key.startswith("unit.")}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take over how far a schedule has come, not how long it was: a resumed run may be longer."""
+        progress = ("last_epoch", "_step_count", "_last_lr")
+        checkpoint["lr_schedulers"] = [
+            {key: state[key] for key in progress if key in state} for state in checkpoint["lr_schedulers"]
+        ]
+        if not any(key.startswith("unit.") for key in checkpoint["state_dict"]):
+            raise ValueError("ckpt_path= names a checkpoint without a bottleneck unit in it.")
 
     def _loss(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor], Any, Tensor]:
         feature, target = batch

@@ -63,8 +63,8 @@ class BottleneckUnit(nn.Module):
         super().__init__()
         if activation not in ("relu", "none"):
             raise ValueError(f"unit.activation={activation!r} is unknown. Choose 'relu', 'none' or 'auto'.")
-        if latent_channels < 1:
-            raise ValueError(f"unit.latent_channels={latent_channels} must be at least 1.")
+        if latent_channels < 1 or latent_channels != int(latent_channels):
+            raise ValueError(f"unit.latent_channels={latent_channels} must be a whole number of at least 1.")
         if layout not in _TO_CHW:
             raise ValueError(
                 f"A feature in layout {layout} cannot be sent through a convolutional unit. "

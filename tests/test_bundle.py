@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from bottleneck.bundle import Bundle
 
@@ -48,3 +49,24 @@ def test_newer_foreign_and_edited_descriptions_are_refused(bundle_folder, change
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(ValueError, match=message):
         Bundle.read(bundle_folder)
+
+
+def test_weights_of_another_bundle_are_refused(bundle_folder):
+    """Weights of the right shape that are not the bundle's own do not pass."""
+    path = bundle_folder / "unit.safetensors"
+    state = load_file(path)
+    save_file({key: value + 1 for key, value in state.items()}, path)
+    with pytest.raises(ValueError, match=r"unit\.safetensors is truncated or belongs to another bundle"):
+        Bundle.read(bundle_folder)
+
+
+def test_id_names_the_whole_operating_point(bundle_folder):
+    """Another step, split or weight is another operating point; saving is not."""
+    bundle = Bundle.read(bundle_folder)
+    before = bundle.id
+    bundle.unit.quantizer.step *= 2
+    assert bundle.id != before
+    bundle = Bundle.read(bundle_folder)
+    bundle.split = "layer1"
+    assert bundle.id != before
+    assert Bundle.read(bundle_folder).id == before

@@ -40,5 +40,5 @@ def test_foreign_checkpoint_says_what_is_missing(tmp_path, content):
     """A checkpoint of something else is refused, naming the entries that are wrong."""
     path = tmp_path / "other.pth.tar"
     torch.save(content, path)
-    with pytest.raises(ValueError, match=r"no entry 'state_dict'|layers \['conv2_2'.*unknown"):
+    with pytest.raises(ValueError, match=r"holds no state dict|layers \['conv2_2'.*unknown"):
         load_spic(path, stride=2, step=1.0, size=(7, 7))

@@ -12,7 +12,19 @@ MODULES = sorted((ROOT / "bottleneck").rglob("*.py"))
 
 # Rows of the house from the top; a module imports from its own row and from rows above it.
 ROWS = [
-    ["files", "config", "quantize", "geometry", "preprocess", "complexity", "timing", "schedules", "codecs"],
+    [
+        "files",
+        "config",
+        "devices",
+        "checkpoints",
+        "quantize",
+        "geometry",
+        "preprocess",
+        "complexity",
+        "timing",
+        "schedules",
+        "codecs",
+    ],
     ["unit", "rate", "splitting", "results", "pareto"],
     ["tasks", "compat", "models"],
     ["bundle", "deploy", "data", "evaluation", "report", "profile"],

@@ -140,6 +140,13 @@ def test_checkpoint_holds_the_unit_alone_and_resumes(digits_network, feature_loa
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
 
 
+@pytest.mark.parametrize("alpha", [-1, "abc", float("nan")])
+def test_alpha_that_is_no_weight_is_refused(digits_network, alpha):
+    """A negative alpha, NaN or text is refused before anything is trained."""
+    with pytest.raises(ValueError, match="alpha="):
+        make_system(digits_network, alpha)
+
+
 @pytest.mark.parametrize(("schedule", "first", "last"), [(one_cycle, 0.04, 1e-5), (cosine, 1.0, 1e-3)])
 def test_schedules_peak_at_the_optimizers_lr(schedule, first, last):
     """Both schedules have the optimizer's rate as their peak and end near zero."""

@@ -1,16 +1,23 @@
 """`python train.py` and `python evaluate.py`, end to end on the digits."""
 
+import importlib
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
+from hydra.errors import InstantiationException
 from PIL import Image
+from pytorch_lightning import Callback
 
 import bottleneck
+from bottleneck import models
 from bottleneck.config import config_dir
 from bottleneck.results import read_results
 
@@ -111,6 +118,53 @@ def test_equal_seeds_give_equal_results_and_other_seeds_do_not(tmp_path):
     assert outcomes[0] == outcomes[1] != outcomes[2]
 
 
+def test_first_run_and_later_runs_agree(tmp_path, cache_dir, digits_network):
+    """A run that fills the feature cache and one that reads it train the same unit."""
+    short = ["device=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false", "suite=features"]
+    shutil.copytree(cache_dir / "models", tmp_path / "models")
+    cold = [*short, f"cache.dir={tmp_path}"]
+    outcomes = [
+        command("train")(composed("train", *cold), tmp_path / name)[1] for name in ("first", "second")
+    ]
+    assert (outcomes[0].value, outcomes[0].payload_bytes) == (outcomes[1].value, outcomes[1].payload_bytes)
+
+
+def test_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path):
+    """Killed after two of four epochs and resumed, a shuffled one-cycle run ends where the whole one does."""
+    short = ["device=cpu", "trainer.max_epochs=4", "trainer.enable_progress_bar=false", "suite=features"]
+    whole = command("train")(composed("train", *short), tmp_path / "whole")[1]
+    state = torch.load(tmp_path / "whole" / "checkpoints" / "last.ckpt", weights_only=True)
+    cfg = composed("train", *short, "+trainer.callbacks=null")
+    del cfg.trainer.callbacks
+
+    experiment_module = importlib.import_module("bottleneck.experiment")
+    outputs = experiment_module.run_outputs
+
+    class Kill(Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            if trainer.current_epoch == 2:
+                raise OSError("killed")
+
+    train = command("train")
+    train.__globals__["run_outputs"] = lambda folder: (outputs(folder)[0], [*outputs(folder)[1], Kill()])
+    with pytest.raises(OSError, match="killed"):
+        train(cfg, tmp_path / "half")
+    checkpoint = tmp_path / "half" / "checkpoints" / "last.ckpt"
+    resumed = command("train")(composed("train", *short, f"ckpt_path='{checkpoint}'"), tmp_path / "resumed")[
+        1
+    ]
+    assert (resumed.value, resumed.payload_bytes) == (whole.value, whole.payload_bytes)
+    again = torch.load(tmp_path / "resumed" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert all(torch.equal(again["state_dict"][k], state["state_dict"][k]) for k in state["state_dict"])
+
+
+def test_resumed_run_may_be_longer(run, tmp_path):
+    """More epochs than the checkpoint's run had continue on the longer schedule."""
+    checkpoint = run[0] / "checkpoints" / "last.ckpt"
+    overrides = ["device=cpu", f"ckpt_path='{checkpoint}'", "trainer.max_epochs=42", "suite=features"]
+    assert command("train")(composed("train", *overrides), tmp_path)[1].payload_bytes > 0
+
+
 def test_training_resumes_from_a_checkpoint(run, tmp_path):
     """`ckpt_path=` goes on from the last epoch: with nothing left to train, the results are the old ones."""
     folder, rows = run
@@ -138,6 +192,91 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
     }
     with pytest.raises(ValueError, match=r"7 outputs, data set digits has 10 classes.*model\.logits"):
         command("train")(cfg, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["codec.name=hufman"], "codec='hufman' is unknown"),
+        (["codec.name=raw"], "codec.name=raw codes feature, a bottleneck sends symbols"),
+        (["subset=test"], "no subset 'test'"),
+        (["subset=select", "data.holdout=0"], r"subset=select is empty.*data\.holdout"),
+        (["split=input"], r"split=input sends torch\.uint8 pixels.*split=normalize"),
+        (["trainer.precision=64-true"], "precision=64-true would convert the frozen network"),
+        (["alpha=-1"], "alpha=-1 must be"),
+        (["unit.stride=2.5"], r"unit\.stride=2\.5"),
+        (["device=gpu"], "device=gpu is unknown"),
+    ],
+)
+def test_mistakes_are_found_before_training(tmp_path, monkeypatch, overrides, message):
+    """A wrong codec, subset, split, precision or number never costs a training."""
+    monkeypatch.setattr("pytorch_lightning.Trainer.fit", lambda *_, **__: pytest.fail("it was trained"))
+    with pytest.raises((ValueError, InstantiationException), match=message):
+        command("train")(composed("train", "device=cpu", *overrides), tmp_path)
+
+
+def test_unit_trains_on_last_batches_of_one(tmp_path):
+    """A training set that leaves one image for the last batch does not break BatchNorm."""
+    odd = ["data.train_limit=65", "unit.stride=4", "trainer.max_epochs=1", "data.holdout=0", "suite=features"]
+    assert command("train")(composed("train", "device=cpu", *odd), tmp_path)[1].n == 500
+
+
+def test_held_out_samples_are_measured_on_request(run, tmp_path):
+    """`subset=select` measures the 130 held-out digits instead of val."""
+    checkpoint = run[0] / "checkpoints" / "last.ckpt"
+    cfg = composed("train", "device=cpu", f"ckpt_path='{checkpoint}'", "subset=select", "suite=features")
+    assert command("train")(cfg, tmp_path)[1].n == 130
+
+
+def test_photographs_are_served_as_they_were_evaluated(tmp_path):
+    """Trained on a folder of images of many sizes, device and server reproduce the evaluated accuracy from files."""
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 12), ("val", 6)):
+        for label in range(2):
+            folder = tmp_path / "data" / part / f"class{label}"
+            folder.mkdir(parents=True)
+            for number in range(count):
+                size = (40 + 3 * number, 36)
+                pixels = generator.integers(90 * label, 90 * label + 120, (*size, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    overrides = [
+        *(
+            "device=cpu",
+            "model=torchvision",
+            "model.name=squeezenet1_1",
+            "model.num_classes=2",
+            "data=imagefolder",
+        ),
+        *(f"data.root={tmp_path / 'data'}", "data.short_side=34", "data.crop=32", "data.holdout=0"),
+        *("split=features.4", "trainer.max_epochs=1", "suite=features"),
+    ]
+    cfg = composed("train", *overrides)
+    torch.manual_seed(0)
+    network = models.create("squeezenet1_1", num_classes=2)
+    torch.save(network.network.state_dict(), tmp_path / "weights.pth")
+    cfg.model.weights = str(tmp_path / "weights.pth")
+    row = command("train")(cfg, tmp_path / "run")[1]
+    device, server = bottleneck.load(tmp_path / "run" / "bundle", network)
+    files = sorted((tmp_path / "data" / "val").rglob("*.png"))
+    payloads = [device(Image.open(file)) for file in files]
+    hits = [int(server(p).argmax()) == int(f.parent.name[-1]) for p, f in zip(payloads, files, strict=True)]
+    assert sum(map(len, payloads)) / len(files) == pytest.approx(row.payload_bytes, rel=0.02)
+    assert sum(hits) / len(hits) == pytest.approx(row.value, abs=0.09)
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(tmp_path):
+    """Lightning's DDP on two CPU processes trains, and the first one alone measures and exports."""
+    arguments = ["device=cpu", "trainer.devices=2", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}/out"]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(ROOT / "train.py"), *arguments, "suite=features"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert read_results(tmp_path / "out" / "results.jsonl")[1].payload_bytes > 0
 
 
 def test_command_line_runs_from_anywhere_with_overrides(tmp_path, cache_dir):

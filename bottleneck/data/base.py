@@ -9,7 +9,7 @@ A new data set says how its two official parts are read and what identifies a sa
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ import torch
 import torchvision
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from bottleneck.data.stratify import stratified_order
 from bottleneck.preprocess import preprocess
@@ -31,6 +31,29 @@ class Part(NamedTuple):
 
     images: Any  # a map-style sequence of (image as `preprocess` takes it, label)
     labels: np.ndarray  # class of each image, shape (n,)
+
+
+class SeededShuffle(Sampler[int]):
+    """A new order in every epoch that depends on the run's seed and the epoch only.
+
+    A run that was interrupted therefore goes on with the very batches that it would have seen. Lightning
+    calls `set_epoch`.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._seed = torch.initial_seed()
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.random.default_rng([self._seed % 2**63, self._epoch]).permutation(self._count)
+        return iter(order.tolist())
 
 
 class Samples(Dataset[tuple[Tensor, int]]):
@@ -190,10 +213,12 @@ class ImageData(LightningDataModule, ABC):
         return self._loader("val", shuffle=False)
 
     def _loader(self, name: str, shuffle: bool) -> DataLoader[tuple[Tensor, int]]:
+        samples = self.subset(name)
         return DataLoader(
-            self.subset(name),
+            samples,
             batch_size=self.batch_size,
-            shuffle=shuffle,
+            sampler=SeededShuffle(len(samples)) if shuffle else None,
+            drop_last=shuffle and len(samples) % self.batch_size == 1,  # BatchNorm cannot train on one sample
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),

@@ -114,7 +114,12 @@ class FeatureCache:
         }
         key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
         folder = self.root / key
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"cache.dir: {folder} cannot be made ({error}). Choose a writable folder."
+            ) from error
         with FileLock(folder / "lock"):
             store = _Store(folder, about, count, features, targets)
             missing = store.missing_bytes()
@@ -234,7 +239,10 @@ class _Store:
 
 
 def _encoded(values: Tensor, layout: ArrayLayout) -> bytes:
-    array = values.cpu().numpy().astype(layout.dtype)
+    array = values.cpu().numpy()
+    if np.dtype(layout.dtype).kind == "f" and np.abs(array).max(initial=0) > np.finfo(layout.dtype).max:
+        raise ValueError(f"Features do not fit cache.dtype={layout.dtype}. Use float32.")
+    array = array.astype(layout.dtype)
     if array.shape[1:] != tuple(layout.shape):
         raise ValueError(f"computed samples of shape {array.shape[1:]}, the cache expects {layout.shape}.")
     return array.tobytes()

@@ -14,8 +14,9 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from bottleneck.data.base import SUBSETS, ImageData
+from bottleneck.data.base import SUBSETS, ImageData, SeededShuffle
 from bottleneck.data.feature_cache import ArrayLayout, FeatureCache, StoredFeatures
+from bottleneck.devices import device_of
 from bottleneck.models.identity import weights_identity
 from bottleneck.splitting import SplitModel
 
@@ -72,13 +73,18 @@ class CachedFeatures(LightningDataModule):
     def val_dataloader(self) -> DataLoader | list:
         return self._loader("select", shuffle=False) if len(self.stores["select"]) else []
 
-    def batches(self, subset: str) -> Batches:
+    def batches(self, subset: str) -> DataLoader:
         """`(features, targets)` of a subset in order, on the CPU."""
-        yield from self._loader(subset, shuffle=False)
+        return self._loader(subset, shuffle=False)
 
     def _loader(self, subset: str, shuffle: bool) -> DataLoader:
+        store = self.stores[subset]
         return DataLoader(
-            self.stores[subset], batch_size=self.batch_size, shuffle=shuffle, collate_fn=_as_gathered
+            store,
+            batch_size=self.batch_size,
+            sampler=SeededShuffle(len(store)) if shuffle else None,
+            drop_last=shuffle and len(store) % self.batch_size == 1,  # BatchNorm cannot train on one sample
+            collate_fn=_as_gathered,
         )
 
 
@@ -131,7 +137,7 @@ def features_of(
 def _head_outputs(images: ImageData, net: SplitModel, subset: str, start: int) -> Batches:
     """The head's outputs for a subset's samples from `start` on, in order."""
     samples = images.subset(subset)
-    device = next((tensor.device for tensor in (*net.parameters(), *net.buffers())), torch.device("cpu"))
+    device = device_of(net)
     loader = DataLoader(
         Subset(samples, range(start, len(samples))), images.batch_size, num_workers=images.num_workers
     )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bottleneck.bundle import Bundle
+from bottleneck.devices import device_of
 from bottleneck.preprocess import preprocess
 from bottleneck.splitting import SplitModel, split
 
@@ -46,7 +47,7 @@ class Device:
                 f"The image is {tuple(pixels.shape)} after preprocessing, this bundle takes "
                 f"{tuple(self.bundle.image_shape)} (C, H, W)."
             )
-        return self._head(pixels[None].to(_device_of(self.bundle.unit)))
+        return self._head(pixels[None].to(device_of(self.bundle.unit)))
 
     def encode(self, feature: Tensor) -> bytes:
         """The payload of one feature."""
@@ -72,7 +73,7 @@ class Server:
             ValueError: If the bytes cannot be a payload of this bundle.
         """
         unit = self.bundle.unit
-        symbols = torch.from_numpy(self.bundle.codec.decode(payload)).to(_device_of(unit))
+        symbols = torch.from_numpy(self.bundle.codec.decode(payload)).to(device_of(unit))
         return self._tail(unit.reconstruct(symbols[None]))
 
 
@@ -82,7 +83,7 @@ def both_sides(bundles: list[Bundle], model: nn.Module) -> list[tuple[Device, Se
     Raises:
         ValueError: If a bundle belongs to another network.
     """
-    where = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    where = device_of(model)
     nets: dict[str, SplitModel] = {}
     for bundle in bundles:
         bundle.check_network(model)
@@ -91,7 +92,3 @@ def both_sides(bundles: list[Bundle], model: nn.Module) -> list[tuple[Device, Se
             example = torch.zeros(1, *bundle.image_shape, dtype=torch.uint8, device=where)
             nets[bundle.split] = split(model, bundle.split, example)
     return [(Device(b, nets[b.split].head), Server(b, nets[b.split].tail)) for b in bundles]
-
-
-def _device_of(unit: nn.Module) -> torch.device:
-    return next(unit.parameters()).device

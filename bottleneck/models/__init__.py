@@ -4,12 +4,10 @@ uint8 C×H×W ──► normalize ──► network ──► [some of the class
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import torch
-from safetensors.torch import load_file
 from torch import nn
 
+from bottleneck.checkpoints import read_state_dict
 from bottleneck.models.identity import weights_identity
 from bottleneck.models.pixels import Normalize, PixelNetwork, SelectLogits
 
@@ -81,7 +79,8 @@ def wrap(
     if weights is not None:
         load_checkpoint(network, weights)
     select = None if logits is None else SelectLogits(logits)
-    return PixelNetwork(network, Normalize(mean, std, maximum), select, name).eval()
+    channels = len(mean)
+    return PixelNetwork(network, Normalize(mean, std, maximum), select, name, (channels, 224, 224)).eval()
 
 
 def load_checkpoint(network: nn.Module, path: str) -> None:
@@ -89,18 +88,14 @@ def load_checkpoint(network: nn.Module, path: str) -> None:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file does not fit the network; the message names the first keys that differ.
+        ValueError: If the file is no state dict or does not fit the network; the message names the keys.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
+    try:
+        state = read_state_dict(path)
+    except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"model.weights={path}: no such file. Give a checkpoint's path or a weights name."
-        )
-    if file.suffix == ".safetensors":
-        state = load_file(file)
-    else:
-        state = torch.load(file, weights_only=True, map_location="cpu")
-        state = state.get("state_dict", state)
+            f"model.weights={error} Give a checkpoint's path or a weights name."
+        ) from error
     try:
         network.load_state_dict(state)
     except RuntimeError as error:

@@ -3,6 +3,8 @@
 `DigitsResNet` is trained on scikit-learn's handwritten digits when it is first asked for, and cached.
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -77,14 +79,25 @@ def digits_resnet(cache_dir: str | Path) -> PixelNetwork:
     return network.eval()
 
 
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in one order, whatever the number of cores; tiny tensors are no slower for it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _train(network: PixelNetwork) -> None:
-    """Train on the digits' training images, the same way every time."""
+    """Train on the digits' training images, the same way every time (other CPUs may round differently)."""
     from bottleneck.data.digits import Digits  # here, because inference must not import Lightning
 
     samples = Digits(holdout=0).subset("train")
     images = torch.stack([samples[index][0] for index in range(len(samples))])
     labels = torch.tensor([samples[index][1] for index in range(len(samples))])
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(_SEED)
         network.network = DigitsResNet()  # drawn from the seed
         optimizer = torch.optim.Adam(network.parameters(), lr=_PEAK_LR, weight_decay=1e-4)

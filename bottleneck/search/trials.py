@@ -56,6 +56,7 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> tuple[f
     hopeless = StopHopeless(study, trial, experiment.cfg, experiment.task.metric)
     trainer = new_trainer(experiment.cfg, [], [hopeless], enable_checkpointing=False)
     method = train_method(experiment, bench.net, bench.features, unit, trainer)
+    assert method is not None, "a trial trains in one process"
     if hopeless.rival is not None:
         trial.set_user_attr("rival", hopeless.rival)
         raise optuna.TrialPruned(f"trial {hopeless.rival} was better and smaller at the same age")

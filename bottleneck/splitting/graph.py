@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -47,6 +48,7 @@ class _Recorder(fx.Interpreter):
         super().__init__(module, graph=graph)
         self.values: dict[fx.Node, Any] = {}
         self.macs: dict[fx.Node, int] = {}
+        self.result: Any = None
         self._flops = FlopCounterMode(display=False)
 
     def record(self, example: Tensor) -> None:
@@ -55,7 +57,7 @@ class _Recorder(fx.Interpreter):
         torch.backends.mha.set_fastpath_enabled(False)
         try:
             with torch.no_grad(), self._flops:
-                self.run(example)
+                self.result = self.run(example)
         finally:
             torch.backends.mha.set_fastpath_enabled(fused_attention)
 
@@ -230,11 +232,35 @@ def trace(model: nn.Module, example: Tensor) -> TracedNetwork:
             ) from error
         _drop_unused(graph)
         recorder = _Recorder(model, graph)
-        recorder.record(example)
+        try:
+            recorder.record(example)
+            with torch.no_grad():
+                expected = model(example)
+        except Exception as error:
+            raise ValueError(
+                f"{type(model).__name__} does not run on an example of shape {tuple(example.shape)}: "
+                f"{error}. Give one batch of what its forward() takes; it may take one tensor only."
+            ) from error
+        if not _equal(recorder.result, expected):
+            raise ValueError(
+                f"The traced graph of {type(model).__name__} computes something else than the network. A "
+                "usual cause is an in-place operation whose result is dropped, as in `self.relu(x)` for "
+                "`x = self.relu(x)`; assign the result."
+            )
 
     nodes = list(graph.nodes)
     return TracedNetwork(
         model, graph, example, nodes, _names(model, tracer, nodes), recorder.values, recorder.macs
+    )
+
+
+def _equal(outputs: Any, expected: Any) -> bool:
+    """Whether two outputs hold the same tensors, up to rounding."""
+    pairs = zip(tree_leaves(outputs), tree_leaves(expected), strict=True)
+    return all(
+        torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4, equal_nan=True)
+        for ours, theirs in pairs
+        if isinstance(theirs, Tensor)
     )
 
 

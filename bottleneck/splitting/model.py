@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from bottleneck.splitting.graph import Cut, TracedNetwork, trace
+from bottleneck.splitting.graph import Cut, TracedNetwork, evaluating, trace
 from bottleneck.splitting.points import SplitPoint, find_cut, points_of
 
 
@@ -24,13 +24,20 @@ class Tail(nn.Module):
         sizes: The plain values that cross the cut, by name, as they were on the example.
     """
 
-    def __init__(self, graph: fx.GraphModule, sizes: dict[str, Any], doubled: dict[str, Any], batch: int):
-        """`sizes` were seen at a feature of batch size `batch`, `doubled` at twice that."""
+    def __init__(
+        self, graph: fx.GraphModule, sizes: dict[str, Any], doubled: dict[str, Any], feature: Tensor
+    ):
+        """`sizes` were seen with `feature`, `doubled` with twice its batch."""
         super().__init__()
         self.graph = graph
         self.sizes = sizes
         self._doubled = doubled
-        self._batch = batch
+        self._batch = feature.shape[0]
+        # Networks often go on with an in-place activation; the caller's feature must survive that.
+        version = feature._version
+        with torch.no_grad():
+            graph(feature, **sizes)
+        self._overwrites = feature._version != version
 
     def forward(self, feature: Tensor, sizes: dict[str, Any] | None = None) -> Any:
         """Finish the inference.
@@ -48,6 +55,8 @@ class Tail(nn.Module):
         }
         if unknown := set(sizes or {}) - set(crossing):
             raise ValueError(f"sizes={sorted(unknown)} do not cross this cut; it takes {sorted(crossing)}.")
+        if self._overwrites:
+            feature = feature.clone()
         return self.graph(feature, **{**crossing, **(sizes or {})})
 
 
@@ -107,7 +116,8 @@ def split_traced(traced: TracedNetwork, at: str) -> SplitModel:
     inputs = {cut.node: "feature"} | {node: node.name for node in cut.sizes}
     tail_nodes = {n for n in traced.nodes if n not in head_nodes or not traced.depends_on_input(n)}
     tail_graph = _subgraph(traced, inputs, traced.output, tail_nodes)
-    tail = Tail(tail_graph, *_size_samples(traced, cut), batch=traced.values[cut.node].shape[0])
+    with evaluating(traced.model), torch.no_grad():
+        tail = Tail(tail_graph, *_size_samples(traced, cut), head(traced.example))
 
     point = next(point for point in points_of(traced) if point.name == traced.name(cut.node))
     return SplitModel(head, tail, point)

@@ -1,5 +1,7 @@
 """Image classification: cross-entropy, top-1 and top-5 accuracy."""
 
+from typing import Any
+
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric, MetricCollection
@@ -27,13 +29,19 @@ class Classification:
         """Mean cross-entropy, a scalar."""
         return F.cross_entropy(logits, labels)
 
-    def metrics(self, prefix: str = "") -> MetricCollection:
-        """Fresh metrics in [0, 1]: top-1, which ranks, and top-5 where there are more than five classes."""
+    def metrics(self, prefix: str = "", synchronised: bool = True) -> MetricCollection:
+        """Fresh metrics in [0, 1]: top-1, which ranks, and top-5 where there are more than five classes.
+
+        Args:
+            prefix: Put before the metrics' names.
+            synchronised: Whether a distributed run computes them over all processes.
+        """
+        options: dict[str, Any] = {"average": "micro", "sync_on_compute": synchronised}
         top: dict[str, Metric | MetricCollection] = {
-            "accuracy_top1": MulticlassAccuracy(self.num_classes, top_k=1, average="micro")
+            "accuracy_top1": MulticlassAccuracy(self.num_classes, top_k=1, **options)
         }
         if self.num_classes > 5:
-            top["accuracy_top5"] = MulticlassAccuracy(self.num_classes, top_k=5, average="micro")
+            top["accuracy_top5"] = MulticlassAccuracy(self.num_classes, top_k=5, **options)
         return MetricCollection(top, prefix=prefix)
 
     def scores(self, logits: Tensor, labels: Tensor) -> Tensor:

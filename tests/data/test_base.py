@@ -10,10 +10,10 @@ import pytest
 import pytorch_lightning
 import torch
 import torchvision
-from torch.utils.data import RandomSampler, SequentialSampler
+from torch.utils.data import SequentialSampler
 
 from bottleneck.data import Digits, ImageData
-from bottleneck.data.base import SUBSETS, Part
+from bottleneck.data.base import SUBSETS, Part, SeededShuffle
 
 
 class Numbered(ImageData):
@@ -170,7 +170,7 @@ def test_loaders():
     data = Numbered(batch_size=32)
     loaders = [data.train_dataloader(), data.val_dataloader(), data.test_dataloader()]
     for loader, name, sampler in zip(
-        loaders, SUBSETS, (RandomSampler, SequentialSampler, SequentialSampler), strict=True
+        loaders, SUBSETS, (SeededShuffle, SequentialSampler, SequentialSampler), strict=True
     ):
         assert isinstance(loader.sampler, sampler)
         batches = list(loader)

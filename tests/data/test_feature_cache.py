@@ -165,3 +165,16 @@ def test_unknown_dtype_is_refused(tmp_path):
     """Only two precisions are stored."""
     with pytest.raises(ValueError, match=r"cache\.dtype='int8'"):
         FeatureCache(tmp_path, "int8")
+
+
+def test_values_beyond_half_precision_are_refused(tmp_path):
+    """A feature that float16 cannot hold is an error that names the option, not an infinity in the cache."""
+    with pytest.raises(ValueError, match=r"do not fit cache\.dtype=float16"):
+        get(FeatureCache(tmp_path, "float16"), compute=lambda start: ((x * 1e5, y) for x, y in rows(start)))
+
+
+def test_cache_folder_that_cannot_be_made_is_named(tmp_path):
+    """A file in the place of the cache's folder is reported with the option."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"cache\.dir: cannot make"):
+        get(FeatureCache(tmp_path / "file"))

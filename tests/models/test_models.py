@@ -124,3 +124,39 @@ def test_creating_a_network_imports_no_lightning(cache_dir):
         "assert not {'pytorch_lightning', 'lightning', 'hydra', 'optuna'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("network", "floor"), [("efficientnet_lite0", 0.95), ("resnet18", 0.75)], ids=["lite0", "resnet18"]
+)
+def test_frozen_networks_are_right_on_real_images(data_at_hand, network, floor):
+    """With its packaged weights, normalisation and logits, each benchmark network classifies photographs."""
+    from hydra import compose, initialize_config_dir
+    from hydra.utils import instantiate
+
+    from bottleneck.config import config_dir
+
+    if network == "efficientnet_lite0":
+        pytest.importorskip("efficientnet_lite_pytorch", reason="extra `efficientnet` is not installed")
+        experiment = ["experiment=imagenette"]
+    else:
+        weights = data_at_hand / "resnet18" / "resnet18_imagenette.safetensors"
+        experiment = ["experiment=imagenette_resnet18", f"model.weights={weights}"]
+    root = [f"data.root={data_at_hand / 'imagenette'}", "data.val_limit=40"]
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        cfg = compose("train", [*experiment, *root])
+    model, samples = instantiate(cfg.model), instantiate(cfg.data).subset("val")
+    images = torch.stack([samples[i][0] for i in range(len(samples))])
+    labels = torch.tensor([samples[i][1] for i in range(len(samples))])
+    with torch.no_grad():
+        assert (model(images).argmax(1) == labels).float().mean() >= floor
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04damaged", b"PK\x03\x04"])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_damaged_checkpoints_are_named(tmp_path, content, suffix):
+    """A file that holds no weights is refused by its path, whatever its format."""
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"weights\{suffix} cannot be read as weights"):
+        models.create("resnet18", weights=str(path))

@@ -37,8 +37,10 @@ def assert_every_cut_composes(model: nn.Module, example: torch.Tensor, image: to
         for point in points:
             net = split_traced(traced, point.name)
             feature = net.head(image)
+            sent = feature.clone()
             assert feature.shape[1:] == point.shape
             torch.testing.assert_close(net.tail(feature), expected, rtol=0, atol=1e-5)
+            assert torch.equal(feature, sent), f"the tail behind {point.name} overwrote its input"
 
 
 @pytest.mark.parametrize("name", ZOO)

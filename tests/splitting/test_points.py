@@ -162,3 +162,27 @@ def test_tracing_leaves_the_model_as_it_was():
     assert model.layer1.training
     assert not model.bn1.training
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_graph_that_is_not_the_network_is_refused():
+    """An in-place operation whose result is dropped would be lost in the graph; that is noticed."""
+
+    class Dropped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.relu = nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True)
+
+        def forward(self, x):
+            y = self.conv(x)
+            self.relu(y)
+            return y * 2
+
+    torch.manual_seed(0)
+    with pytest.raises(ValueError, match="computes something else than the network"):
+        split_points(Dropped(), torch.randn(1, 3, 8, 8))
+
+
+def test_example_of_a_wrong_shape_is_named():
+    """An example that the network cannot take is reported with its shape."""
+    with pytest.raises(ValueError, match=r"Skip does not run on an example of shape \(1, 5, 8, 8\)"):
+        split_points(Skip(), torch.zeros(1, 5, 8, 8))
