@@ -13,7 +13,9 @@ from bottleneck.config import config_dir
 
 CONF = Path(config_dir())
 GROUPS = sorted(
-    (file.parent.name, file.stem) for file in CONF.glob("*/*.yaml") if file.parent.name != "experiment"
+    (file.parent.name, file.stem)
+    for file in CONF.glob("*/[a-z]*.yaml")  # a leading underscore: what others of the group share
+    if file.parent.name != "experiment"
 )
 EXPERIMENTS = sorted(file.stem for file in CONF.glob("experiment/*.yaml"))
 

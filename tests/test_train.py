@@ -229,7 +229,7 @@ def test_held_out_samples_are_measured_on_request(run, tmp_path):
 
 
 def test_photographs_are_served_as_they_were_evaluated(tmp_path):
-    """Trained on a folder of images of many sizes, device and server reproduce the evaluated accuracy from files."""
+    """Trained on images of many sizes, device and server reproduce the evaluated accuracy from files."""
     generator = np.random.default_rng(0)
     for part, count in (("train", 12), ("val", 6)):
         for label in range(2):

@@ -152,7 +152,7 @@ def test_frozen_networks_are_right_on_real_images(data_at_hand, network, floor):
         assert (model(images).argmax(1) == labels).float().mean() >= floor
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80\x04damaged", b"PK\x03\x04"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x02damaged", b"PK\x03\x04"])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_damaged_checkpoints_are_named(tmp_path, content, suffix):
     """A file that holds no weights is refused by its path, whatever its format."""
