@@ -19,7 +19,7 @@ _PUBLIC = {
     "split": "bottleneck.splitting",
     "split_points": "bottleneck.splitting",
 }
-_SUBMODULES = ("bundle", "codecs", "compat", "data", "models", "rate", "splitting", "tasks", "unit")
+_SUBMODULES = ("bundle", "codecs", "compat", "data", "models", "pareto", "rate", "splitting", "tasks", "unit")
 
 __all__ = [*_PUBLIC, *_SUBMODULES]
 
