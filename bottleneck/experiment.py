@@ -117,6 +117,7 @@ class Experiment:
             unit,
             net,
             self.task,
+            instantiate(cfg.objective),
             instantiate(cfg.rate),
             cfg.alpha,
             self.image.shape[-2] * self.image.shape[-1],

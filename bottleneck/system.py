@@ -13,6 +13,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from bottleneck.codecs.histogram import Histogram
+from bottleneck.objectives import FrozenLogits, Labels
 from bottleneck.rate import L1Rate
 from bottleneck.splitting import SplitModel
 from bottleneck.tasks import Classification
@@ -27,7 +28,8 @@ class BottleneckSystem(LightningModule):
     Args:
         unit: What is trained.
         net: The split network; it is frozen here, its parameters and its BatchNorm statistics.
-        task: Loss and metrics.
+        task: Metrics, and the loss against labels.
+        objective: What is weighed against the rate.
         rate: What is paid for the latent.
         alpha: Weight of the task in the loss; larger: more rate, better task.
         pixels: Pixels of the image that enters the head.
@@ -43,6 +45,7 @@ class BottleneckSystem(LightningModule):
         unit: BottleneckUnit,
         net: SplitModel,
         task: Classification,
+        objective: Labels | FrozenLogits,
         rate: L1Rate,
         alpha: float,
         pixels: int,
@@ -55,6 +58,7 @@ class BottleneckSystem(LightningModule):
         self.unit = unit
         self.net = net.freeze()
         self.task = task
+        self.objective = objective
         self.rate = rate
         self.alpha = alpha
         self.pixels = pixels
@@ -113,7 +117,7 @@ class BottleneckSystem(LightningModule):
         feature, target = batch
         reconstruction, latent = self.unit(feature)
         output = self.net.tail(reconstruction)
-        task = self.task.loss(output, target)
+        task = self.objective(self.task, output, target, feature, self.net.tail)
         rate = self.rate(latent, self.pixels)
         loss = rate + self.alpha * task
         return (

@@ -28,6 +28,7 @@ ROWS = [
     ["unit", "rate", "splitting", "results", "pareto"],
     ["tasks", "compat", "models"],
     ["bundle", "deploy", "data", "evaluation", "report", "profile"],
+    ["objectives"],
     ["system"],
     ["experiment"],
     ["search"],

@@ -7,6 +7,7 @@ import torch
 from pytorch_lightning import Trainer, seed_everything
 from torch.utils.data import DataLoader, TensorDataset
 
+from bottleneck.objectives import Labels
 from bottleneck.rate import L1Rate
 from bottleneck.schedules import cosine, one_cycle
 from bottleneck.splitting import split
@@ -26,7 +27,9 @@ def make_system(network, alpha=1.0, scheduler=one_cycle):
     net = split(network, "layer2", torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
     unit = BottleneckUnit(64, 8, 2, 0.5, (4, 4))
     optimizer = partial(torch.optim.Adam, lr=3e-3)
-    return BottleneckSystem(unit, net, Classification(10), L1Rate(), alpha, 64, optimizer, scheduler)
+    return BottleneckSystem(
+        unit, net, Classification(10), Labels(), L1Rate(), alpha, 64, optimizer, scheduler
+    )
 
 
 @pytest.fixture(scope="module")
