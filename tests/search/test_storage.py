@@ -13,8 +13,12 @@ def test_file_storages_are_made_where_the_url_says(tmp_path, monkeypatch, scheme
     """Three slashes are relative to the working folder, four absolute; missing folders are made."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "a" / "b.study"
-    open_study("s", open_storage(f"{scheme}:///{path if absolute else 'a/b.study'}"), RandomSampler(), {})
+    storage = open_storage(f"{scheme}:///{path if absolute else 'a/b.study'}")
+    open_study("s", storage, RandomSampler(), {})
     assert path.exists()
+    if scheme == "sqlite":  # a file that nobody closes is a warning, hence an error
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 @pytest.mark.parametrize("url", ["study.db", "redis://x", "journal:relative"])
