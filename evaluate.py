@@ -50,9 +50,10 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
 
     rows: list[Result] = []
     seeds = {f"bundle:{bundle.id}": bundle.result.get("seed") for bundle in bundles}
-    suite_split = experiment.split(cfg.split).point.name  # its own name, where an alias was given
+    suite_net = experiment.split(cfg.split)
+    suite_split = suite_net.point.name  # its own name, where an alias was given
     for at in dict.fromkeys([suite_split, *(bundle.split for bundle in bundles), "input"]):
-        net = experiment.split(at)
+        net = suite_net if at == suite_split else experiment.split(at)
         untrained = []
         if at == "input":
             untrained = suite_methods(cfg.suite, net, "input")

@@ -54,9 +54,10 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
     rows = experiment.measure(net, features, [trained, *untrained], cfg.subset)
     experiment.bundle(net, unit, trained.codec, dataclasses.asdict(rows[1])).save(folder / "bundle")
 
-    whole = experiment.split("input")
-    if pixel_methods := suite_methods(cfg.suite, whole, "input"):
+    if cfg.suite.input:
+        whole = experiment.split("input")
         images = experiment.features(whole)
+        pixel_methods = suite_methods(cfg.suite, whole, "input")
         for method in pixel_methods:
             method.fit(images.batches("train"))
         rows += experiment.measure(whole, images, pixel_methods, cfg.subset)[1:]

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import matplotlib
 import numpy as np
@@ -10,6 +11,8 @@ from tabulate import tabulate
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from bottleneck.deploy.frontier import Point
 from bottleneck.results import Result
@@ -70,15 +73,8 @@ def draw_rate_accuracy(rows: Sequence[Result], path: Path) -> None:
             capsize=3,
             label=f"{family} at {split}",
         )
-    axes.axhline(rows[0].baseline, color="grey", linestyle="--", label="frozen network")
-    axes.set_xscale("log")
-    axes.set_xlabel("payload (bytes per image)")
-    axes.set_ylabel(rows[0].metric.replace("_", " "))
     axes.set_title(f"{rows[0].model} on {rows[0].dataset}, n = {rows[0].n}, bars: 95 %")
-    axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize="small")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    _finish(figure, axes, rows[0], path, legend="best")
 
 
 def draw_frontier(
@@ -117,13 +113,20 @@ def draw_frontier(
     )
     for row in sent:
         axes.annotate(row.method, (row.payload_bytes or 0, row.value), fontsize="x-small", rotation=30)
-    axes.axhline(trials[0].baseline, color="grey", linestyle="--", label="frozen network")
+    axes.set_title(f"{trials[0].model} at {trials[0].split} on {trials[0].dataset}, n = {trials[0].n}")
+    _finish(figure, axes, trials[0], path, legend="lower right")
+
+
+def _finish(
+    figure: Figure, axes: Axes, row: Result, path: Path, legend: Literal["best", "lower right"]
+) -> None:
+    """What every picture of metric against payload has: the frozen network's line, axes, legend; save it."""
+    axes.axhline(row.baseline, color="grey", linestyle="--", label="frozen network")
     axes.set_xscale("log")
     axes.set_xlabel("payload (bytes per image)")
-    axes.set_ylabel(trials[0].metric.replace("_", " "))
-    axes.set_title(f"{trials[0].model} at {trials[0].split} on {trials[0].dataset}, n = {trials[0].n}")
+    axes.set_ylabel(row.metric.replace("_", " "))
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize="small", loc="lower right")
+    axes.legend(fontsize="small", loc=legend)
     figure.savefig(path, dpi=150)
     plt.close(figure)
 

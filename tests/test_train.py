@@ -134,9 +134,6 @@ def test_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path):
     short = ["device=cpu", "trainer.max_epochs=4", "trainer.enable_progress_bar=false", "suite=features"]
     whole = command("train")(composed("train", *short), tmp_path / "whole")[1]
     state = torch.load(tmp_path / "whole" / "checkpoints" / "last.ckpt", weights_only=True)
-    cfg = composed("train", *short, "+trainer.callbacks=null")
-    del cfg.trainer.callbacks
-
     experiment_module = importlib.import_module("bottleneck.experiment")
     outputs = experiment_module.run_outputs
 
@@ -148,7 +145,7 @@ def test_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path):
     train = command("train")
     train.__globals__["run_outputs"] = lambda folder: (outputs(folder)[0], [*outputs(folder)[1], Kill()])
     with pytest.raises(OSError, match="killed"):
-        train(cfg, tmp_path / "half")
+        train(composed("train", *short), tmp_path / "half")
     checkpoint = tmp_path / "half" / "checkpoints" / "last.ckpt"
     resumed = command("train")(composed("train", *short, f"ckpt_path='{checkpoint}'"), tmp_path / "resumed")[
         1

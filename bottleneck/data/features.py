@@ -5,7 +5,6 @@ images ──► head (frozen) ──► features ──┬──► CachedFeatu
 """
 
 import warnings
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -15,12 +14,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from bottleneck.data.base import SUBSETS, ImageData, SeededShuffle
-from bottleneck.data.feature_cache import ArrayLayout, FeatureCache, StoredFeatures
+from bottleneck.data.feature_cache import ArrayLayout, Batches, FeatureCache, StoredFeatures
 from bottleneck.devices import device_of
 from bottleneck.models.identity import weights_identity
 from bottleneck.splitting import SplitModel
-
-Batches = Iterator[tuple[Tensor, Tensor]]
 
 
 class LiveFeatures(LightningDataModule):

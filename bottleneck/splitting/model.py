@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from bottleneck.splitting.graph import Cut, TracedNetwork, evaluating, trace
-from bottleneck.splitting.points import SplitPoint, find_cut, points_of
+from bottleneck.splitting.points import SplitPoint, find_cut, point_of
 
 
 class Tail(nn.Module):
@@ -119,8 +119,7 @@ def split_traced(traced: TracedNetwork, at: str) -> SplitModel:
     with evaluating(traced.model), torch.no_grad():
         tail = Tail(tail_graph, *_size_samples(traced, cut), head(traced.example))
 
-    point = next(point for point in points_of(traced) if point.name == traced.name(cut.node))
-    return SplitModel(head, tail, point)
+    return SplitModel(head, tail, point_of(traced, cut))
 
 
 def _subgraph(

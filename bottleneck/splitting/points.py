@@ -55,30 +55,28 @@ def split_points(model: nn.Module, example: Tensor) -> list[SplitPoint]:
 
 def points_of(traced: TracedNetwork) -> list[SplitPoint]:
     """The split points of a network that is traced already."""
-    total_macs = sum(traced.macs.values())
-    total_params = _parameter_count(traced, traced.nodes)
-    points = []
-    for cut in closed_cuts(traced):
-        shape = feature_shape(traced, cut.node)
-        assert shape is not None, "closed cuts send one tensor"
-        before = traced.members(cut.before)
-        macs = sum(traced.macs[node] for node in before)
-        params = _parameter_count(traced, before)
-        points.append(
-            SplitPoint(
-                name=traced.name(cut.node),
-                aliases=tuple(traced.names[cut.node][1:]),
-                shape=shape,
-                layout=_layout(shape, traced.example.shape[1:]),
-                nbytes=4 * math.prod(shape),
-                input_ratio=math.prod(shape) / math.prod(traced.example.shape[1:]),
-                macs=macs // traced.batch,
-                params=params,
-                macs_share=macs / total_macs if total_macs else 0.0,
-                params_share=params / total_params if total_params else 0.0,
-            )
-        )
-    return points
+    return [point_of(traced, cut) for cut in closed_cuts(traced)]
+
+
+def point_of(traced: TracedNetwork, cut: Cut) -> SplitPoint:
+    """What is said of one closed cut."""
+    shape = feature_shape(traced, cut.node)
+    assert shape is not None, "closed cuts send one tensor"
+    before = traced.members(cut.before)
+    macs, total_macs = sum(traced.macs[node] for node in before), sum(traced.macs.values())
+    params, total_params = _parameter_count(traced, before), _parameter_count(traced, traced.nodes)
+    return SplitPoint(
+        name=traced.name(cut.node),
+        aliases=tuple(traced.names[cut.node][1:]),
+        shape=shape,
+        layout=_layout(shape, traced.example.shape[1:]),
+        nbytes=4 * math.prod(shape),
+        input_ratio=math.prod(shape) / math.prod(traced.example.shape[1:]),
+        macs=macs // traced.batch,
+        params=params,
+        macs_share=macs / total_macs if total_macs else 0.0,
+        params_share=params / total_params if total_params else 0.0,
+    )
 
 
 def closed_cuts(traced: TracedNetwork) -> list[Cut]:
