@@ -3,6 +3,7 @@
 python train.py                                  # embedded digits, seconds on a laptop
 python train.py experiment=imagenette data.root=PATH unit.step=4 alpha=0.03 seed=0
 python train.py -m unit.step=1,2,4 alpha=0.1,1   # Hydra's multirun
+python train.py trainable=all                    # head and tail too, to compare with
 """
 
 import dataclasses
@@ -13,11 +14,14 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from pytorch_lightning import seed_everything
+from safetensors.torch import save_file
 
 from bottleneck.config import config_dir
 from bottleneck.experiment import Experiment, new_trainer, run_outputs, suite_methods, train_method
+from bottleneck.files import replace_file
 from bottleneck.report import draw_rate_accuracy, table
 from bottleneck.results import Result, write_results
+from bottleneck.system import BottleneckSystem
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +36,10 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
     Returns:
         The rows of results.jsonl: the frozen network, the bottleneck, then the suite's methods.
     """
+    if cfg.trainable not in ("bottleneck", "all"):
+        raise ValueError(
+            f"trainable={cfg.trainable} is unknown. Use bottleneck, or all to train head and tail too."
+        )
     experiment = Experiment.from_config(cfg)
     net = experiment.split(cfg.split)
     features = experiment.features(net)
@@ -48,11 +56,26 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
 
     untrained = suite_methods(cfg.suite, net, "feature")
     trainer = new_trainer(cfg, *run_outputs(folder), default_root_dir=folder)
-    trained = train_method(experiment, net, features, unit, trainer, cfg.ckpt_path)
+    if cfg.trainable == "all":
+        tuned = experiment.unfrozen()
+        tuned_net = tuned.split(cfg.split)
+        sent = tuned.features(tuned_net)
+        system: BottleneckSystem = tuned.end_to_end_system(unit, tuned_net, experiment.model)
+        trained = train_method(tuned, system, experiment.images, sent, trainer, cfg.ckpt_path)
+    else:
+        tuned, tuned_net, sent = experiment, net, features
+        system = experiment.system(unit, net)
+        trained = train_method(experiment, system, features, sent, trainer, cfg.ckpt_path)
     if trained is None:
         return []
-    rows = experiment.measure(net, features, [trained, *untrained], cfg.subset)
-    experiment.bundle(net, unit, trained.codec, dataclasses.asdict(rows[1])).save(folder / "bundle")
+
+    reference = experiment.reference(net, features, cfg.subset)
+    rows = tuned.measure(tuned_net, sent, [trained], cfg.subset, reference)
+    rows += experiment.measure(net, features, untrained, cfg.subset, reference)[1:]
+    tuned.bundle(tuned_net, unit, trained.codec, dataclasses.asdict(rows[1])).save(folder / "bundle")
+    if cfg.trainable == "all":
+        with replace_file(folder / "network.safetensors") as temporary:
+            save_file(tuned.model.network.state_dict(), temporary)
 
     if cfg.suite.input:
         whole = experiment.split("input")

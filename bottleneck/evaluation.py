@@ -97,6 +97,42 @@ class _Tally:
         return torch.cat(self.scores).numpy()
 
 
+@dataclass
+class Reference:
+    """What the frozen network, unsplit, did on some samples.
+
+    Attributes:
+        tally: Its metrics and scores.
+        head_ms: Milliseconds that its head takes for one image; `tail_ms` likewise.
+    """
+
+    tally: _Tally
+    head_ms: float
+    tail_ms: float
+
+
+@torch.no_grad()
+def reference_on(net: SplitModel, features: Batches, task: Classification, image: Tensor) -> Reference:
+    """Let the frozen network judge samples once, for many calls of `evaluate` on those samples.
+
+    Args:
+        net: The frozen network, split.
+        features: `(features, targets)` batches.
+        task: Says which metric.
+        image: One image that enters the head, `(1, C, H, W)`.
+
+    Raises:
+        ValueError: If there are no samples.
+    """
+    device = device_of(net)
+    tally, timed = _Tally(task), None
+    for feature, target in features:
+        feature = feature.to(device)
+        timed = feature[:_TIMED_SAMPLES] if timed is None else timed
+        tally.judge(net.tail(feature), target)
+    return Reference(tally, *_halves_ms(net, image.to(device), timed))
+
+
 @torch.no_grad()
 def evaluate(
     net: SplitModel,
@@ -105,6 +141,7 @@ def evaluate(
     task: Classification,
     image: Tensor,
     about: dict[str, Any],
+    reference: Reference | None = None,
 ) -> list[Result]:
     """Measure the frozen network and every method on the same samples.
 
@@ -115,6 +152,7 @@ def evaluate(
         task: Says which metric.
         image: One image that enters the head, `(1, C, H, W)`; it counts the pixels and times the head.
         about: The rows' `dataset`, `model` and `seed`.
+        reference: What the frozen network did on these very samples, if that is known already.
 
     Returns:
         A row for the frozen network, then one for each method.
@@ -122,25 +160,29 @@ def evaluate(
     Raises:
         ValueError: If there are no samples.
     """
-    net.freeze()
+    net.eval()
     image = image.to(device_of(net))
-    frozen, tallies = _Tally(task), [_Tally(task) for _ in methods]
+    frozen = _Tally(task) if reference is None else reference.tally
+    tallies = [_Tally(task) for _ in methods]
     timed: Tensor | None = None
     for feature, target in tqdm(features, "Measuring", unit="batch"):
         feature = feature.to(image.device)
         timed = feature[:_TIMED_SAMPLES] if timed is None else timed
-        unsplit = net.tail(feature)
-        frozen.judge(unsplit, target)
+        unsplit = None
+        if reference is None:
+            unsplit = net.tail(feature)
+            frozen.judge(unsplit, target)
         for method, tally in zip(methods, tallies, strict=True):
             received = _send(method, feature, tally)
             # What arrives unchanged need not be computed twice.
-            tally.judge(unsplit if torch.equal(received, feature) else net.tail(received), target)
-    if timed is None:
-        raise ValueError("There are no samples to measure. Look at data.root and data.val_limit.")
+            unchanged = unsplit is not None and torch.equal(received, feature)
+            tally.judge(unsplit if unchanged else net.tail(received), target)
+    if reference is None:
+        reference = Reference(frozen, *_halves_ms(net, image, timed))
+    assert timed is not None, "a reference has samples"
 
     about = {"task": task.name, "metric": task.metric, "split": net.point.name, **about}
-    about["head_ms"] = median_ms(net.head, [image] * _TIMED_SAMPLES)
-    about["tail_ms"] = median_ms(net.tail, timed.split(1))
+    about |= {"head_ms": reference.head_ms, "tail_ms": reference.tail_ms}
     pixels = image.shape[-2] * image.shape[-1]
     return [_row("frozen", frozen, frozen, about)] + [
         _row(
@@ -154,6 +196,13 @@ def evaluate(
         )
         for method, tally in zip(methods, tallies, strict=True)
     ]
+
+
+def _halves_ms(net: SplitModel, image: Tensor, features: Tensor | None) -> tuple[float, float]:
+    """Milliseconds of head and tail for one sample."""
+    if features is None:
+        raise ValueError("There are no samples to measure. Look at data.root and data.val_limit.")
+    return median_ms(net.head, [image] * _TIMED_SAMPLES), median_ms(net.tail, features.split(1))
 
 
 def _send(method: Method, feature: Tensor, tally: _Tally) -> Tensor:

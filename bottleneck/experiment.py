@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Callback, LightningDataModule, Trainer
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities.warnings import PossibleUserWarning
@@ -23,7 +23,8 @@ from bottleneck.bundle import Bundle
 from bottleneck.data.base import ImageData
 from bottleneck.data.feature_cache import FeatureCache
 from bottleneck.data.features import CachedFeatures, LiveFeatures, features_of
-from bottleneck.evaluation import Method, evaluate
+from bottleneck.end_to_end import EndToEndSystem
+from bottleneck.evaluation import Method, Reference, evaluate, reference_on
 from bottleneck.models import PixelNetwork, weights_identity
 from bottleneck.results import Result
 from bottleneck.splitting import SplitModel, split
@@ -111,19 +112,32 @@ class Experiment:
         return instantiate(self.cfg.unit, features=calibration, layout=net.point.layout)
 
     def system(self, unit: BottleneckUnit, net: SplitModel) -> BottleneckSystem:
-        """What Lightning trains."""
+        """What Lightning trains on features while the network stays frozen."""
+        return BottleneckSystem(unit, net, **self._training())
+
+    def end_to_end_system(
+        self, unit: BottleneckUnit, net: SplitModel, frozen: PixelNetwork
+    ) -> EndToEndSystem:
+        """What Lightning trains on images, network and unit together; see `unfrozen`."""
+        return EndToEndSystem(unit, net, frozen, **self._training())
+
+    def _training(self) -> dict[str, Any]:
         cfg = self.cfg
-        return BottleneckSystem(
-            unit,
-            net,
-            self.task,
-            instantiate(cfg.objective),
-            instantiate(cfg.rate),
-            cfg.alpha,
-            self.image.shape[-2] * self.image.shape[-1],
-            instantiate(cfg.optimizer),
-            instantiate(cfg.scheduler),
-        )
+        return {
+            "task": self.task,
+            "objective": instantiate(cfg.objective),
+            "rate": instantiate(cfg.rate),
+            "alpha": cfg.alpha,
+            "pixels": self.image.shape[-2] * self.image.shape[-1],
+            "optimizer": instantiate(cfg.optimizer),
+            "scheduler": instantiate(cfg.scheduler),
+        }
+
+    def unfrozen(self) -> "Experiment":
+        """The same experiment on a copy of the network that may change, hence without a feature cache."""
+        cfg = copy.deepcopy(self.cfg)
+        cfg.cache.enabled = False
+        return dataclasses.replace(self, cfg=cfg, model=copy.deepcopy(self.model))
 
     def at(self, point: Any) -> "Experiment":
         """The same network and data with another operating point configured.
@@ -136,12 +150,21 @@ class Experiment:
         cfg.unit.update(latent_channels=point.latent_channels, stride=point.stride, step=point.step)
         return dataclasses.replace(self, cfg=cfg)
 
+    def reference(self, net: SplitModel, features: Features, subset: str) -> Reference:
+        """What the frozen network does on a subset, for many calls of `measure`."""
+        return reference_on(net, features.batches(subset), self.task, self.image)
+
     def measure(
-        self, net: SplitModel, features: Features, methods: list[Method], subset: str
+        self,
+        net: SplitModel,
+        features: Features,
+        methods: list[Method],
+        subset: str,
+        reference: Reference | None = None,
     ) -> list[Result]:
         """Rows for the frozen network and every method on a subset."""
         about = {"dataset": self.images.name, "model": self.model.name, "seed": self.cfg.seed}
-        return evaluate(net, features.batches(subset), methods, self.task, self.image, about)
+        return evaluate(net, features.batches(subset), methods, self.task, self.image, about, reference)
 
     def bundle(
         self, net: SplitModel, unit: BottleneckUnit, codec: codecs.Codec, result: dict[str, Any]
@@ -187,13 +210,21 @@ def torch_device(name: str) -> torch.device:
 
 def train_method(
     experiment: Experiment,
-    net: SplitModel,
+    system: BottleneckSystem,
+    data: LightningDataModule,
     features: Features,
-    unit: BottleneckUnit,
     trainer: Trainer,
     ckpt_path: str | None = None,
 ) -> Method | None:
     """Train a unit, then fit its codec's tables on the training features.
+
+    Args:
+        experiment: Says which codec, and on which device the method ends.
+        system: What is trained, the unit in it.
+        data: The batches that `system` takes: features or images.
+        features: What the trained unit is to send.
+        trainer: Trains.
+        ckpt_path: Checkpoint to go on from.
 
     Returns:
         The trained way to send this feature, on the experiment's device, ready to be measured; `None`
@@ -202,17 +233,17 @@ def train_method(
     Raises:
         ValueError: If the codec does not code symbols; before anything is trained.
     """
+    unit = system.unit
     codec = codecs.create(shape=unit.latent_shape, **experiment.cfg.codec)
     if codec.input != "symbols":
         coding = [name for name in codecs.names() if codecs.create(name, shape=(1,)).input == "symbols"]
         raise ValueError(
             f"codec.name={codec.name} codes {codec.input}, a bottleneck sends symbols. Choose from {coding}."
         )
-    trainer.fit(experiment.system(unit, net), features, ckpt_path=ckpt_path)
+    trainer.fit(system, data, ckpt_path=ckpt_path)
     if not trainer.is_global_zero:
         return None
-    unit.to(experiment.image.device).eval()
-    net.to(experiment.image.device)
+    system.to(experiment.image.device).eval()
     method = Method("bottleneck", codec, unit)
     method.fit(features.batches("train"))
     return method

@@ -15,7 +15,7 @@ class Labels:
     """The task's own loss against the labels, as in the paper."""
 
     def __call__(
-        self, task: Classification, output: Tensor, target: Tensor, feature: Tensor, tail: nn.Module
+        self, task: Classification, output: Tensor, target: Tensor, inputs: Tensor, frozen: nn.Module
     ) -> Tensor:
         """Loss of a batch, a scalar."""
         return task.loss(output, target)
@@ -42,7 +42,7 @@ class FrozenLogits:
         self.temperature = temperature
 
     def __call__(
-        self, task: Classification, output: Tensor, target: Tensor, feature: Tensor, tail: nn.Module
+        self, task: Classification, output: Tensor, target: Tensor, inputs: Tensor, frozen: nn.Module
     ) -> Tensor:
         """Loss of a batch, a scalar.
 
@@ -50,14 +50,14 @@ class FrozenLogits:
             task: Not used.
             output: Logits from the reconstructed feature, `(b, classes)`.
             target: Not used.
-            feature: The head's output, from which the frozen network's logits follow.
-            tail: The frozen tail.
+            inputs: What `frozen` makes its logits from: the head's output, or the image.
+            frozen: The frozen tail, or the whole frozen network.
         """
         with torch.no_grad():
-            frozen = tail(feature.detach())
+            wanted = frozen(inputs.detach())
         divergence = F.kl_div(
             F.log_softmax(output / self.temperature, dim=1),
-            F.softmax(frozen / self.temperature, dim=1),
+            F.softmax(wanted / self.temperature, dim=1),
             reduction="batchmean",
         )
         return self.temperature**2 * divergence

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from bottleneck.codecs.histogram import Histogram
 from bottleneck.objectives import FrozenLogits, Labels
@@ -24,6 +24,9 @@ class BottleneckSystem(LightningModule):
     """Train a unit on features.
 
     Batches are `(features, targets)`. Checkpoints hold the unit only; the network is not theirs.
+
+    Attributes:
+        kept: How the names of what is trained and kept in checkpoints begin.
 
     Args:
         unit: What is trained.
@@ -39,6 +42,8 @@ class BottleneckSystem(LightningModule):
     Raises:
         ValueError: If alpha is negative or no number.
     """
+
+    kept: tuple[str, ...] = ("unit.",)
 
     def __init__(
         self,
@@ -68,6 +73,15 @@ class BottleneckSystem(LightningModule):
         self.strict_loading = False
         self._val_symbols: list[Any] = []
 
+    @property
+    def frozen(self) -> nn.Module:
+        """From a batch's inputs to what the frozen network makes of them."""
+        return self.net.tail
+
+    def feature(self, inputs: Tensor) -> Tensor:
+        """From a batch's inputs to what the unit is given."""
+        return inputs
+
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         loss, terms, _, _ = self._loss(batch)
         self.log_dict({f"train/{name}": value for name, value in terms.items()})
@@ -92,7 +106,7 @@ class BottleneckSystem(LightningModule):
         self._val_symbols.clear()
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer(self.unit.parameters())
+        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
         if self.make_scheduler is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
@@ -100,9 +114,9 @@ class BottleneckSystem(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the frozen network out of checkpoints."""
+        """Keep what is not trained out of checkpoints."""
         state = checkpoint["state_dict"]
-        checkpoint["state_dict"] = {key: value for key, value in state.items() if key.startswith("unit.")}
+        checkpoint["state_dict"] = {key: value for key, value in state.items() if key.startswith(self.kept)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take over how far a schedule has come, not how long it was: a resumed run may be longer."""
@@ -110,14 +124,15 @@ class BottleneckSystem(LightningModule):
         checkpoint["lr_schedulers"] = [
             {key: state[key] for key in progress if key in state} for state in checkpoint["lr_schedulers"]
         ]
-        if not any(key.startswith("unit.") for key in checkpoint["state_dict"]):
-            raise ValueError("ckpt_path= names a checkpoint without a bottleneck unit in it.")
+        for part in self.kept:
+            if not any(key.startswith(part) for key in checkpoint["state_dict"]):
+                raise ValueError(f"ckpt_path= names a checkpoint that holds nothing of {part!r}.")
 
     def _loss(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor], Any, Tensor]:
-        feature, target = batch
-        reconstruction, latent = self.unit(feature)
+        inputs, target = batch
+        reconstruction, latent = self.unit(self.feature(inputs))
         output = self.net.tail(reconstruction)
-        task = self.objective(self.task, output, target, feature, self.net.tail)
+        task = self.objective(self.task, output, target, inputs, self.frozen)
         rate = self.rate(latent, self.pixels)
         loss = rate + self.alpha * task
         return (

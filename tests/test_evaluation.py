@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from bottleneck import codecs
-from bottleneck.evaluation import Method, evaluate
+from bottleneck.evaluation import Method, evaluate, reference_on
 from bottleneck.splitting import split
 from bottleneck.tasks import Classification
 from bottleneck.unit import BottleneckUnit
@@ -123,7 +123,25 @@ def test_times_are_measured(net, batches):
     assert frozen.encode_ms is None
 
 
+def test_known_reference_changes_nothing_and_saves_the_head(net, batches, monkeypatch):
+    """With the frozen network judged beforehand, rows are the same and neither head nor unsplit tail runs."""
+    reference = reference_on(net, batches, Classification(7), IMAGE)
+    expected = measure(net, batches, rle(3))
+    monkeypatch.setattr(type(net.head), "forward", lambda *_: pytest.fail("the head ran"))
+    rows = evaluate(net, batches, [rle(3)], Classification(7), IMAGE, ABOUT, reference)
+    for row, other in zip(rows, expected, strict=True):
+        assert (row.value, row.baseline, row.drop_interval) == (
+            other.value,
+            other.baseline,
+            other.drop_interval,
+        )
+        assert row.payload_bytes == other.payload_bytes
+    assert rows[0].head_ms == reference.head_ms > 0
+
+
 def test_no_samples_is_an_error(net):
     """An empty subset is reported, not divided by."""
     with pytest.raises(ValueError, match=r"no samples to measure.*data\.root"):
         evaluate(net, [], [rle(4)], Classification(7), IMAGE, ABOUT)
+    with pytest.raises(ValueError, match=r"no samples to measure.*data\.root"):
+        reference_on(net, [], Classification(7), IMAGE)

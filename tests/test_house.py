@@ -30,6 +30,7 @@ ROWS = [
     ["bundle", "deploy", "data", "evaluation", "report", "profile"],
     ["objectives"],
     ["system"],
+    ["end_to_end"],
     ["experiment"],
     ["search"],
 ]

@@ -203,6 +203,7 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
         (["alpha=-1"], "alpha=-1 must be"),
         (["unit.stride=2.5"], r"unit\.stride=2\.5"),
         (["device=gpu"], "device=gpu is unknown"),
+        (["trainable=head"], "trainable=head is unknown"),
     ],
 )
 def test_mistakes_are_found_before_training(tmp_path, monkeypatch, overrides, message):
@@ -210,6 +211,55 @@ def test_mistakes_are_found_before_training(tmp_path, monkeypatch, overrides, me
     monkeypatch.setattr("pytorch_lightning.Trainer.fit", lambda *_, **__: pytest.fail("it was trained"))
     with pytest.raises((ValueError, InstantiationException), match=message):
         command("train")(composed("train", "device=cpu", *overrides), tmp_path)
+
+
+SHORT = ("device=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false", "suite=features")
+
+
+@pytest.fixture(scope="module")
+def full_run(tmp_path_factory, cache_dir, digits_network):
+    """Two epochs with the whole network trained, and an untouched copy of that network."""
+    folder = tmp_path_factory.mktemp("all")
+    return folder, command("train")(composed("train", *SHORT, "trainable=all"), folder)
+
+
+def test_full_training_is_compared_with_the_network_as_it_was(full_run, run):
+    """`trainable=all` has the same rows; the untrained ones and the baseline are the frozen network's."""
+    full, frozen = ({row.method: row for row in rows} for rows in (full_run[1], run[1]))
+    for name in ("frozen", "rle-2", "feature-float32"):
+        assert (full[name].value, full[name].payload_bytes) == (
+            frozen[name].value,
+            frozen[name].payload_bytes,
+        )
+    assert full["bottleneck"].baseline == frozen["frozen"].value
+    assert full["bottleneck"].value > 0.5
+
+
+def test_full_training_changes_and_keeps_the_network(full_run, digits_network):
+    """Head, tail and their BatchNorm statistics have moved; with the kept weights the bundle serves."""
+    folder, rows = full_run
+    tuned = models.create("digits_resnet", weights=str(folder / "network.safetensors"))
+    before, after = digits_network.network.state_dict(), tuned.network.state_dict()
+    for name in ("stem.0.weight", "layer3.conv2.weight", "stem.1.running_mean"):
+        assert not torch.equal(before[name], after[name])
+    with pytest.raises(ValueError, match="belongs to a network with weights"):
+        bottleneck.load(folder / "bundle", digits_network)
+    device, server = bottleneck.load(folder / "bundle", tuned)
+    from bottleneck.data import Digits
+
+    samples = Digits().subset("val")
+    hits = [int(server(device(samples[i][0])).argmax()) == samples[i][1] for i in range(100)]
+    assert np.mean(hits) == pytest.approx(rows[1].value, abs=0.15)
+
+
+def test_full_training_can_match_the_network_as_it_was(tmp_path):
+    """`objective=logits trainable=all` follows the frozen network, and resumes from its checkpoint."""
+    options = (*SHORT, "trainable=all", "objective=logits")
+    first = command("train")(composed("train", *options), tmp_path / "first")
+    assert first[1].value > 0.5
+    checkpoint = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    again = command("train")(composed("train", *options, f"ckpt_path='{checkpoint}'"), tmp_path / "again")
+    assert (again[1].value, again[1].payload_bytes) == (first[1].value, first[1].payload_bytes)
 
 
 def test_unit_trains_on_last_batches_of_one(tmp_path):

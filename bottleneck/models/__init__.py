@@ -36,13 +36,14 @@ def create(name: str, weights: str | None = None, cache_dir: str = _DEFAULT_CACH
         ModuleNotFoundError: If a network's package is missing; the message has the command to install it.
     """
     if name == "digits_resnet":
-        if weights or options:
-            raise ValueError(
-                f"model=digits_resnet takes no other options; got weights={weights!r}, {options}."
-            )
+        if options:
+            raise ValueError(f"model=digits_resnet takes weights= at most; got {options}.")
         from bottleneck.models.embedded import digits_resnet
 
-        return digits_resnet(cache_dir)
+        model = digits_resnet(cache_dir)
+        if weights is not None:
+            load_checkpoint(model.network, weights)
+        return model
     if name == "efficientnet_lite0":
         from bottleneck.models.efficientnet_lite import efficientnet_lite0
 

@@ -50,9 +50,7 @@ def search(cfg: DictConfig) -> list[Point]:
     fail_expired(study)
     try:
         if _open_places(study, cfg) > 0:
-            features = experiment.features(net)
-            space = instantiate(cfg.space).fitting(net.point.shape[1:])
-            bench = Bench(experiment, net, features, space, artifacts)
+            bench = Bench.prepare(experiment, net, artifacts)
             _measure_baselines(study, bench)
             while _open_places(study, cfg) > 0:
                 _one_trial(study, bench)
@@ -109,7 +107,7 @@ def _measure_baselines(study: optuna.Study, bench: Bench) -> None:
     """Measure the untrained methods once per study, for the picture."""
     if "baselines" not in study.user_attrs:
         methods = suite_methods(bench.experiment.cfg.suite, bench.net, "feature")
-        rows = bench.experiment.measure(bench.net, bench.features, methods, "val")
+        rows = bench.experiment.measure(bench.net, bench.features, methods, "val", bench.references["val"])
         study.set_user_attr("baselines", [dataclasses.asdict(row) for row in rows])
 
 

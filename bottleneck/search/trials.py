@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from optuna.artifacts import upload_artifact
 from optuna.trial import FrozenTrial, TrialState
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 
 from bottleneck.bundle import Bundle
+from bottleneck.evaluation import Reference
 from bottleneck.experiment import Experiment, Features, new_trainer, train_method
 from bottleneck.search.space import Space
 from bottleneck.splitting import SplitModel
@@ -23,13 +25,30 @@ BUNDLE_FILES = ("bundle.json", "unit.safetensors")
 
 @dataclasses.dataclass
 class Bench:
-    """What every trial of a study shares: the network, cut, and the features at the cut."""
+    """What every trial of a study shares, so that no trial does it again.
+
+    Attributes:
+        net: The network, cut.
+        features: What the head gives at the cut.
+        references: What the frozen network does on `select`, which ranks trials, and on `val`.
+        space: What trials draw from.
+        artifacts: Where trained units are kept.
+    """
 
     experiment: Experiment
     net: SplitModel
     features: Features
+    references: dict[str, Reference]
     space: Space
     artifacts: Any
+
+    @classmethod
+    def prepare(cls, experiment: Experiment, net: SplitModel, artifacts: Any) -> "Bench":
+        """Fill the feature cache where it is empty, and let the frozen network judge the features."""
+        features = experiment.features(net)
+        references = {subset: experiment.reference(net, features, subset) for subset in ("select", "val")}
+        space = instantiate(experiment.cfg.space).fitting(net.point.shape[1:])
+        return cls(experiment, net, features, references, space, artifacts)
 
 
 def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> tuple[float, float]:
@@ -55,15 +74,16 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> tuple[f
     unit = experiment.new_unit(bench.net, bench.features)
     hopeless = StopHopeless(study, trial, experiment.cfg, experiment.task.metric)
     trainer = new_trainer(experiment.cfg, [], [hopeless], enable_checkpointing=False)
-    method = train_method(experiment, bench.net, bench.features, unit, trainer)
+    system = experiment.system(unit, bench.net)
+    method = train_method(experiment, system, bench.features, bench.features, trainer)
     assert method is not None, "a trial trains in one process"
     if hopeless.rival is not None:
         trial.set_user_attr("rival", hopeless.rival)
         raise optuna.TrialPruned(f"trial {hopeless.rival} was better and smaller at the same age")
 
     rows = {
-        subset: experiment.measure(bench.net, bench.features, [method], subset)[1]
-        for subset in ("select", "val")
+        subset: experiment.measure(bench.net, bench.features, [method], subset, reference)[1]
+        for subset, reference in bench.references.items()
     }
     for subset, row in rows.items():
         trial.set_user_attr(subset, dataclasses.asdict(row))

@@ -86,6 +86,11 @@ class SplitModel(nn.Module):
         self._frozen = True
         return self.eval()
 
+    def unfreeze(self) -> "SplitModel":
+        """Let gradients and statistics change the network again."""
+        self._frozen = False
+        return self.requires_grad_(True)
+
     def train(self, mode: bool = True) -> "SplitModel":
         """Stay in eval mode once frozen: BatchNorm statistics and dropout are part of the frozen network."""
         return super().train(mode and not self._frozen)

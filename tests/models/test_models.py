@@ -88,7 +88,7 @@ def test_wrong_checkpoint_names_its_keys(tmp_path):
         ("resnet51", None, ValueError, r"model\.name='resnet51'.*'resnet50'"),
         ("resnet18", "IMAGENET1K_V7", ValueError, r"model\.weights='IMAGENET1K_V7'.*IMAGENET1K_V1"),
         ("resnet18", "no/such.pth", FileNotFoundError, r"model\.weights=no/such\.pth: no such file"),
-        ("digits_resnet", "DEFAULT", ValueError, "digits_resnet takes no other options"),
+        ("digits_resnet", "no/such.pth", FileNotFoundError, r"model\.weights=no/such\.pth: no such file"),
     ],
 )
 def test_unknown_names_are_answered_with_known_ones(name, weights, error, message):
