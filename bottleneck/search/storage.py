@@ -5,12 +5,14 @@ sqlite:///relative/path     one process at a time
 postgresql://...  mysql://...                            many machines
 """
 
+import time
 from pathlib import Path
 
 import optuna
 from optuna.artifacts import Boto3ArtifactStore, FileSystemArtifactStore
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 _JOURNAL, _SQLITE = "journal:///", "sqlite:///"
 
@@ -20,6 +22,7 @@ def open_storage(url: str) -> BaseStorage:
 
     Raises:
         ValueError: If the URL is of an unknown kind.
+        ModuleNotFoundError: If a database's driver is missing.
     """
     if url.startswith(_JOURNAL):
         path = _file(url, _JOURNAL)
@@ -27,8 +30,10 @@ def open_storage(url: str) -> BaseStorage:
     if url.startswith(_SQLITE):
         _file(url, _SQLITE)
         return RDBStorage(url)
-    if url.split(":")[0].split("+")[0] in ("postgresql", "mysql"):
-        return RDBStorage(url)
+    if url.startswith("postgresql://"):
+        return _database(url.replace("postgresql://", "postgresql+psycopg://", 1))  # the extra's driver
+    if url.startswith(("postgresql+", "mysql://", "mysql+")):
+        return _database(url)
     raise ValueError(
         f"study.storage={url!r} is no storage. Use journal:///relative, journal:////absolute, sqlite:///..., "
         "postgresql://... or mysql://..."
@@ -36,9 +41,18 @@ def open_storage(url: str) -> BaseStorage:
 
 
 def open_artifacts(where: str) -> FileSystemArtifactStore | Boto3ArtifactStore:
-    """The store of trained units: a folder, or `s3://bucket` (needs boto3)."""
+    """The store of trained units: a folder, or `s3://bucket`.
+
+    Raises:
+        ValueError: If the URL names more than a bucket, or another kind of store.
+    """
     if where.startswith("s3://"):
-        return Boto3ArtifactStore(where.removeprefix("s3://"))
+        bucket = where.removeprefix("s3://").rstrip("/")
+        if not bucket or "/" in bucket:
+            raise ValueError(f"study.artifacts={where!r} must name a bucket and nothing else: s3://bucket.")
+        return Boto3ArtifactStore(bucket)
+    if "://" in where:
+        raise ValueError(f"study.artifacts={where!r} is no store. Use a folder, or s3://bucket.")
     Path(where).mkdir(parents=True, exist_ok=True)
     return FileSystemArtifactStore(where)
 
@@ -73,6 +87,23 @@ def open_study(
             "Choose another study.name, or go back to the old settings."
         )
     return study
+
+
+def _database(url: str, attempts: int = 5) -> RDBStorage:
+    try:
+        # Trials train for longer than many a network keeps an idle connection.
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            f"study.storage={url.partition('://')[0]}://... needs a driver: "
+            'pip install "split-bottleneck[postgresql]", or for MySQL pip install mysqlclient.'
+        ) from error
+    except (IntegrityError, ProgrammingError):
+        # Machines that begin together on an empty database make the same tables; one of them succeeds.
+        if attempts == 1:
+            raise
+        time.sleep(1)
+        return _database(url, attempts - 1)
 
 
 def _file(url: str, scheme: str) -> Path:

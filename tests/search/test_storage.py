@@ -1,5 +1,7 @@
 """Where studies are kept, and that a study is one study."""
 
+import sys
+
 import optuna
 import pytest
 from optuna.samplers import RandomSampler
@@ -26,6 +28,21 @@ def test_unknown_storage_is_answered_with_the_known_ones(url):
     """A URL of another kind is refused with what would be right."""
     with pytest.raises(ValueError, match=r"study\.storage=.*journal:///relative.*postgresql://"):
         open_storage(url)
+
+
+@pytest.mark.parametrize(("url", "driver"), [("postgresql://h/d", "psycopg"), ("mysql://h/d", "MySQLdb")])
+def test_missing_driver_is_named(monkeypatch, url, driver):
+    """Without its driver, a database is answered with the command that installs it."""
+    monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(ModuleNotFoundError, match=r"needs a driver: pip install .*postgresql.*mysqlclient"):
+        open_storage(url)
+
+
+@pytest.mark.parametrize("where", ["s3://", "s3://bucket/folder", "gs://bucket"])
+def test_unknown_artifact_stores_are_refused(where):
+    """Anything but a folder or a bare bucket is refused with what would be right."""
+    with pytest.raises(ValueError, match=r"study\.artifacts=.*s3://bucket"):
+        open_artifacts(where)
 
 
 def test_study_is_continued_only_with_its_own_settings(tmp_path):
