@@ -73,7 +73,9 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> tuple[f
 
     unit = experiment.new_unit(bench.net, bench.features)
     hopeless = StopHopeless(study, trial, experiment.cfg, experiment.task.metric)
-    trainer = new_trainer(experiment.cfg, [], [hopeless], enable_checkpointing=False)
+    # Between comparisons nobody reads what validation finds.
+    often = {"check_val_every_n_epoch": hopeless.age or experiment.cfg.trainer.max_epochs + 1}
+    trainer = new_trainer(experiment.cfg, [], [hopeless], enable_checkpointing=False, **often)
     system = experiment.system(unit, bench.net)
     method = train_method(experiment, system, bench.features, bench.features, trainer)
     assert method is not None, "a trial trains in one process"
@@ -99,6 +101,7 @@ class StopHopeless(Callback):
 
     Attributes:
         rival: Number of the trial that did, or `None`.
+        age: Epochs after which trials are compared, or `None`: never.
     """
 
     def __init__(self, study: optuna.Study, trial: optuna.Trial, cfg: DictConfig, metric: str):
@@ -107,10 +110,10 @@ class StopHopeless(Callback):
         self._study, self._trial = study, trial
         self._pruning = cfg.study.pruning
         after = self._pruning.after
-        self._last_epoch = None if after is None else math.ceil(after * cfg.trainer.max_epochs) - 1
+        self.age = None if after is None else math.ceil(after * cfg.trainer.max_epochs)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.current_epoch != self._last_epoch:
+        if trainer.current_epoch + 1 != self.age:
             return
         metrics = trainer.callback_metrics
         value, bpp = (float(metrics[key]) for key in (f"val/{self._metric}", "val/entropy_bpp"))
