@@ -15,7 +15,14 @@ from omegaconf import DictConfig
 from pytorch_lightning import seed_everything
 
 from bottleneck.config import config_dir
-from bottleneck.experiment import Experiment, new_trainer, run_outputs, suite_methods, train_method
+from bottleneck.experiment import (
+    Experiment,
+    also_methods,
+    new_trainer,
+    run_outputs,
+    suite_methods,
+    train_method,
+)
 from bottleneck.report import draw_rate_accuracy, table
 from bottleneck.results import Result, write_results
 
@@ -30,7 +37,8 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
         folder: The run's folder, which receives results.jsonl, bundle/, the picture, logs and checkpoints.
 
     Returns:
-        The rows of results.jsonl: the frozen network, the bottleneck, then the suite's methods.
+        The rows of results.jsonl: the frozen network, the bottleneck, its latent through `also_codecs`, then
+        the suite's methods.
     """
     experiment = Experiment.from_config(cfg)
     net = experiment.split(cfg.split)
@@ -46,12 +54,15 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
         unit.latent_shape,
     )
 
-    untrained = suite_methods(cfg.suite, net, "feature")
+    also, untrained = also_methods(cfg, unit), suite_methods(cfg.suite, net, "feature")
     trainer = new_trainer(cfg, *run_outputs(folder), default_root_dir=folder)
     trained = train_method(experiment, net, features, unit, trainer, cfg.ckpt_path)
     if trained is None:
         return []
-    rows = experiment.measure(net, features, [trained, *untrained], cfg.subset)
+    further = [*also, *untrained]
+    for method in further:
+        method.fit(features.batches("train"))
+    rows = experiment.measure(net, features, [trained, *further], cfg.subset)
     experiment.bundle(net, unit, trained.codec, dataclasses.asdict(rows[1])).save(folder / "bundle")
 
     if cfg.suite.input:

@@ -161,8 +161,8 @@ def _send(method: Method, feature: Tensor, tally: _Tally) -> Tensor:
     arrays = method.arrays(feature)
     payloads = [method.codec.encode(array) for array in arrays]
     tally.payload_sizes += [len(payload) for payload in payloads]
-    if (histogram := getattr(method.codec, "histogram", None)) is not None:
-        tally.ideal_bits += [histogram.ideal_bits(array) for array in arrays]
+    ideal_bits = [method.codec.ideal_bits(array) for array in arrays]
+    tally.ideal_bits += [bits for bits in ideal_bits if bits is not None]
     if (zero_fraction := getattr(method.codec, "zero_fraction", None)) is not None:
         tally.zero_fractions += [zero_fraction(array) for array in arrays]
     return method.receive(np.stack([method.codec.decode(payload) for payload in payloads]), feature.device)
