@@ -200,7 +200,7 @@ def latent_codec(unit: BottleneckUnit, options: Mapping[str, Any]) -> codecs.Cod
     if codec.input != "symbols":
         coding = [name for name in codecs.names() if codecs.create(name, shape=(1,)).input == "symbols"]
         raise ValueError(
-            f"codec.name={codec.name} codes {codec.input}, a bottleneck sends symbols. Choose from {coding}."
+            f"codec {codec.name!r} codes {codec.input}, a bottleneck sends symbols. Choose from {coding}."
         )
     return codec
 

@@ -100,11 +100,12 @@ def test_lossless_bytes_cost_no_accuracy(net, batches):
     assert row.payload_bytes == 256
 
 
-def test_trained_methods_are_measured_through_their_unit(net, batches):
+@pytest.mark.parametrize("name", ["huffman", "range"])
+def test_trained_methods_are_measured_through_their_unit(net, batches, name):
     """A unit's row has symbols' bytes above the ideal estimate, and the cost of its two halves."""
     torch.manual_seed(2)
     unit = BottleneckUnit(4, 3, 2, 0.1, (4, 4)).eval()
-    method = Method("bottleneck", codecs.create("huffman", shape=unit.latent_shape), unit)
+    method = Method("bottleneck", codecs.create(name, shape=unit.latent_shape), unit)
     row = measure(net, batches, method)[1]
     decoded = net.tail(unit.reconstruct(unit.symbols(torch.cat([x for x, _ in batches])))).argmax(1)
     assert row.value == pytest.approx((decoded == torch.cat([y for _, y in batches])).float().mean().item())
