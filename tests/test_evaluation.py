@@ -75,17 +75,16 @@ def test_sizes_do_not_depend_on_batching(net, batches):
 def test_metric_comes_from_the_decoded_bytes(net, batches):
     """A codec that destroys the feature is seen to destroy the accuracy."""
 
-    class Vandal:
-        def fit(self, arrays):
-            list(arrays)
+    class Vandal(codecs.Codec):
+        name, input = "vandal", "feature"
 
-        def encode(self, array):
+        def _encode(self, array):
             return b"??"
 
-        def decode(self, payload):
-            return np.zeros((4, 4, 4), np.float32)
+        def _decode(self, payload):
+            return np.zeros(self.n_values, np.float32)
 
-    row = measure(net, batches, Method("vandal", Vandal()))[1]
+    row = measure(net, batches, Method("vandal", Vandal((4, 4, 4))))[1]
     constant = net.tail(torch.zeros(1, 4, 4, 4)).argmax(1)
     assert row.value == pytest.approx(
         np.mean([(y == constant).float().mean() for _, ys in batches for y in ys])
