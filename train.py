@@ -17,7 +17,14 @@ from pytorch_lightning import seed_everything
 from safetensors.torch import save_file
 
 from bottleneck.config import config_dir
-from bottleneck.experiment import Experiment, new_trainer, run_outputs, suite_methods, train_method
+from bottleneck.experiment import (
+    Experiment,
+    also_methods,
+    new_trainer,
+    run_outputs,
+    suite_methods,
+    train_method,
+)
 from bottleneck.files import replace_file
 from bottleneck.report import draw_rate_accuracy, table
 from bottleneck.results import Result, write_results
@@ -34,7 +41,8 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
         folder: The run's folder, which receives results.jsonl, bundle/, the picture, logs and checkpoints.
 
     Returns:
-        The rows of results.jsonl: the frozen network, the bottleneck, then the suite's methods.
+        The rows of results.jsonl: the frozen network, the bottleneck, its latent through `also_codecs`, then
+        the suite's methods.
     """
     if cfg.trainable not in ("bottleneck", "all"):
         raise ValueError(
@@ -54,7 +62,7 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
         unit.latent_shape,
     )
 
-    untrained = suite_methods(cfg.suite, net, "feature")
+    also, untrained = also_methods(cfg, unit), suite_methods(cfg.suite, net, "feature")
     trainer = new_trainer(cfg, *run_outputs(folder), default_root_dir=folder)
     if cfg.trainable == "all":
         tuned = experiment.unfrozen()
@@ -69,8 +77,12 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
     if trained is None:
         return []
 
+    for method in also:
+        method.fit(sent.batches("train"))
+    for method in untrained:
+        method.fit(features.batches("train"))
     reference = experiment.reference(net, features, cfg.subset)
-    rows = tuned.measure(tuned_net, sent, [trained], cfg.subset, reference)
+    rows = tuned.measure(tuned_net, sent, [trained, *also], cfg.subset, reference)
     rows += experiment.measure(net, features, untrained, cfg.subset, reference)[1:]
     tuned.bundle(tuned_net, unit, trained.codec, dataclasses.asdict(rows[1])).save(folder / "bundle")
     if cfg.trainable == "all":

@@ -2,8 +2,8 @@
 
     python benchmarks/switching.py STUDY/frontier OVERRIDE...
 
-Overrides name the network, as in `python -m bottleneck.search`. Sizes are those of the live objects: the unit's
-parameters and buffers and the codec's tables, beside the one frozen network that all points share.
+Overrides name the network, as in `python -m bottleneck.search`. What a point adds to the one frozen network
+that all points share are its unit's parameters and buffers and its codec's tables.
 """
 
 import itertools
@@ -34,9 +34,8 @@ def main(folder: Path, overrides: list[str]) -> None:
     device, _ = bottleneck.load(folder, model)
     assert isinstance(device, FrontierDevice)
     sides = device.devices
-    shape = next(iter(sides.values())).bundle.image_shape
-    image = torch.randint(0, 256, shape, dtype=torch.uint8)
-    feature = next(iter(sides.values())).feature(image)
+    first = sides[device.points[0].id]
+    feature = first.feature(torch.randint(0, 256, first.bundle.image_shape, dtype=torch.uint8))
 
     print(f"frozen network, held once: {held_bytes(model):,} bytes")
     rows = []
@@ -45,7 +44,9 @@ def main(folder: Path, overrides: list[str]) -> None:
         tables = sum(file.stat().st_size for file in (folder / point.bundle).iterdir())
         milliseconds = median_ms(sides[point.id].encode, [feature] * 200)
         rows.append([point.id, point.payload_bytes, held_bytes(bundle.unit), tables, f"{milliseconds:.3f}"])
-    print(tabulate(rows, ["point", "payload B", "unit B", "bundle B on disk", "encode ms"], tablefmt="github"))
+    print(
+        tabulate(rows, ["point", "payload B", "unit B", "bundle B on disk", "encode ms"], tablefmt="github")
+    )
 
     staying = sum(median_ms(side.encode, [feature] * 200) for side in sides.values()) / len(sides)
     order = list(sides.values()) * 200

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from bottleneck.codecs import Codec
@@ -97,6 +97,21 @@ class _Tally:
         return torch.cat(self.scores).numpy()
 
 
+class _Outputs:
+    """The tail's outputs for one batch, through several methods: what arrives alike is not computed twice."""
+
+    def __init__(self, tail: nn.Module):
+        self._tail = tail
+        self._known: list[tuple[Tensor, Any]] = []
+
+    def of(self, feature: Tensor) -> Any:
+        for other, output in self._known:
+            if torch.equal(feature, other):
+                return output
+        self._known.append((feature, self._tail(feature)))
+        return self._known[-1][1]
+
+
 @dataclass
 class Reference:
     """What the frozen network, unsplit, did on some samples.
@@ -168,15 +183,11 @@ def evaluate(
     for feature, target in tqdm(features, "Measuring", unit="batch"):
         feature = feature.to(image.device)
         timed = feature[:_TIMED_SAMPLES] if timed is None else timed
-        unsplit = None
+        outputs = _Outputs(net.tail)
         if reference is None:
-            unsplit = net.tail(feature)
-            frozen.judge(unsplit, target)
+            frozen.judge(outputs.of(feature), target)
         for method, tally in zip(methods, tallies, strict=True):
-            received = _send(method, feature, tally)
-            # What arrives unchanged need not be computed twice.
-            unchanged = unsplit is not None and torch.equal(received, feature)
-            tally.judge(unsplit if unchanged else net.tail(received), target)
+            tally.judge(outputs.of(_send(method, feature, tally)), target)
     if reference is None:
         reference = Reference(frozen, *_halves_ms(net, image, timed))
     assert timed is not None, "a reference has samples"
@@ -210,8 +221,8 @@ def _send(method: Method, feature: Tensor, tally: _Tally) -> Tensor:
     arrays = method.arrays(feature)
     payloads = [method.codec.encode(array) for array in arrays]
     tally.payload_sizes += [len(payload) for payload in payloads]
-    if (histogram := getattr(method.codec, "histogram", None)) is not None:
-        tally.ideal_bits += [histogram.ideal_bits(array) for array in arrays]
+    ideal_bits = [method.codec.ideal_bits(array) for array in arrays]
+    tally.ideal_bits += [bits for bits in ideal_bits if bits is not None]
     if (zero_fraction := getattr(method.codec, "zero_fraction", None)) is not None:
         tally.zero_fractions += [zero_fraction(array) for array in arrays]
     return method.receive(np.stack([method.codec.decode(payload) for payload in payloads]), feature.device)

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import dataclasses
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -208,6 +209,42 @@ def torch_device(name: str) -> torch.device:
         raise ValueError(f"device={name} is unknown. Use auto, cpu or cuda.") from error
 
 
+def latent_codec(unit: BottleneckUnit, options: Mapping[str, Any]) -> codecs.Codec:
+    """A codec for a unit's symbols, without tables yet.
+
+    Args:
+        unit: Its latent's shape is the codec's.
+        options: The codec's name and options, as the group `codec` has them.
+
+    Raises:
+        ValueError: If the codec is unknown or codes something else.
+    """
+    codec = codecs.create(shape=unit.latent_shape, **options)
+    if codec.input != "symbols":
+        coding = [name for name in codecs.names() if codecs.create(name, shape=(1,)).input == "symbols"]
+        raise ValueError(
+            f"codec {codec.name!r} codes {codec.input}, a bottleneck sends symbols. Choose from {coding}."
+        )
+    return codec
+
+
+def also_methods(cfg: DictConfig, unit: BottleneckUnit) -> list[Method]:
+    """The trained latent through further codecs, unfitted: a row `bottleneck-<codec>` for each.
+
+    Args:
+        cfg: The composed configuration; `also_codecs` names the codecs, `codec` itself is left out.
+        unit: Trained, or to be trained before the methods are fitted.
+
+    Raises:
+        ValueError: If a codec is unknown or codes something else than symbols.
+    """
+    return [
+        Method(f"bottleneck-{name}", latent_codec(unit, {"name": name}), unit)
+        for name in cfg.also_codecs
+        if name != cfg.codec.name
+    ]
+
+
 def train_method(
     experiment: Experiment,
     system: BottleneckSystem,
@@ -234,12 +271,7 @@ def train_method(
         ValueError: If the codec does not code symbols; before anything is trained.
     """
     unit = system.unit
-    codec = codecs.create(shape=unit.latent_shape, **experiment.cfg.codec)
-    if codec.input != "symbols":
-        coding = [name for name in codecs.names() if codecs.create(name, shape=(1,)).input == "symbols"]
-        raise ValueError(
-            f"codec.name={codec.name} codes {codec.input}, a bottleneck sends symbols. Choose from {coding}."
-        )
+    codec = latent_codec(unit, experiment.cfg.codec)
     trainer.fit(system, data, ckpt_path=ckpt_path)
     if not trainer.is_global_zero:
         return None

@@ -52,7 +52,7 @@ def bundle_folder(tmp_path, digits_network, digits_net, digits_images) -> Path:
 
     torch.manual_seed(0)
     unit = BottleneckUnit(64, 8, 2, 0.05, (4, 4)).eval()
-    codec = codecs.create("huffman", shape=unit.latent_shape)
+    codec = codecs.create("range", shape=unit.latent_shape)
     with torch.no_grad():
         codec.fit(unit.symbols(digits_net.head(digits_images)).numpy())
     network = weights_identity(digits_network)

@@ -75,17 +75,16 @@ def test_sizes_do_not_depend_on_batching(net, batches):
 def test_metric_comes_from_the_decoded_bytes(net, batches):
     """A codec that destroys the feature is seen to destroy the accuracy."""
 
-    class Vandal:
-        def fit(self, arrays):
-            list(arrays)
+    class Vandal(codecs.Codec):
+        name, input = "vandal", "feature"
 
-        def encode(self, array):
+        def _encode(self, array):
             return b"??"
 
-        def decode(self, payload):
-            return np.zeros((4, 4, 4), np.float32)
+        def _decode(self, payload):
+            return np.zeros(self.n_values, np.float32)
 
-    row = measure(net, batches, Method("vandal", Vandal()))[1]
+    row = measure(net, batches, Method("vandal", Vandal((4, 4, 4))))[1]
     constant = net.tail(torch.zeros(1, 4, 4, 4)).argmax(1)
     assert row.value == pytest.approx(
         np.mean([(y == constant).float().mean() for _, ys in batches for y in ys])
@@ -100,11 +99,12 @@ def test_lossless_bytes_cost_no_accuracy(net, batches):
     assert row.payload_bytes == 256
 
 
-def test_trained_methods_are_measured_through_their_unit(net, batches):
+@pytest.mark.parametrize("name", ["huffman", "range"])
+def test_trained_methods_are_measured_through_their_unit(net, batches, name):
     """A unit's row has symbols' bytes above the ideal estimate, and the cost of its two halves."""
     torch.manual_seed(2)
     unit = BottleneckUnit(4, 3, 2, 0.1, (4, 4)).eval()
-    method = Method("bottleneck", codecs.create("huffman", shape=unit.latent_shape), unit)
+    method = Method("bottleneck", codecs.create(name, shape=unit.latent_shape), unit)
     row = measure(net, batches, method)[1]
     decoded = net.tail(unit.reconstruct(unit.symbols(torch.cat([x for x, _ in batches])))).argmax(1)
     assert row.value == pytest.approx((decoded == torch.cat([y for _, y in batches])).float().mean().item())

@@ -58,12 +58,28 @@ def test_default_run_keeps_its_promise(run):
 
 
 def test_default_table_has_every_row_that_was_promised(run):
-    """Frozen network, bottleneck, float32 feature, run-length at four depths, the input in three forms."""
+    """Frozen network, bottleneck (Huffman too), float32 feature, run-length at four depths, the input."""
     methods = [row.method for row in run[1]]
+    assert methods[:4] == ["frozen", "bottleneck", "bottleneck-huffman", "feature-float32"]
+    assert methods[4:8] == ["rle-2", "rle-3", "rle-4", "rle-8"]
+    assert methods[8:] == ["raw-input", "packed-input", "deflate-input"]
+    assert {row.split for row in run[1][8:]} == {"input"}
+
+
+def test_same_latent_is_measured_through_further_codecs(run):
+    """Huffman's row has the bottleneck's accuracy at more bytes; the range coder is near its ideal."""
+    row, huffman = run[1][1:3]
+    assert (huffman.value, huffman.device_macs) == (row.value, row.device_macs)
+    assert row.payload_bytes < huffman.payload_bytes
+    assert row.bpp < row.estimated_bpp * 1.01 + 8 / 64
+    assert json.loads((run[0] / "bundle" / "bundle.json").read_text())["codec"]["name"] == "range"
+
+
+def test_codec_of_the_bundle_is_not_measured_twice(tmp_path):
+    """`codec=huffman` gives one row of the trained latent, Huffman's."""
+    short = ["device=cpu", "codec=huffman", "trainer.max_epochs=1", "suite=features"]
+    methods = [row.method for row in command("train")(composed("train", *short), tmp_path)]
     assert methods[:3] == ["frozen", "bottleneck", "feature-float32"]
-    assert methods[3:7] == ["rle-2", "rle-3", "rle-4", "rle-8"]
-    assert methods[7:] == ["raw-input", "packed-input", "deflate-input"]
-    assert {row.split for row in run[1][7:]} == {"input"}
 
 
 def test_run_folder_has_the_contract(run):
@@ -195,7 +211,8 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
     ("overrides", "message"),
     [
         (["codec.name=hufman"], "codec='hufman' is unknown"),
-        (["codec.name=raw"], "codec.name=raw codes feature, a bottleneck sends symbols"),
+        (["codec.name=raw"], "codec 'raw' codes feature, a bottleneck sends symbols"),
+        (["also_codecs=[rle]"], "codec 'rle' codes feature, a bottleneck sends symbols"),
         (["subset=test"], "no subset 'test'"),
         (["subset=select", "data.holdout=0"], r"subset=select is empty.*data\.holdout"),
         (["split=input"], r"split=input sends torch\.uint8 pixels.*split=normalize"),

@@ -35,6 +35,7 @@ _CODECS = {
     "deflate": "bottleneck.codecs.deflate:Deflate",
     "huffman": "bottleneck.codecs.huffman:Huffman",
     "packed": "bottleneck.codecs.packed:Packed",
+    "range": "bottleneck.codecs.range_coder:RangeCoder",
     "raw": "bottleneck.codecs.raw:Raw",
     "rle": "bottleneck.codecs.rle:RunLength",
 }

@@ -64,6 +64,18 @@ class Codec(ABC):
         """
         return self
 
+    def ideal_bits(self, array: ArrayLike) -> float | None:
+        """Bits that an ideal coder with this codec's tables spends on one sample, as `encode` takes it.
+
+        On symbols that are distributed as the tables say, no coder averages less. None for a codec
+        without tables of a distribution.
+
+        Raises:
+            RuntimeError: If the codec has tables and no `fit` has been called.
+            ValueError: If `encode` refuses the array too.
+        """
+        return None
+
     def _tables(self) -> dict[str, Any]:
         """The fitted tables as JSON values; only called when `fitted`."""
         return {}

@@ -77,6 +77,11 @@ class Huffman(Codec):
         self.histogram = histogram
         return self
 
+    def ideal_bits(self, array: ArrayLike) -> float:
+        self._require_tables("ideal_bits")
+        assert self.histogram is not None
+        return self.histogram.ideal_bits(self._checked(array))
+
     def dahuffman_table(self) -> dict[Any, tuple[int, int]]:
         """The table as ``dahuffman.PrefixCodec`` takes it: ``{symbol: (bits, code)}``.
 

@@ -80,11 +80,12 @@ class FrontierDevice:
 
     Attributes:
         points: The points, by rising bpp.
+        devices: Each point's own device, by the point's id; all share one head.
     """
 
     def __init__(self, points: list[Point], devices: list[Device]):
         self.points = points
-        self._devices = {point.id: device for point, device in zip(points, devices, strict=True)}
+        self.devices = {point.id: device for point, device in zip(points, devices, strict=True)}
 
     def __call__(
         self,
@@ -121,10 +122,10 @@ class FrontierDevice:
                 raise ValueError(f"min_metric={min_metric} is not reached; the best point has {best:.4f}.")
             if max_bytes is None:
                 candidates = [min(candidates, key=lambda candidate: candidate.bpp)]
-        feature = self._devices[candidates[0].id].feature(image)
+        feature = self.devices[candidates[0].id].feature(image)
         sizes = []
         for candidate in candidates:
-            payload = bytes([candidate.id]) + self._devices[candidate.id].encode(feature)
+            payload = bytes([candidate.id]) + self.devices[candidate.id].encode(feature)
             if max_bytes is None or len(payload) <= max_bytes:
                 return payload
             sizes.append(len(payload))

@@ -45,7 +45,7 @@ def save_frontier(study: optuna.Study, artifacts: Any, folder: Path) -> list[Poi
         shutil.rmtree(fresh, ignore_errors=True)
         points = []
         for number, trial in enumerate(sorted(chosen, key=lambda trial: trial.user_attrs["val"]["bpp"])):
-            point = _point(number, trial)
+            point = _point(number, trial, _bpp_of_a_byte(study))
             (fresh / point.bundle).mkdir(parents=True)
             for name in BUNDLE_FILES:
                 download_artifact(
@@ -95,7 +95,13 @@ def _row(trial: FrozenTrial) -> Result:
     return Result(**trial.user_attrs["val"])
 
 
-def _point(number: int, trial: FrozenTrial) -> Point:
+def _bpp_of_a_byte(study: optuna.Study) -> float:
+    """From an untrained row: a trial's payload may be no bytes at all."""
+    sent = next(row for row in study.user_attrs["baselines"] if row["payload_bytes"])
+    return sent["bpp"] / sent["payload_bytes"]
+
+
+def _point(number: int, trial: FrozenTrial, bpp_of_a_byte: float) -> Point:
     """The trial as a point of the frontier; the id's byte is counted."""
     row = trial.user_attrs["val"]
     payload_bytes = row["payload_bytes"] + 1
@@ -104,7 +110,7 @@ def _point(number: int, trial: FrozenTrial) -> Point:
         "trial": trial.number,
         "select": trial.user_attrs["select"]["value"],
     }
-    bpp = row["bpp"] * payload_bytes / row["payload_bytes"]
+    bpp = bpp_of_a_byte * payload_bytes
     return Point(number, f"point-{number:02}", bpp, payload_bytes, row["value"], settings)
 
 

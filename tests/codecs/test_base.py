@@ -48,7 +48,7 @@ def run(code, **env):
 
 def test_every_name_creates_a_codec_of_that_name():
     """`names` lists what `create` builds, and each codec knows its own name and shape."""
-    assert {"deflate", "huffman", "packed", "raw", "rle"} <= set(codecs.names())
+    assert {"deflate", "huffman", "packed", "range", "raw", "rle"} <= set(codecs.names())
     for name in codecs.names():
         codec = codecs.create(name, shape=[2, 3, 4])
         assert (codec.name, codec.shape) == (name, SHAPE)
@@ -104,7 +104,7 @@ def test_description_survives_json(name):
     assert np.array_equal(copy.decode(payload), codec.decode(payload))
 
 
-@pytest.mark.parametrize("name", ["huffman", "packed"])
+@pytest.mark.parametrize("name", ["huffman", "packed", "range"])
 def test_missing_table_is_a_runtime_error_with_the_cure(name):
     """Without `fit`, a codec with tables neither encodes nor decodes, and says what to call."""
     codec = codecs.create(name, SHAPE)
@@ -172,9 +172,10 @@ def test_values_that_are_no_float32_are_refused(name, value):
             codec.encode(array.astype(np.float16))
 
 
-def test_symbols_beyond_int32_are_refused():
+@pytest.mark.parametrize("name", ["huffman", "range"])
+def test_symbols_beyond_int32_are_refused(name):
     """A symbol that int32 cannot hold is refused by value; the extremes of int32 are fine."""
-    codec = fitted("huffman", (2,))
+    codec = fitted(name, (2,))
     extremes = np.array([-(2**31), 2**31 - 1])
     assert np.array_equal(codec.decode(codec.encode(extremes)), extremes)
     for value in (2**31, -(2**31) - 1):
@@ -225,13 +226,24 @@ def test_fit_reads_samples_and_batches_once(name):
     by_batch = codecs.create(name, SHAPE).fit(batch for batch in [np.stack([array, array])])
     by_sample = codecs.create(name, SHAPE).fit(s for s in [array, array])
     assert by_batch.to_dict() == by_sample.to_dict()
-    if name in ("huffman", "packed"):
+    if name in ("huffman", "packed", "range"):
         with pytest.raises(ValueError, match=r"one sample of shape|codes .* of dtype"):
             codec.fit([array.astype(np.complex64)])
         with pytest.raises(ValueError, match=r"one sample of shape"):
             codec.fit([array[0]])
         with pytest.raises(ValueError, match="no arrays"):
             codec.fit([])
+
+
+@pytest.mark.parametrize("name", codecs.names())
+def test_ideal_bits_are_those_of_a_table_or_none(name):
+    """A codec with a distribution knows what an ideal coder would spend on a sample; others say None."""
+    codec = fitted(name)
+    bits = codec.ideal_bits(sample(codec))
+    if name in ("huffman", "range"):
+        assert 0 < bits <= 8 * len(codec.encode(sample(codec)))
+    else:
+        assert bits is None
 
 
 def test_repr_shows_how_to_build_it_again():
@@ -265,10 +277,11 @@ def test_codecs_run_where_only_numpy_is_installed():
         fitted("rle", bits=3),
         fitted("packed"),
         fitted("deflate"),
+        fitted("range"),
         fitted("huffman"),
     ]:
         array = sample(codec, seed=2)
-        if codec.name == "huffman":
+        if codec.input == "symbols":
             array[0, 0, 0] = -12345
         work.append([codec.to_dict(), array.tolist(), str(array.dtype), codec.encode(array).hex()])
     result = run(
@@ -286,8 +299,8 @@ try: codecs.create("huffman", (2,)).fit([np.zeros(2, int)])
 except ImportError as error: print(error)
 """
     )
-    assert result.splitlines()[:5] == ["True"] * 5
-    assert "pip install dahuffman" in result.splitlines()[5]
+    assert result.splitlines()[:6] == ["True"] * 6
+    assert "pip install dahuffman" in result.splitlines()[6]
 
 
 def test_no_codec_needs_torch():

@@ -28,6 +28,7 @@ SHORT = (
     "data.train_limit=200",
     "data.val_limit=100",
     "space.log10_alpha=[0.5, 1.5]",
+    "space.step=[0.1, 0.5]",  # two epochs leave larger steps nothing but zeros
 )
 
 
@@ -117,6 +118,14 @@ def test_constraints_keep_trials_off_the_frontier(tmp_path):
     assert max(sizes) > 6, "a budget that everything keeps would prove nothing"
     trials = {t["number"]: t for t in trials_of(tmp_path)}
     assert all(trials[p["settings"]["trial"]]["select"]["payload_bytes"] <= 6 for p in points)
+
+
+def test_point_that_sends_nothing_costs_its_id(tmp_path):
+    """A latent that is always zero is a payload of no bytes; on the frontier it has the id's byte."""
+    command.search(composed(tmp_path, "space.step=4.0", "study.n_trials=1"))
+    assert trials_of(tmp_path)[0]["select"]["payload_bytes"] == 0
+    point = json.loads((tmp_path / "frontier" / "frontier.json").read_text())["points"][0]
+    assert (point["payload_bytes"], point["bpp"]) == (1, 8 / 64)
 
 
 def test_identical_points_are_trained_once(tmp_path):
