@@ -24,6 +24,7 @@ from bottleneck.experiment import (
     run_outputs,
     suite_methods,
     train_method,
+    warm_start,
 )
 from bottleneck.files import replace_file
 from bottleneck.report import draw_rate_accuracy, table
@@ -64,6 +65,8 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
 
     also, untrained = also_methods(cfg, unit), suite_methods(cfg.suite, net, "feature")
     trainer = new_trainer(cfg, *run_outputs(folder), default_root_dir=folder)
+    if cfg.ckpt_path is None:
+        warm_start(experiment, unit, features)
     if cfg.trainable == "all":
         tuned = experiment.unfrozen()
         tuned_net = tuned.split(cfg.split)

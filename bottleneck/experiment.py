@@ -31,6 +31,7 @@ from bottleneck.results import Result
 from bottleneck.splitting import SplitModel, split
 from bottleneck.system import BottleneckSystem
 from bottleneck.unit import BottleneckUnit
+from bottleneck.warm_start import WarmStart
 
 Features = CachedFeatures | LiveFeatures
 
@@ -243,6 +244,23 @@ def also_methods(cfg: DictConfig, unit: BottleneckUnit) -> list[Method]:
         for name in cfg.also_codecs
         if name != cfg.codec.name
     ]
+
+
+def warm_start(experiment: Experiment, unit: BottleneckUnit, features: Features) -> None:
+    """Let a unit match the features first, for `warm_start.epochs`; see `WarmStart`."""
+    cfg = experiment.cfg
+    if cfg.warm_start.epochs == 0:
+        return
+    options = {"max_epochs": cfg.warm_start.epochs, "limit_val_batches": 0, "enable_checkpointing": False}
+    matching = WarmStart(
+        unit,
+        instantiate(cfg.rate),
+        cfg.warm_start.alpha,
+        experiment.image.shape[-2] * experiment.image.shape[-1],
+        instantiate(cfg.optimizer),
+        instantiate(cfg.scheduler),
+    )
+    new_trainer(cfg, [], [], **options).fit(matching, features)
 
 
 def train_method(

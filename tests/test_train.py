@@ -279,6 +279,14 @@ def test_full_training_can_match_the_network_as_it_was(tmp_path):
     assert (again[1].value, again[1].payload_bytes) == (first[1].value, first[1].payload_bytes)
 
 
+def test_warm_start_changes_where_training_begins(tmp_path):
+    """With `warm_start.epochs` the same seed ends elsewhere, and no worse than chance."""
+    cold = command("train")(composed("train", *SHORT), tmp_path / "cold")
+    warm = command("train")(composed("train", *SHORT, "warm_start.epochs=5"), tmp_path / "warm")
+    assert (warm[1].value, warm[1].payload_bytes) != (cold[1].value, cold[1].payload_bytes)
+    assert warm[1].value > 0.5
+
+
 def test_unit_trains_on_last_batches_of_one(tmp_path):
     """A training set that leaves one image for the last batch does not break BatchNorm."""
     odd = ["data.train_limit=65", "unit.stride=4", "trainer.max_epochs=1", "data.holdout=0", "suite=features"]

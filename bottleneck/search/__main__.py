@@ -28,7 +28,7 @@ from bottleneck.search.trials import Bench, run_trial
 log = logging.getLogger(__name__)
 
 # What all trials of a study share, beside the network, the data and the space.
-_SHARED = ("split", "objective", "rate", "codec", "optimizer", "scheduler", "seed", "space")
+_SHARED = ("split", "objective", "rate", "codec", "optimizer", "scheduler", "seed", "space", "warm_start")
 
 
 def search(cfg: DictConfig) -> list[Point]:

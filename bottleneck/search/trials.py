@@ -16,7 +16,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer, seed_everythin
 
 from bottleneck.bundle import Bundle
 from bottleneck.evaluation import Reference
-from bottleneck.experiment import Experiment, Features, new_trainer, train_method
+from bottleneck.experiment import Experiment, Features, new_trainer, train_method, warm_start
 from bottleneck.search.space import Space
 from bottleneck.splitting import SplitModel
 
@@ -76,6 +76,7 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> tuple[f
     # Between comparisons nobody reads what validation finds.
     often = {"check_val_every_n_epoch": hopeless.age or experiment.cfg.trainer.max_epochs + 1}
     trainer = new_trainer(experiment.cfg, [], [hopeless], enable_checkpointing=False, **often)
+    warm_start(experiment, unit, bench.features)
     system = experiment.system(unit, bench.net)
     method = train_method(experiment, system, bench.features, bench.features, trainer)
     assert method is not None, "a trial trains in one process"

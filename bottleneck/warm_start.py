@@ -1,0 +1,64 @@
+"""A cheap beginning: match the frozen feature before anything is sent through the tail.
+
+    feature ──► unit ──► feature'        loss = rate(latent) + alpha · error(feature', feature)
+
+An epoch of this costs what the unit costs, a small fraction of an epoch through the tail.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from bottleneck.rate import L1Rate
+from bottleneck.unit import BottleneckUnit
+
+
+class WarmStart(LightningModule):
+    """Train a unit to reproduce features. Batches are `(features, targets)`; targets are not read.
+
+    Args:
+        unit: What is trained.
+        rate: What is paid for the latent.
+        alpha: Weight of the error, which is 1 for a unit that reproduces each channel's mean alone.
+        pixels: Pixels of the image that enters the head.
+        optimizer: Makes an optimizer from parameters.
+        scheduler: Makes a schedule from `optimizer` and `total_steps`, stepped after every batch.
+    """
+
+    def __init__(
+        self,
+        unit: BottleneckUnit,
+        rate: L1Rate,
+        alpha: float,
+        pixels: int,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler],
+    ):
+        super().__init__()
+        self.unit = unit
+        self.rate = rate
+        self.alpha = alpha
+        self.pixels = pixels
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        feature, _ = batch
+        reconstruction, latent = self.unit(feature)
+        return self.rate(latent, self.pixels) + self.alpha * self.error(reconstruction, feature)
+
+    def error(self, reconstruction: Tensor, feature: Tensor) -> Tensor:
+        """Squared error in units of each channel's variance over the batch, averaged over channels."""
+        rest = [axis for axis, name in enumerate(f"N{self.unit.layout}") if name != "C"]
+        squared = (reconstruction - feature).square().mean(rest)
+        variance = feature.var(rest, correction=0)
+        # A channel that never varies has nothing to be matched beyond its mean.
+        return (squared / variance.clamp_min(1e-3 * variance.mean())).mean()
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.make_optimizer(self.unit.parameters())
+        scheduler = self.make_scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
