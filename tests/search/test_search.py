@@ -110,6 +110,12 @@ def test_other_settings_do_not_mix_into_a_study(folder):
         command.search(composed(folder, "trainer.max_epochs=3"))
 
 
+def test_several_devices_are_several_commands(tmp_path):
+    """A trial that Lightning would spread over devices is refused with what to do instead."""
+    with pytest.raises(ValueError, match=r"trainer\.devices=2.*one command for each GPU"):
+        command.search(composed(tmp_path, "trainer.devices=2"))
+
+
 def test_constraints_keep_trials_off_the_frontier(tmp_path):
     """With a byte budget that only small latents keep, the frontier has only trials within it."""
     command.search(composed(tmp_path, "study.n_trials=4", "study.constraints.max_bytes=6"))
