@@ -62,7 +62,7 @@ def test_golden_bytes_of_one_table_per_channel():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_payload_is_the_shortest_number_in_the_interval(seed):
-    """In whole numbers of any size, where nothing carries: no shorter payload, and no smaller one."""
+    """In whole numbers of any size, where nothing carries: none is shorter or smaller; longer is refused."""
     codec = RangeCoder((24,)).fit(geometric((5, 24), 0.6) + 1)
     array = geometric(24, 0.6, seed) + 1 - (seed % 3 == 0)
     low, width, unit = 0, 1 << 56, 1 << 56
@@ -75,6 +75,9 @@ def test_payload_is_the_shortest_number_in_the_interval(seed):
     assert low <= number * place < low + width
     assert (number - 1) * place < low
     assert not payload or -(-low // (place << 8)) * (place << 8) >= low + width
+    longer = -(-low // (place >> 8))
+    with pytest.raises(ValueError, match="is not how its 24 symbols are written"):
+        codec.decode(longer.to_bytes(len(payload) + 1))
 
 
 # Length ----------------------------------------------------------------------------------------
@@ -204,9 +207,9 @@ def test_escaped_symbol_that_has_a_frequency_is_refused():
 
 def test_number_beyond_all_intervals_is_refused():
     """Rounding leaves a gap at the top of an interval that no sample uses."""
-    codec = with_table([9], [[TOTAL - 12345, 12345]])
-    with pytest.raises(ValueError, match="points to no symbol"):
-        codec.decode(b"\xff" * 60)
+    for frequencies in ([TOTAL - 12345, 12345], [12345, TOTAL - 12346, 1]):  # after an escape, in a symbol
+        with pytest.raises(ValueError, match="points to no symbol"):
+            with_table([9], [frequencies]).decode(b"\xff" * 60)
 
 
 # Tables ----------------------------------------------------------------------------------------
@@ -256,6 +259,7 @@ def test_channels_with_different_symbols_get_tables_of_their_own():
         ({"frequencies": [[2**64, 1]]}, "rows of integers"),
         ({"frequencies": [[TOTAL - 1, 1]] * 3}, r"3 tables where shape \(2, 3\) takes 1, or one per channel"),
         ({"frequencies": [[TOTAL - 66000, *[1] * 66000]]}, "at most 65536 symbols"),
+        ({"low": -9, "frequencies": [[TOTAL - 32770, *[1] * 32770]] * 2}, "at most 65536 .* 2 times 32770"),
     ],
 )
 def test_damaged_table_is_refused(change, message):
