@@ -9,13 +9,14 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import seed_everything
 
 from bottleneck.bundle import Bundle
 from bottleneck.config import config_dir
 from bottleneck.evaluation import Method
 from bottleneck.experiment import Experiment, suite_methods
+from bottleneck.html_report import Mark, Report, untrained_mark, write_report
 from bottleneck.report import draw_rate_accuracy, table
 from bottleneck.results import Result, write_results
 
@@ -25,7 +26,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
 
     Args:
         cfg: The composed configuration (`conf/evaluate.yaml`).
-        folder: The run's folder, which receives results.jsonl and the picture.
+        folder: The run's folder, which receives results.jsonl, the picture and the report.
 
     Returns:
         The rows of results.jsonl: the frozen network first, then every method.
@@ -73,7 +74,25 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         row.seed = seeds.get(row.method, row.seed)
     write_results(rows, folder / "results.jsonl")
     draw_rate_accuracy(rows, folder / "rate_accuracy.png")
+    write_report(_report(cfg, rows, bundles), folder / "report.html")
     return rows
+
+
+def _report(cfg: DictConfig, rows: list[Result], bundles: list[Bundle]) -> Report:
+    frozen, *sent = rows
+    points = {f"bundle:{b.id}": {**b.unit.options, "alpha": b.result.get("alpha")} for b in bundles}
+    marks = [
+        Mark("trained", row.method, row, points[row.method]) if row.method in points else untrained_mark(row)
+        for row in sent
+    ]
+    return Report(
+        kind="evaluation",
+        title=f"{frozen.model} on {frozen.dataset}",
+        about=f"{frozen.n:,} images of {cfg.subset}, {len(sent)} ways to send them",
+        frozen=frozen,
+        marks=marks,
+        settings=OmegaConf.to_yaml(cfg, resolve=True),
+    )
 
 
 @hydra.main(version_base="1.3", config_path=config_dir(), config_name="evaluate")
@@ -81,7 +100,7 @@ def main(cfg: DictConfig) -> None:
     """Compose the configuration, measure, and print the table."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     print(table(evaluate(cfg, folder)))
-    print(f"\nWritten to {folder}: results.jsonl, rate_accuracy.png")
+    print(f"\nWritten to {folder}: results.jsonl, report.html, rate_accuracy.png")
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ class Experiment:
             image_shape=self.images.image_shape,
             preprocessing=self.images.preprocessing,
             model=model,
-            result=result,
+            result={**result, "alpha": self.cfg.alpha},
         )
 
 

@@ -57,9 +57,9 @@ def draw_rate_accuracy(rows: Sequence[Result], path: Path) -> None:
     families: dict[tuple[str, str], list[Result]] = defaultdict(list)
     for row in rows:
         if row.payload_bytes is not None:
-            families[_family(row.method), row.split].append(row)
-    for (family, split), members in families.items():
-        trained = family.startswith(("bottleneck", "bundle"))
+            families[family(row.method), row.split].append(row)
+    for (name, split), members in families.items():
+        trained = name.startswith(("bottleneck", "bundle"))
         curve = np.array(
             sorted((m.payload_bytes, m.value, *(m.value_interval or (m.value,) * 2)) for m in members)
         )
@@ -71,7 +71,7 @@ def draw_rate_accuracy(rows: Sequence[Result], path: Path) -> None:
             marker="*" if trained else "o",
             markersize=13 if trained else 6,
             capsize=3,
-            label=f"{family} at {split}",
+            label=f"{name} at {split}",
         )
     axes.set_title(f"{rows[0].model} on {rows[0].dataset}, n = {rows[0].n}, bars: 95 %")
     _finish(figure, axes, rows[0], path, legend="best")
@@ -131,7 +131,7 @@ def _finish(
     plt.close(figure)
 
 
-def _family(method: str) -> str:
+def family(method: str) -> str:
     """`rle-4` and `rle-8` are points of one curve."""
     stem, _, setting = method.rpartition("-")
     return stem if stem and setting.isdigit() else method

@@ -169,7 +169,7 @@ def main(cfg: DictConfig) -> None:
     ]
     header = ["point", "bytes", "bpp", "value", *(points[0].settings if points else [])]
     print(tabulate(rows, header, tablefmt="github", disable_numparse=True))
-    print(f"\nWritten to {cfg.study.folder}: frontier/, frontier.png, trials.jsonl")
+    print(f"\nWritten to {cfg.study.folder}: frontier/, report.html, frontier.png, trials.jsonl")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What a study found: the Pareto frontier as a folder that runs, and a picture.
+"""What a study found: the Pareto frontier as a folder that runs, and as pictures.
 
     frontier/ frontier.json   one entry per point, by rising bpp on the validation samples
               point-00/ ...   its bundle
-    frontier.png  trials.jsonl
+    frontier.png  report.html  trials.jsonl
 
 The frontier is chosen on the selection samples and reported on the validation samples.
 """
@@ -21,6 +21,7 @@ from bottleneck import pareto
 from bottleneck.deploy.frontier import Point, write_frontier
 from bottleneck.report import draw_frontier
 from bottleneck.results import Result
+from bottleneck.search.study_report import write_study_report
 from bottleneck.search.trials import BUNDLE_FILES
 
 
@@ -54,7 +55,8 @@ def save_frontier(study: optuna.Study, artifacts: Any, folder: Path) -> list[Poi
                     file_path=str(fresh / point.bundle / name),
                 )
             points.append(point)
-        about = {"metric": chosen[0].user_attrs["val"]["metric"], "hypervolume": _hypervolume(study)}
+        hypervolume = _hypervolume(study)
+        about = {"metric": chosen[0].user_attrs["val"]["metric"], "hypervolume": hypervolume}
         write_frontier(fresh, points, about)
         shutil.rmtree(folder / "frontier", ignore_errors=True)
         fresh.rename(folder / "frontier")
@@ -64,6 +66,7 @@ def save_frontier(study: optuna.Study, artifacts: Any, folder: Path) -> list[Poi
             points,
             folder / "frontier.png",
         )
+        write_study_report(study, points, hypervolume, folder / "report.html")
         return points
 
 
