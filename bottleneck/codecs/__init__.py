@@ -16,7 +16,8 @@ payload raise `ValueError`.
     codec.decode(payload)
 
 This package needs NumPy only. Each codec lives in its own module and is loaded on first use, each
-module imports what else it needs when it needs it, and no codec ever needs torch.
+module imports what else it needs when it needs it, and no codec ever needs torch. Creating a codec
+whose library is not there raises `MissingLibraryError`, which says what to install.
 """
 
 from __future__ import annotations
@@ -27,22 +28,32 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bottleneck.codecs.base import Codec
+from bottleneck.codecs.libraries import MissingLibraryError
 
-__all__ = ["Codec", "create", "from_dict", "names"]
+__all__ = ["Codec", "MissingLibraryError", "create", "from_dict", "names"]
 
 #: Registry name -> "module:Class".
 _CODECS = {
+    "avif": "bottleneck.codecs.pillow:Avif",
     "deflate": "bottleneck.codecs.deflate:Deflate",
+    "heic": "bottleneck.codecs.heic:Heic",
+    "hevc": "bottleneck.codecs.hevc:Hevc",
     "huffman": "bottleneck.codecs.huffman:Huffman",
+    "jpeg": "bottleneck.codecs.pillow:Jpeg",
+    "jpeg2000": "bottleneck.codecs.pillow:Jpeg2000",
     "packed": "bottleneck.codecs.packed:Packed",
+    "png": "bottleneck.codecs.pillow:Png",
     "raw": "bottleneck.codecs.raw:Raw",
     "rle": "bottleneck.codecs.rle:RunLength",
+    "webp": "bottleneck.codecs.pillow:WebP",
 }
 
 
-def names() -> tuple[str, ...]:
-    """Names that `create` knows, in alphabetical order."""
-    return tuple(sorted(_CODECS))
+def names(input: str | None = None) -> tuple[str, ...]:
+    """Names that `create` knows, in alphabetical order; with `input`, of codecs that code nothing else."""
+    return tuple(
+        name for name in sorted(_CODECS) if input is None or getattr(_load(name), "input", None) == input
+    )
 
 
 def create(name: str, shape: Sequence[int], **options: Any) -> Codec:
@@ -55,6 +66,7 @@ def create(name: str, shape: Sequence[int], **options: Any) -> Codec:
 
     Raises:
         ValueError: If the name or an option is unknown, or a value is out of range.
+        MissingLibraryError: If the codec's library is not installed.
     """
     codec_class = _load(name)
     try:
