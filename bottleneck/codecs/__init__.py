@@ -23,7 +23,6 @@ whose library is not there raises `MissingLibraryError`, which says what to inst
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,9 +42,12 @@ _CODECS = {
     "jpeg2000": "bottleneck.codecs.pillow:Jpeg2000",
     "packed": "bottleneck.codecs.packed:Packed",
     "png": "bottleneck.codecs.pillow:Png",
+    "quantised": "bottleneck.codecs.quantised:Quantised",
     "raw": "bottleneck.codecs.raw:Raw",
     "rle": "bottleneck.codecs.rle:RunLength",
+    "rle-adaptive": "bottleneck.codecs.rle:AdaptiveRunLength",
     "webp": "bottleneck.codecs.pillow:WebP",
+    "zstd": "bottleneck.codecs.zstd:Zstd",
 }
 
 
@@ -68,15 +70,7 @@ def create(name: str, shape: Sequence[int], **options: Any) -> Codec:
         ValueError: If the name or an option is unknown, or a value is out of range.
         MissingLibraryError: If the codec's library is not installed.
     """
-    codec_class = _load(name)
-    try:
-        inspect.signature(codec_class).bind(shape, **options)
-    except TypeError as error:
-        taken = [key for key in inspect.signature(codec_class).parameters if key != "shape"]
-        raise ValueError(
-            f"codec {name!r}: {error}. Its options are: {', '.join(taken) if taken else 'none'}."
-        ) from error
-    return codec_class(shape, **options)
+    return _load(name).build(shape, options)
 
 
 def from_dict(d: Mapping[str, Any]) -> Codec:

@@ -8,8 +8,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from bottleneck.codecs.budget import as_budget, best_within
 from bottleneck.codecs.checks import as_integer
-from bottleneck.codecs.images import ImageCodec, as_budget, best_within
+from bottleneck.codecs.images import ImageCodec
 from bottleneck.codecs.libraries import require
 
 _SMALLEST_SIDE, _SMALLEST_BLOCK = 16, 8

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottleneck.codecs.boxes import check_boxes
-from bottleneck.codecs.images import ImageCodec, QualityCodec, as_budget, best_within
+from bottleneck.codecs.budget import as_budget, best_within
+from bottleneck.codecs.images import ImageCodec, QualityCodec
 from bottleneck.codecs.libraries import missing, require
 
 _PILLOW = "pillow>=11.3"

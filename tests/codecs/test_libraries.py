@@ -17,7 +17,12 @@ def test_installed_library_is_not_imported(monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "module", "pip_name"),
-    [("jpeg", "PIL", "pillow>=11.3"), ("heic", "pillow_heif", "pillow-heif"), ("hevc", "av", "av")],
+    [
+        ("jpeg", "PIL", "pillow>=11.3"),
+        ("heic", "pillow_heif", "pillow-heif"),
+        ("hevc", "av", "av"),
+        ("zstd", "zstandard", "zstandard"),
+    ],
 )
 def test_codec_without_its_library_says_what_to_install(monkeypatch, name, module, pip_name):
     """Creating the codec fails, as an ImportError, with the command that helps."""

@@ -19,6 +19,13 @@ KINDS = [
     ("deflate", {"input": "feature"}),
     ("deflate", {"input": "pixels", "level": 1}),
     *[("rle", {"bits": bits}) for bits in (1, 3, 8, 16)],
+    ("rle-adaptive", {}),
+    *[("quantised", {"levels": levels}) for levels in (2, 7, 300)],
+    ("quantised", {"levels": 300, "whole_bytes": True}),
+    *[("quantised", {"levels": 7, "per": per}) for per in ("layer", "channel", "neuron")],
+    ("deflate", {"of": "quantised", "levels": 5}),
+    ("zstd", {}),
+    ("zstd", {"of": "quantised", "levels": 5, "whole_bytes": True}),
     *[(name, {}) for name in ("avif", "heic", "hevc", "jpeg", "jpeg2000", "png", "webp")],
 ]
 PICTURES = ("avif", "heic", "hevc", "jpeg", "jpeg2000", "webp")  # lossy: no bound on the error of one pixel
@@ -73,13 +80,17 @@ def test_round_trip(name, options, data):
     assert (codec.encode(array), codec.decode(payload).tobytes()) == (payload, decoded.tobytes())
     if name in PICTURES:
         return
-    if name != "rle":
+    levels = 2**16 if name == "rle-adaptive" else options.get("levels", 2 ** options.get("bits", 0))
+    if levels == 1:
         assert decoded.tobytes() == array.tobytes()
         return
-    assert len(payload) == codec.size(array)
-    if array.size:
+    if name == "rle":
+        assert len(payload) == codec.size(array)
+    if options.get("per"):
+        assert codec.encode(decoded) == payload  # a fixed point; how far away it may be, the range says
+    elif array.size:
         low, high = float(array.min()), float(array.max())
-        step = (high - low) / (2 ** options["bits"] - 1)
+        step = (high - low) / (levels - 1)
         error = np.abs(decoded.astype(np.float64) - array)
         rounding = 2.0**-23 * max(abs(low), abs(high)) + 1.2e-38
         assert error.max() <= step / 2 * (1 + 1e-6) + rounding
@@ -120,7 +131,7 @@ def test_another_length_is_always_refused(name, options, data):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [kind for kind in KINDS if kind[0] in ("huffman", "packed", "rle")]
+    ("name", "options"), [kind for kind in KINDS if kind[0] in ("huffman", "packed", "quantised", "rle")]
 )
 @quick
 @given(data=st.data())
