@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import dataclasses
+import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from bottleneck.splitting import SplitModel, split
 from bottleneck.system import BottleneckSystem
 from bottleneck.unit import BottleneckUnit
 from bottleneck.warm_start import WarmStart
+
+log = logging.getLogger(__name__)
 
 Features = CachedFeatures | LiveFeatures
 
@@ -187,17 +190,20 @@ class Experiment:
 
 
 def suite_methods(suite: DictConfig, net: SplitModel, at: str) -> list[Method]:
-    """The suite's untrained methods at a split point.
+    """The suite's untrained methods at a split point, without those whose library is missing.
 
     Args:
         suite: The `suite` group: for `feature` and `input` a mapping from method name to codec options.
         net: The network, split where the methods are to be measured.
         at: `feature` or `input`.
     """
-    return [
-        Method(name, codecs.create(shape=net.point.shape, **options))
-        for name, options in (suite[at] or {}).items()
-    ]
+    methods = []
+    for name, options in (suite[at] or {}).items():
+        try:
+            methods.append(Method(name, codecs.create(shape=net.point.shape, **options)))
+        except codecs.MissingLibraryError as error:
+            log.warning("%s is not measured: %s", name, error)
+    return methods
 
 
 def torch_device(name: str) -> torch.device:
@@ -222,9 +228,9 @@ def latent_codec(unit: BottleneckUnit, options: Mapping[str, Any]) -> codecs.Cod
     """
     codec = codecs.create(shape=unit.latent_shape, **options)
     if codec.input != "symbols":
-        coding = [name for name in codecs.names() if codecs.create(name, shape=(1,)).input == "symbols"]
         raise ValueError(
-            f"codec {codec.name!r} codes {codec.input}, a bottleneck sends symbols. Choose from {coding}."
+            f"codec {codec.name!r} codes {codec.input}, a bottleneck sends symbols. "
+            f"Choose from {codecs.names('symbols')}."
         )
     return codec
 

@@ -51,7 +51,10 @@ REPORT = Report(
         point(16, 0.96, 4),
         point(100, 0.965, 8),
         Mark("trial", "trial 1", row("bottleneck", 0, 0.1), {"latent_channels": 2}),
-        *(untrained_mark(row(*sent)) for sent in [("rle-2", 200, 0.94), ("rle-8", 800, 0.97), (HOSTILE, 300, 0.9)]),
+        *(
+            untrained_mark(row(*sent))
+            for sent in [("rle-2", 200, 0.94), ("rle-8", 800, 0.97), (HOSTILE, 300, 0.9)]
+        ),
     ],
     importances=Importances({"rate, bpp": {"stride": 0.75, "step": 0.25}}, "Over 12 trials."),
     settings="space: all of it",
@@ -106,7 +109,13 @@ class Chromium:
     def __init__(self, executable, profile):
         ours, theirs = socket.socketpair()
         ours.settimeout(60)
-        command = [executable, *self.FLAGS, "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
+        command = [
+            executable,
+            *self.FLAGS,
+            "--remote-debugging-pipe",
+            f"--user-data-dir={profile}",
+            "about:blank",
+        ]
         # The browser reads descriptor 3 and writes descriptor 4; a socket does for both.
         pipe = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), descriptor) for descriptor in (3, 4)]
         quiet = (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)

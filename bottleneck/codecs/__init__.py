@@ -16,34 +16,47 @@ payload raise `ValueError`.
     codec.decode(payload)
 
 This package needs NumPy only. Each codec lives in its own module and is loaded on first use, each
-module imports what else it needs when it needs it, and no codec ever needs torch.
+module imports what else it needs when it needs it, and no codec ever needs torch. Creating a codec
+whose library is not there raises `MissingLibraryError`, which says what to install.
 """
 
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bottleneck.codecs.base import Codec
+from bottleneck.codecs.libraries import MissingLibraryError
 
-__all__ = ["Codec", "create", "from_dict", "names"]
+__all__ = ["Codec", "MissingLibraryError", "create", "from_dict", "names"]
 
 #: Registry name -> "module:Class".
 _CODECS = {
+    "avif": "bottleneck.codecs.pillow:Avif",
     "deflate": "bottleneck.codecs.deflate:Deflate",
+    "heic": "bottleneck.codecs.heic:Heic",
+    "hevc": "bottleneck.codecs.hevc:Hevc",
     "huffman": "bottleneck.codecs.huffman:Huffman",
+    "jpeg": "bottleneck.codecs.pillow:Jpeg",
+    "jpeg2000": "bottleneck.codecs.pillow:Jpeg2000",
     "packed": "bottleneck.codecs.packed:Packed",
+    "png": "bottleneck.codecs.pillow:Png",
+    "quantised": "bottleneck.codecs.quantised:Quantised",
     "range": "bottleneck.codecs.range_coder:RangeCoder",
     "raw": "bottleneck.codecs.raw:Raw",
     "rle": "bottleneck.codecs.rle:RunLength",
+    "rle-adaptive": "bottleneck.codecs.rle:AdaptiveRunLength",
+    "webp": "bottleneck.codecs.pillow:WebP",
+    "zstd": "bottleneck.codecs.zstd:Zstd",
 }
 
 
-def names() -> tuple[str, ...]:
-    """Names that `create` knows, in alphabetical order."""
-    return tuple(sorted(_CODECS))
+def names(input: str | None = None) -> tuple[str, ...]:
+    """Names that `create` knows, in alphabetical order; with `input`, of codecs that code nothing else."""
+    return tuple(
+        name for name in sorted(_CODECS) if input is None or getattr(_load(name), "input", None) == input
+    )
 
 
 def create(name: str, shape: Sequence[int], **options: Any) -> Codec:
@@ -56,16 +69,9 @@ def create(name: str, shape: Sequence[int], **options: Any) -> Codec:
 
     Raises:
         ValueError: If the name or an option is unknown, or a value is out of range.
+        MissingLibraryError: If the codec's library is not installed.
     """
-    codec_class = _load(name)
-    try:
-        inspect.signature(codec_class).bind(shape, **options)
-    except TypeError as error:
-        taken = [key for key in inspect.signature(codec_class).parameters if key != "shape"]
-        raise ValueError(
-            f"codec {name!r}: {error}. Its options are: {', '.join(taken) if taken else 'none'}."
-        ) from error
-    return codec_class(shape, **options)
+    return _load(name).build(shape, options)
 
 
 def from_dict(d: Mapping[str, Any]) -> Codec:

@@ -10,6 +10,7 @@ A codec is written as a subclass with `_encode` and `_decode`; whatever all code
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -44,6 +45,19 @@ class Codec(ABC):
         self.shape = as_shape(shape)
         self.n_values = math.prod(self.shape)
         self.options = options
+
+    @classmethod
+    def build(cls, shape: Sequence[int], options: Mapping[str, Any]) -> Self:
+        """Make a codec of this class; an option that it does not take is refused, with those it does."""
+        signature = inspect.signature(cls)
+        try:
+            signature.bind(shape, **options)
+        except TypeError as error:
+            taken = [key for key in signature.parameters if key != "shape"]
+            raise ValueError(
+                f"codec {cls.name!r}: {error}. Its options are: {', '.join(taken) if taken else 'none'}."
+            ) from error
+        return cls(shape, **options)
 
     # What a codec with tables overrides --------------------------------------------------------
 

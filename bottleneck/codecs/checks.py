@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Input = Literal["symbols", "feature", "pixels"]
+Choice = TypeVar("Choice", bound=str)
 
 #: dtype of each kind of input, as a codec receives and returns it.
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -67,7 +68,7 @@ def as_integer(value: Any, option: str, low: int, high: int) -> int:
     return operator.index(value)
 
 
-def as_choice(value: Any, option: str, choices: Sequence[Input]) -> Input:
+def as_choice(value: Any, option: str, choices: Sequence[Choice]) -> Choice:
     """A text option that is one of a few.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Deflate: the general-purpose baseline, a zlib stream of the array's own bytes."""
+"""Deflate: the general-purpose baseline, a zlib stream of the bytes of another codec."""
 
 from __future__ import annotations
 
@@ -6,47 +6,43 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from numpy.typing import NDArray
-
-from bottleneck.codecs.base import Codec
-from bottleneck.codecs.checks import DTYPES, Input, as_choice, as_integer
+from bottleneck.codecs.checks import as_integer
+from bottleneck.codecs.compressed import Compressed
 
 
-class Deflate(Codec):
-    """Compresses the array's little-endian bytes with zlib (RFC 1950).
+class Deflate(Compressed):
+    """Compresses with zlib (RFC 1950): raw values unless another codec is named.
 
     The bytes of a payload depend on the zlib build; what they decode to does not.
 
     Args:
         shape: Shape of one sample.
-        input: ``feature`` (float32) or ``pixels`` (uint8).
+        of: See `Compressed`.
         level: 0 (stored) to 9 (smallest, slowest).
+        options: See `Compressed`.
     """
 
     name = "deflate"
 
-    def __init__(self, shape: Sequence[int], input: Input = "feature", level: int = 6) -> None:
-        self.input = as_choice(input, "input", ("feature", "pixels"))
-        self.level = as_integer(level, "level", 0, 9)
-        super().__init__(shape, input=self.input, level=self.level)
+    def __init__(self, shape: Sequence[int], of: str = "raw", level: int = 6, **options: Any) -> None:
+        super().__init__(shape, of, as_integer(level, "level", 0, 9), options)
 
-    def _encode(self, array: NDArray[Any]) -> bytes:
-        return zlib.compress(self._to_raw(array), self.level)
+    def _compress(self, data: bytes) -> bytes:
+        return zlib.compress(data, self.level)
 
-    def _decode(self, payload: bytes) -> NDArray[Any]:
-        expected = self.n_values * DTYPES[self.input].itemsize
+    def _decompress(self, payload: bytes, longest: int) -> bytes:
         stream = zlib.decompressobj()
         try:
-            # One byte more than expected is enough to notice a stream that is too long, and a few
+            # One byte more than the longest is enough to notice a stream that is too long, and a few
             # bytes of payload can then never fill the memory.
-            data = stream.decompress(payload, expected + 1)
+            data = stream.decompress(payload, longest + 1)
         except zlib.error as error:
             raise ValueError(
                 f"payload is not a zlib stream ({error}); it was damaged or is no deflate payload."
             ) from error
-        if len(data) > expected:
+        if len(data) > longest:
             raise ValueError(
-                f"payload inflates to more than the {expected} bytes of shape {self.shape}; "
+                f"payload inflates to more than the {longest} bytes of shape {self.shape}; "
                 "it was made for another shape."
             )
         if not stream.eof or stream.unused_data:
@@ -54,4 +50,4 @@ class Deflate(Codec):
             raise ValueError(
                 f"zlib stream of {len(payload)} bytes has {problem}; it was truncated or extended."
             )
-        return self._from_raw(data)
+        return data

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from bottleneck.codecs.base import Codec
-from bottleneck.codecs.checks import Input, as_choice
+from bottleneck.codecs.checks import DTYPES, Input, as_choice
 
 
 class Raw(Codec):
@@ -24,6 +24,11 @@ class Raw(Codec):
     def __init__(self, shape: Sequence[int], input: Input = "feature") -> None:
         self.input = as_choice(input, "input", ("feature", "pixels"))
         super().__init__(shape, input=self.input)
+
+    @property
+    def longest(self) -> int:
+        """Bytes of every payload."""
+        return self.n_values * DTYPES[self.input].itemsize
 
     def _encode(self, array: NDArray[Any]) -> bytes:
         return self._to_raw(array)

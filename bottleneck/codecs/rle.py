@@ -12,8 +12,6 @@ runs open; both of the latter are ours.
 
 from __future__ import annotations
 
-import math
-import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,12 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from bottleneck.codecs import bits as bit_fields
 from bottleneck.codecs.base import Codec
+from bottleneck.codecs.budget import as_budget
 from bottleneck.codecs.checks import as_integer
-from bottleneck.codecs.jit import jit
+from bottleneck.codecs.minmax import MinMax, is_swapped, swapped
+from bottleneck.codecs.quantizer import Symbols
 from bottleneck.codecs.runs import Runs, unpack_codewords
-
-_PREFIX = struct.Struct("<ff")
-_SMALLEST_RANGE = float(np.finfo(np.float32).tiny)  # a range below the normal numbers counts as none
 
 
 class RunLength(Codec):
@@ -46,78 +43,80 @@ class RunLength(Codec):
 
     def __init__(self, shape: Sequence[int], bits: int = 4) -> None:
         self.bits = as_integer(bits, "bits", 1, 16)
+        self._quantizer = MinMax(1 << self.bits)
         super().__init__(shape, bits=self.bits)
 
     def size(self, array: ArrayLike) -> int:
         """Length of `encode`'s payload in bytes, exactly, without encoding."""
-        _, _, symbols = self._quantised(self._checked(array))
-        return _PREFIX.size + (0 if symbols is None else Runs(symbols, self.bits).n_bytes)
+        symbols = self._quantised(array)
+        return MinMax.n_header + (0 if symbols is None else Runs(symbols, self.bits).n_bytes)
 
     def zero_fraction(self, array: ArrayLike) -> float:
         """Share of elements that are symbol 0 after quantization, in [0, 1]: what runs can save.
 
         0 for an empty sample, 1 for a constant one.
         """
-        _, _, symbols = self._quantised(self._checked(array))
+        symbols = self._quantised(array)
         if symbols is None:
             return float(self.n_values > 0)
         return 1 - np.count_nonzero(symbols) / self.n_values
 
+    def _quantised(self, array: ArrayLike) -> Symbols | None:
+        return self._quantizer.quantise(self._checked(array).reshape(-1))[1]
+
     def _encode(self, array: NDArray[Any]) -> bytes:
-        low, high, symbols = self._quantised(array)
+        header, symbols = self._quantizer.quantise(array.reshape(-1))
         if symbols is None:
-            return _PREFIX.pack(low, high)
+            return header
         runs = Runs(symbols, self.bits)
         if runs.is_packed:
-            return _PREFIX.pack(high, low) + bit_fields.pack(symbols, self.bits)
-        return _PREFIX.pack(low, high) + runs.codewords()
+            return swapped(header) + bit_fields.pack(symbols, self.bits)
+        return header + runs.codewords()
 
     def _decode(self, payload: bytes) -> NDArray[Any]:
-        if len(payload) < _PREFIX.size:
-            raise ValueError(
-                f"payload of {len(payload)} bytes is shorter than its {_PREFIX.size} bytes of min and max; "
-                "it was truncated."
-            )
-        first, second = _PREFIX.unpack_from(payload)
-        if not (math.isfinite(first) and math.isfinite(second)):
-            raise ValueError(
-                f"payload has min and max {first}, {second}, which are not finite; it was damaged."
-            )
-        low, high = min(first, second), max(first, second)
-        body = payload[_PREFIX.size :]
-        if self.n_values == 0 or high - low < _SMALLEST_RANGE:
+        header, body = payload[: MinMax.n_header], payload[MinMax.n_header :]
+        symbols = None
+        if not self._quantizer.has_symbols(header):
             bit_fields.check_padding(body, 0)
-            return np.full(self.n_values, low, dtype=np.float32)
-        if first > second:
+        elif is_swapped(header):
             symbols = bit_fields.unpack(body, self.bits, self.n_values).astype(np.uint16)
         else:
             symbols = unpack_codewords(body, self.bits, self.n_values)
-        # In float64 and rounded once: the nearest float32, and no overflow for any finite range.
-        levels = np.arange(1 << self.bits) * (high - low) / ((1 << self.bits) - 1) + low
-        values = np.empty(self.n_values, dtype=np.float32)
-        _look_up(np.minimum(levels, high).astype(np.float32), symbols, values)
-        return values
-
-    def _quantised(self, array: NDArray[Any]) -> tuple[float, float, NDArray[np.uint16] | None]:
-        """Minimum, maximum and symbols, shape ``(n_values,)``; no symbols where the range is none."""
-        flat = array.reshape(-1)
-        if flat.size == 0:
-            return 0.0, 0.0, None
-        low, high = float(flat.min()) + 0.0, float(flat.max()) + 0.0  # + 0.0: never minus zero
-        if high - low < _SMALLEST_RANGE:
-            return low, high, None
-        symbols = np.empty(flat.size, dtype=np.uint16)
-        _quantise(flat, low, high - low, float((1 << self.bits) - 1), symbols)
-        return low, high, symbols
+        return self._quantizer.values(header, symbols, self.n_values)
 
 
-@jit
-def _quantise(values: NDArray[Any], low: float, span: float, top: float, symbols: NDArray[np.uint16]) -> None:
-    for i in range(len(values)):
-        symbols[i] = int((values[i] - low) / span * top + 0.5)  # not negative, so int() is the floor
+class AdaptiveRunLength(Codec):
+    """Run-length coding at the largest n whose payload keeps to a number of bytes, for each sample anew.
 
+    A payload is one byte with n, then that of `RunLength`. `encode` raises `ValueError` where no n fits.
 
-@jit
-def _look_up(levels: NDArray[Any], symbols: NDArray[np.uint16], values: NDArray[Any]) -> None:
-    for i in range(len(symbols)):
-        values[i] = levels[symbols[i]]
+    Args:
+        shape: Shape of one sample.
+        max_bytes: The limit; None for none.
+    """
+
+    name = "rle-adaptive"
+    input = "feature"
+
+    def __init__(self, shape: Sequence[int], max_bytes: int | None = None) -> None:
+        self.max_bytes = as_budget(max_bytes)
+        super().__init__(shape, max_bytes=self.max_bytes)
+
+    def _encode(self, array: NDArray[Any]) -> bytes:
+        sizes = []
+        for bits in range(16, 0, -1):  # not bisected: where zeros abound, more bits may take fewer bytes
+            codec = RunLength(self.shape, bits)
+            sizes.append(1 + codec.size(array))
+            if self.max_bytes is None or sizes[-1] <= self.max_bytes:
+                return bytes([bits]) + codec._encode(array)
+        raise ValueError(
+            f"max_bytes={self.max_bytes} is too little: the smallest payload has {min(sizes)} bytes. "
+            "Allow more."
+        )
+
+    def _decode(self, payload: bytes) -> NDArray[Any]:
+        if not payload or not 1 <= payload[0] <= 16:
+            raise ValueError(
+                f"payload {payload[:1]!r}… does not start with a number of bits from 1 to 16; it was damaged."
+            )
+        return RunLength(self.shape, payload[0])._decode(payload[1:])

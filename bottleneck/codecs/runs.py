@@ -73,6 +73,20 @@ def unpack_codewords(body: bytes, bits: int, count: int) -> NDArray[np.uint16]:
     return symbols
 
 
+def expected_bits(zeros: float, bits: int) -> float:
+    """Bits per symbol that codewords take where each symbol is 0 with a probability of its own.
+
+    Real features have their zeros in clusters, and take fewer. Plain n-bit values win where this
+    exceeds n.
+
+    Args:
+        zeros: Probability of a 0, in [0, 1).
+        bits: n, 1 to 16.
+    """
+    as_integer(bits, "bits", 1, 16)
+    return (bits + 1) * (1 - zeros) * (1 + zeros / (1 - zeros ** (1 << bits)))
+
+
 class Runs:
     """The runs of a symbol sequence, and what they cost."""
 

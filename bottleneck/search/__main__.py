@@ -45,8 +45,8 @@ def search(cfg: DictConfig) -> list[Point]:
     """
     if cfg.trainer.devices != 1:
         raise ValueError(
-            f"trainer.devices={cfg.trainer.devices}: a trial trains on one device. Start one command for each "
-            "GPU (CUDA_VISIBLE_DEVICES=0, 1, ...); they share the study."
+            f"trainer.devices={cfg.trainer.devices}: a trial trains on one device. Start one command for "
+            "each GPU (CUDA_VISIBLE_DEVICES=0, 1, ...); they share the study."
         )
     experiment = Experiment.from_config(cfg)
     net = experiment.split(cfg.split)

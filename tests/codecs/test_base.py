@@ -13,7 +13,7 @@ from bottleneck import codecs
 from bottleneck.codecs import jit
 from bottleneck.codecs.raw import Raw
 
-SHAPE = (2, 3, 4)
+SHAPE = (3, 3, 4)
 ROOT = Path(codecs.__file__).parents[2]
 
 
@@ -50,7 +50,7 @@ def test_every_name_creates_a_codec_of_that_name():
     """`names` lists what `create` builds, and each codec knows its own name and shape."""
     assert {"deflate", "huffman", "packed", "range", "raw", "rle"} <= set(codecs.names())
     for name in codecs.names():
-        codec = codecs.create(name, shape=[2, 3, 4])
+        codec = codecs.create(name, shape=[3, 3, 4])
         assert (codec.name, codec.shape) == (name, SHAPE)
         assert codec.input in ("symbols", "feature", "pixels")
 
@@ -129,7 +129,7 @@ def test_damaged_description_is_a_value_error(name, damage):
         d["options"]["depth"] = 3
     else:
         d = None
-    with pytest.raises(ValueError, match=r"description|shape=None"):
+    with pytest.raises(ValueError, match=r"description|shape=None|options are"):
         codecs.from_dict(d)
 
 
@@ -143,9 +143,9 @@ def test_description_of_another_codec_is_refused():
 def test_wrong_shape_is_refused(name):
     """An array of another shape, or a batch, is refused with both shapes."""
     codec = fitted(name)
-    for shape in [(7, *SHAPE), (24,), (2, 3, 5)]:
+    for shape in [(7, *SHAPE), (36,), (3, 3, 5)]:
         array = np.zeros(shape, sample(codec).dtype)
-        with pytest.raises(ValueError, match=r"one sample of shape \(2, 3, 4\); got \("):
+        with pytest.raises(ValueError, match=r"one sample of shape \(3, 3, 4\); got \("):
             codec.encode(array)
 
 
@@ -248,7 +248,7 @@ def test_ideal_bits_are_those_of_a_table_or_none(name):
 
 def test_repr_shows_how_to_build_it_again():
     """The text of a codec is the call that makes it."""
-    assert repr(codecs.create("rle", SHAPE, bits=3)) == "RunLength(shape=(2, 3, 4), bits=3)"
+    assert repr(codecs.create("rle", SHAPE, bits=3)) == "RunLength(shape=(3, 3, 4), bits=3)"
 
 
 # Imports and loops -----------------------------------------------------------------------------
@@ -261,9 +261,10 @@ def test_importing_loads_numpy_only():
         f"""
 import json, sys
 from bottleneck import codecs
-for name in codecs.names(): codecs.create(name, (2, 3))
+for name in codecs.names(): codecs.create(name, (1, 2, 3))
 codecs.from_dict(json.loads({description!r}))
-print([m for m in ("numba", "dahuffman", "torch", "lightning", "hydra", "optuna") if m in sys.modules])
+optional = ("numba", "dahuffman", "av", "pillow_heif", "zstandard", "torch", "lightning", "hydra", "optuna")
+print([m for m in optional if m in sys.modules])
 """
     )
     assert loaded.strip() == "[]"
@@ -312,9 +313,10 @@ for missing in ("numba", "torch"): sys.modules[missing] = None
 import numpy as np
 from bottleneck import codecs
 for name in codecs.names():
-    codec = codecs.create(name, (2, 3))
-    array = np.eye(2, 3, dtype={"symbols": np.int32, "feature": np.float32, "pixels": np.uint8}[codec.input])
-    print(np.array_equal(codec.fit([array]).decode(codec.encode(array)), array))
+    codec = codecs.create(name, (1, 2, 3))
+    dtype = {"symbols": np.int32, "feature": np.float32, "pixels": np.uint8}[codec.input]
+    array = np.ones((1, 2, 3), dtype)
+    print(np.abs(codec.fit([array]).decode(codec.encode(array)).astype(float) - array).max() <= 2)
 """
     )
     assert set(result.split()) == {"True"}

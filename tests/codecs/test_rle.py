@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bottleneck import codecs
-from bottleneck.codecs.runs import pack_codewords, unpack_codewords
+from bottleneck.codecs.runs import expected_bits, pack_codewords, unpack_codewords
 
 TINY = float(np.finfo(np.float32).tiny)
 
@@ -200,15 +200,40 @@ def test_size_is_exact(bits, zeros):
     assert codec.size(x) == len(codec.encode(x)) <= 8 + -(-x.size * bits // 8)
 
 
+SIZE_MODEL = {
+    0.45: (2.424, 3.192, 3.988, 7.178),
+    0.60: (2.027, 2.576, 3.200, 5.760),
+    0.80: (1.413, 1.569, 1.823, 3.240),
+    0.90: (1.085, 1.032, 1.052, 1.710),
+    0.95: (0.918, 0.765, 0.674, 0.878),
+}
+
+
 @pytest.mark.parametrize(
-    ("bits", "p", "rate"), [(2, 0.8, 1.413), (3, 0.6, 2.576), (4, 0.9, 1.052), (8, 0.45, 7.178)]
+    ("zeros", "bits", "rate"),
+    [(p, n, rate) for p, row in SIZE_MODEL.items() for n, rate in zip((2, 3, 4, 8), row, strict=True)],
 )
-def test_rate_of_independent_zeros(bits, p, rate):
-    """A million independent zeros cost what the size model says, within 1 %."""
+def test_size_model_of_independent_zeros(zeros, bits, rate):
+    """The model gives the specification's table."""
+    assert expected_bits(zeros, bits) == pytest.approx(rate, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("bits", "zeros"), [(2, 0.609), (3, 0.501), (4, 0.447), (5, 0.408), (6, 0.378), (8, 0.333)]
+)
+def test_break_even_against_plain_packing(bits, zeros):
+    """Run-length codewords pay where more zeros than this are expected."""
+    assert expected_bits(zeros - 0.001, bits) > bits > expected_bits(zeros + 0.001, bits)
+
+
+@pytest.mark.parametrize(("zeros", "bits"), [(0.8, 2), (0.6, 3), (0.9, 4), (0.45, 8)])
+def test_independent_zeros_cost_what_the_model_says(zeros, bits):
+    """A million simulated coefficients take the expected bits, within 1 %."""
     rng = np.random.default_rng(0)
-    symbols = np.where(rng.random(10**6) < p, 0, rng.integers(1, 2**bits, 10**6))
+    symbols = np.where(rng.random(10**6) < zeros, 0, rng.integers(1, 2**bits, 10**6))
     symbols[:2] = 0, 2**bits - 1
-    assert rle((10**6,), bits).size(symbols.astype(np.float32)) * 8e-6 == pytest.approx(rate, rel=0.01)
+    size = rle((10**6,), bits).size(symbols.astype(np.float32))
+    assert size * 8e-6 == pytest.approx(expected_bits(zeros, bits), rel=0.01)
 
 
 def test_zero_fraction_counts_symbols_zero():
@@ -231,6 +256,46 @@ def test_equal_sizes_stay_run_length():
     """At equal length the codewords are kept, so that only a gain is signalled."""
     x = np.array([0, 1, 1], np.float32)  # 3 codewords of 2 bits, or 3 values of 1 bit: one byte each
     assert rle((3,), 1).encode(x).hex() == f"000000000000803f{0b10010100:02x}"
+
+
+# A number of bytes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [60, 100, 200, 300, 2000])
+def test_adaptive_takes_the_largest_number_of_bits_that_fits(limit):
+    """One byte with n, then the payload of run-length coding at the largest n that keeps to the limit."""
+    x = relu((10, 40), zeros=0.6)
+    payload = codecs.create("rle-adaptive", (10, 40), max_bytes=limit).encode(x)
+    fitting = [bits for bits in range(1, 17) if 1 + rle((10, 40), bits).size(x) <= limit]
+    assert payload == bytes([max(fitting)]) + rle((10, 40), max(fitting)).encode(x)
+    decoded = codecs.create("rle-adaptive", (10, 40)).decode(payload)  # n travels; the limit need not
+    assert np.array_equal(decoded, rle((10, 40), max(fitting)).decode(payload[1:]))
+
+
+def test_adaptive_finds_larger_n_where_smaller_ones_do_not_fit():
+    """In a sparse sample one bit takes more bytes than eight, because its runs are short."""
+    x = np.zeros(10_000, np.float32)
+    x[5000] = 1
+    limit = rle((10_000,), 8).size(x) + 1
+    assert rle((10_000,), 1).size(x) > limit
+    assert codecs.create("rle-adaptive", (10_000,), max_bytes=limit).encode(x)[0] >= 8
+
+
+def test_adaptive_without_enough_bytes_says_how_many():
+    """Where not even one bit fits, the smallest possible payload is named."""
+    x = relu((10, 40))
+    smallest = 1 + min(rle((10, 40), bits).size(x) for bits in range(1, 17))
+    with pytest.raises(
+        ValueError, match=f"max_bytes=20 is too little: the smallest payload has {smallest} bytes"
+    ):
+        codecs.create("rle-adaptive", (10, 40), max_bytes=20).encode(x)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0" + bytes(8), b"\x11" + bytes(8)])
+def test_adaptive_payload_starts_with_its_bits(payload):
+    """A first byte that is no number of bits is refused."""
+    with pytest.raises(ValueError, match="does not start with a number of bits from 1 to 16"):
+        codecs.create("rle-adaptive", (4,)).decode(payload)
 
 
 # Refusal ---------------------------------------------------------------------------------------
