@@ -29,7 +29,7 @@ ROWS = [
     ["tasks", "compat", "models"],
     ["bundle", "deploy", "data", "evaluation", "report", "profile"],
     ["objectives"],
-    ["system"],
+    ["system", "plugin"],
     ["experiment"],
     ["search"],
 ]
