@@ -78,6 +78,7 @@ def scheduled_module(pl: ModuleType):
             )
 
         def training_step(self, batch):
+            self.log("train_images", float(len(batch[0])))
             logits = self.net(batch[0])
             self.log("train_lr", self.trainer.optimizers[0].param_groups[0]["lr"])
             loss = self.criterion(logits, batch[1])
@@ -104,7 +105,7 @@ def scheduled_module(pl: ModuleType):
             }
 
         def lr_scheduler_step(self, scheduler, metric):
-            scheduler.step(metric)
+            scheduler.step(metrics=metric)
 
     return Scheduled()
 

@@ -22,7 +22,7 @@ if __name__ == "__main__":
     torch.manual_seed(0)
     module, samples = modules.plain_module(pl), modules.digits_loader().dataset
     before = weights_identity(module)
-    plugin = bottleneck.BottleneckPlugin("stage", latent_channels=8, stride=2, step=0.2, alpha=10.0)
+    plugin = bottleneck.BottleneckPlugin("stage", latent_channels=8, stride=2, step=0.02, alpha=30.0)
     batches = []
 
     class Watch(pl.Callback):

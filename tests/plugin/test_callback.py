@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 import bottleneck
 from bottleneck.bundle import Bundle
+from bottleneck.schedules import cosine
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,8 +49,8 @@ def in_order(loader):
 
 def test_every_style_of_both_packages_trains_codes_and_exports(style, trainer_of, tmp_path):
     """A module that has never heard of us is fitted, tested through real bytes, exported and loaded."""
-    before = tensors_of(style.module) if hasattr(style.module, "forward") else {}
-    plugin = make_plugin(style.at)
+    before = tensors_of(style.module)
+    plugin = make_plugin(style.at, scheduler=cosine)
     trainer = trainer_of(style.package, plugin)
     trainer.fit(style.module, style.loader, style.loader)
     assert {"train/rate", "train/task_loss", "val/bpp", "val/payload_bytes"} <= set(trainer.callback_metrics)
@@ -67,6 +68,13 @@ def test_every_style_of_both_packages_trains_codes_and_exports(style, trainer_of
     image = next(iter(style.loader))[0][0]
     output, expected = server(device(image.numpy())), network.eval()(image[None])
     assert output.shape == expected.shape
+
+
+def test_plugin_is_a_callback_of_both_packages(package):
+    """Either Trainer takes it as one of its own, alone or in a list."""
+    plugin = make_plugin()
+    assert plugin in package.Trainer(callbacks=plugin, logger=False).callbacks
+    assert isinstance(plugin, package.Callback)
 
 
 def test_everything_but_the_unit_is_frozen(plain, trainer_of):
@@ -98,6 +106,10 @@ def test_network_is_in_eval_mode_and_learns_nothing_but_the_unit(plain, trainer_
             (optimizer,) = trainer.optimizers
             learnt = {id(p) for group in optimizer.param_groups for p in group["params"]}
             assert learnt == {id(p) for p in plugin.unit.parameters()}
+
+        def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+            assert all(p.grad is None for p in pl_module.stem.parameters())
+            assert all(p.grad is None for p in pl_module.fc.parameters())  # gradients pass, none is kept
 
     trainer_of(plain.package, plugin, Watch()).fit(plain.module, plain.loader)
     assert set(modes) == {(False, False, True)}
