@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 warnings.filterwarnings("ignore", "Pandas requires version .* of 'bottleneck'", UserWarning)
 
 _PUBLIC = {
+    "BottleneckPlugin": "bottleneck.plugin",
     "BottleneckUnit": "bottleneck.unit",
     "load": "bottleneck.deploy",
     "split": "bottleneck.splitting",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -36,7 +37,8 @@ class Bundle:
         split: Split point of the network.
         network: Identity of the network's weights (`weights_identity`).
         image_shape: (C, H, W) of the image that enters the head.
-        preprocessing: What `preprocess` needs to make such an image.
+        preprocessing: What `preprocess` needs to make such an image of pixels; `None`: the network takes
+            float images that its user's own transform has made.
         model: How the network was made, for people and for `evaluate.py`.
         result: The evaluated row at export.
     """
@@ -46,9 +48,14 @@ class Bundle:
     split: str
     network: str
     image_shape: tuple[int, int, int]
-    preprocessing: dict[str, int] = field(default_factory=dict)
+    preprocessing: dict[str, int] | None = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def image_dtype(self) -> torch.dtype:
+        """The type of the images that enter the head."""
+        return torch.float32 if self.preprocessing is None else torch.uint8
 
     @property
     def id(self) -> str:

@@ -52,6 +52,22 @@ def preprocess(short_side: int | None = None, crop: int | None = None, channels:
     return v2.Compose([*steps, _ToTensor()])
 
 
+def prepared(image: np.ndarray | Tensor) -> Tensor:
+    """An image that the caller's own transform has made: float C×H×W, as their network takes it.
+
+    Raises:
+        TypeError: If it is no array or tensor of floating-point numbers.
+    """
+    tensor = torch.as_tensor(image) if isinstance(image, np.ndarray) else image
+    if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+        found = f"an array of {tensor.dtype}" if isinstance(tensor, Tensor) else type(image).__name__
+        raise TypeError(
+            f"got {found} as image. This network comes with a transform of its own: pass what that makes of "
+            "the image, a float array or tensor of shape (C, H, W)."
+        )
+    return tensor.float()
+
+
 def as_pil(image: Image.Image | np.ndarray | Tensor, channels: int = 3) -> Image.Image:
     """Return the image as an 8-bit PIL image in mode RGB (3 channels) or L (1 channel).
 

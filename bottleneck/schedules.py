@@ -1,7 +1,13 @@
 """Learning-rate schedules, stepped after every batch. The optimizer's `lr` is their peak."""
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+
+Schedule = Callable[..., LRScheduler]
 
 
 def one_cycle(optimizer: Optimizer, total_steps: int, warm_up: float = 0.3) -> OneCycleLR:
@@ -13,3 +19,26 @@ def one_cycle(optimizer: Optimizer, total_steps: int, warm_up: float = 0.3) -> O
 def cosine(optimizer: Optimizer, total_steps: int, floor: float = 0.0) -> CosineAnnealingLR:
     """Fall from the peak to `floor` along half a cosine."""
     return CosineAnnealingLR(optimizer, T_max=total_steps, eta_min=floor)
+
+
+def with_schedule(optimizer: Optimizer, schedule: Schedule | None, trainer: Any) -> Any:
+    """What Lightning's `configure_optimizers` returns for a schedule over all batches of a training.
+
+    Args:
+        optimizer: The optimizer.
+        schedule: Makes the schedule from `optimizer` and `total_steps`; `None`: the rate stays.
+        trainer: Lightning's Trainer, which knows how many steps there will be.
+
+    Raises:
+        ValueError: If the training has no end.
+    """
+    if schedule is None:
+        return optimizer
+    steps = trainer.estimated_stepping_batches
+    if not math.isfinite(steps):
+        raise ValueError(
+            "A learning-rate schedule needs a training that ends. Give the Trainer max_epochs or max_steps, "
+            "or use scheduler=None."
+        )
+    scheduler = schedule(optimizer, total_steps=int(steps))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

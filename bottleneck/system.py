@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bottleneck.codecs.histogram import Histogram
 from bottleneck.objectives import FrozenLogits, Labels
 from bottleneck.rate import L1Rate
+from bottleneck.schedules import Schedule, with_schedule
 from bottleneck.splitting import SplitModel
 from bottleneck.tasks import Classification
 from bottleneck.unit import BottleneckUnit
@@ -55,7 +56,7 @@ class BottleneckSystem(LightningModule):
         alpha: float,
         pixels: int,
         optimizer: Callable[..., torch.optim.Optimizer],
-        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
+        scheduler: Schedule | None = None,
     ):
         super().__init__()
         if not isinstance(alpha, int | float) or not alpha >= 0:
@@ -106,12 +107,8 @@ class BottleneckSystem(LightningModule):
         self._val_symbols.clear()
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
-        if self.make_scheduler is None:
-            return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = self.make_scheduler(optimizer, total_steps=steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return with_schedule(self.make_optimizer(trained), self.make_scheduler, self.trainer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what is not trained out of checkpoints."""

@@ -13,6 +13,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from bottleneck.rate import L1Rate
+from bottleneck.schedules import Schedule, with_schedule
 from bottleneck.unit import BottleneckUnit
 
 
@@ -35,7 +36,7 @@ class WarmStart(LightningModule):
         alpha: float,
         pixels: int,
         optimizer: Callable[..., torch.optim.Optimizer],
-        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler],
+        scheduler: Schedule,
     ):
         super().__init__()
         self.unit = unit
@@ -59,6 +60,4 @@ class WarmStart(LightningModule):
         return (squared / variance.clamp_min(1e-3 * variance.mean())).mean()
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer(self.unit.parameters())
-        scheduler = self.make_scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return with_schedule(self.make_optimizer(self.unit.parameters()), self.make_scheduler, self.trainer)

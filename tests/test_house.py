@@ -30,7 +30,7 @@ ROWS = [
     ["tasks", "compat", "models"],
     ["bundle", "deploy", "data", "evaluation", "report", "html_report", "profile"],
     ["objectives"],
-    ["system", "warm_start"],
+    ["system", "warm_start", "plugin"],
     ["end_to_end"],
     ["experiment"],
     ["search"],

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import bottleneck.preprocess
-from bottleneck.preprocess import as_pil, preprocess
+from bottleneck.preprocess import as_pil, prepared, preprocess
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -147,3 +147,12 @@ def test_only_torch_is_needed():
     top = {name.split(".")[0] for name in names}
     assert "torch" in top
     assert top - sys.stdlib_module_names <= {"numpy", "PIL", "torch", "torchvision"}
+
+
+def test_prepared_images_pass_as_they_are():
+    """What a user's own transform has made is taken as float32; pixels and pictures are refused by name."""
+    image = torch.rand(2, 3, 4, dtype=torch.float64)
+    assert torch.equal(prepared(image.numpy()), image.float())
+    for wrong, found in ((noise(1, 2, 2), "array of torch.uint8"), (Image.new("L", (2, 2)), "got Image")):
+        with pytest.raises(TypeError, match=f"{found}.*transform of its own"):
+            prepared(wrong)

@@ -1,6 +1,7 @@
 """Training: only the unit learns, and it does learn."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from bottleneck.objectives import Labels
 from bottleneck.rate import L1Rate
-from bottleneck.schedules import cosine, one_cycle
+from bottleneck.schedules import cosine, one_cycle, with_schedule
 from bottleneck.splitting import split
 from bottleneck.system import BottleneckSystem
 from bottleneck.tasks import Classification
@@ -163,3 +164,12 @@ def test_schedules_peak_at_the_optimizers_lr(schedule, first, last):
     assert max(rates) == pytest.approx(2.0, rel=1e-2)
     assert rates[0] == pytest.approx(2 * first, rel=0.05)
     assert rates[-1] < 2 * last
+
+
+def test_schedule_without_an_end_is_refused():
+    """A training without a last step has no schedule; the message says what to set."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    endless = SimpleNamespace(estimated_stepping_batches=float("inf"))
+    assert with_schedule(optimizer, None, endless) is optimizer
+    with pytest.raises(ValueError, match="max_epochs or max_steps"):
+        with_schedule(optimizer, cosine, endless)

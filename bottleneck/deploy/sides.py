@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bottleneck.bundle import Bundle
 from bottleneck.devices import device_of
-from bottleneck.preprocess import preprocess
+from bottleneck.preprocess import prepared, preprocess
 from bottleneck.splitting import SplitModel, split
 
 
@@ -24,13 +24,18 @@ class Device:
     def __init__(self, bundle: Bundle, head: nn.Module):
         self.bundle = bundle
         self._head = head
-        self._preprocess = preprocess(**bundle.preprocessing, channels=bundle.image_shape[0])
+        self._preprocess = (
+            prepared
+            if bundle.preprocessing is None
+            else preprocess(**bundle.preprocessing, channels=bundle.image_shape[0])
+        )
 
     def __call__(self, image: Any) -> bytes:
         """The payload of one image.
 
         Args:
-            image: PIL image, or uint8 array or tensor C×H×W; it is resized and cropped as in training.
+            image: PIL image, or uint8 array or tensor C×H×W; it is resized and cropped as in training. A
+                float array or tensor C×H×W where the network has a transform of its own (plugin).
 
         Raises:
             TypeError: If it is no image.
@@ -89,6 +94,6 @@ def both_sides(bundles: list[Bundle], model: nn.Module) -> list[tuple[Device, Se
         bundle.check_network(model)
         bundle.unit.to(where)
         if bundle.split not in nets:
-            example = torch.zeros(1, *bundle.image_shape, dtype=torch.uint8, device=where)
+            example = torch.zeros(1, *bundle.image_shape, dtype=bundle.image_dtype, device=where)
             nets[bundle.split] = split(model, bundle.split, example)
     return [(Device(b, nets[b.split].head), Server(b, nets[b.split].tail)) for b in bundles]

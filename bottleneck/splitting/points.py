@@ -69,7 +69,7 @@ def point_of(traced: TracedNetwork, cut: Cut) -> SplitPoint:
         name=traced.name(cut.node),
         aliases=tuple(traced.names[cut.node][1:]),
         shape=shape,
-        layout=_layout(shape, traced.example.shape[1:]),
+        layout=layout_of(shape, traced.example.shape[1:]),
         nbytes=4 * math.prod(shape),
         input_ratio=math.prod(shape) / math.prod(traced.example.shape[1:]),
         macs=macs // traced.batch,
@@ -139,7 +139,7 @@ def _parameter_count(traced: TracedNetwork, nodes: list[fx.Node]) -> int:
     return sum(parameters.values())
 
 
-def _layout(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:
+def layout_of(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:
     """How to read a feature's dimensions; a map is channels-last where it has the input's aspect only so."""
     if len(shape) == 3 and len(input_shape) == 3:
         aspect = math.log(input_shape[1] / input_shape[2])
