@@ -112,9 +112,8 @@ def main(overrides: list[str]) -> None:
             disable_numparse=True,
         )
     )
-    print(
-        f"ratio of processor times {live[1] / cached[1]:.1f}\n\nWhere the cached trial's time goes (under a profiler):"
-    )
+    print(f"ratio of processor times {live[1] / cached[1]:.1f}")
+    print("\nWhere the cached trial's time goes (under a profiler):")
     print(tabulate(shares(profile), ["part", "share"], tablefmt="github"))
 
 
