@@ -24,12 +24,20 @@ class EndToEndSystem(BottleneckSystem):
         net: The network that is trained, split; it is no longer frozen afterwards.
         frozen: The network as it was, whole; what `objective` compares with.
         options: What `BottleneckSystem` takes besides.
+
+    Raises:
+        ValueError: If the objective matches features, which have no reason to stay what they were.
     """
 
     kept = ("unit.", "net.")
 
     def __init__(self, unit: BottleneckUnit, net: SplitModel, frozen: nn.Module, **options: Any):
         super().__init__(unit, net, **options)
+        if self.objective.layers:
+            raise ValueError(
+                f"trainable=all cannot match the frozen network's features at {self.objective.layers}. "
+                "Use objective=task or objective=logits."
+            )
         self.net.unfreeze().train()
         self._frozen = [frozen]  # in a list, so that Lightning neither moves, trains nor saves it
 

@@ -328,6 +328,8 @@ def new_trainer(cfg: DictConfig, loggers: list[Logger], callbacks: list[Callback
         raise ValueError(
             f"trainer.precision={precision} would convert the frozen network too. Use bf16-mixed or 16-mixed."
         )
+    # Lightning 2.6 still asks PyTorch in a way that PyTorch 2.15 deprecates.
+    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
     # Both are meant: cached features need no workers, and the frozen network stays in eval mode.
     warnings.filterwarnings("ignore", "The '.*dataloader' does not have many workers", PossibleUserWarning)
     warnings.filterwarnings("ignore", "Found .* in eval mode", PossibleUserWarning)

@@ -13,7 +13,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from bottleneck.codecs.histogram import Histogram
-from bottleneck.objectives import FrozenLogits, Labels
+from bottleneck.objectives import Objective, Passage
 from bottleneck.rate import L1Rate
 from bottleneck.schedules import Schedule, with_schedule
 from bottleneck.splitting import SplitModel
@@ -51,7 +51,7 @@ class BottleneckSystem(LightningModule):
         unit: BottleneckUnit,
         net: SplitModel,
         task: Classification,
-        objective: Labels | FrozenLogits,
+        objective: Objective,
         rate: L1Rate,
         alpha: float,
         pixels: int,
@@ -128,8 +128,8 @@ class BottleneckSystem(LightningModule):
     def _loss(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor], Any, Tensor]:
         inputs, target = batch
         reconstruction, latent = self.unit(self.feature(inputs))
-        output = self.net.tail(reconstruction)
-        task = self.objective(self.task, output, target, inputs, self.frozen)
+        output, layers = self.net.tail.watch(reconstruction, self.objective.layers)
+        task = self.objective(Passage(self.task, target, inputs, self.frozen, output, layers))
         rate = self.rate(latent, self.pixels)
         loss = rate + self.alpha * task
         return (

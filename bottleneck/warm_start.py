@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
+from bottleneck.objectives import relative_error
 from bottleneck.rate import L1Rate
 from bottleneck.schedules import Schedule, with_schedule
 from bottleneck.unit import BottleneckUnit
@@ -23,7 +24,7 @@ class WarmStart(LightningModule):
     Args:
         unit: What is trained.
         rate: What is paid for the latent.
-        alpha: Weight of the error, which is 1 for a unit that reproduces each channel's mean alone.
+        alpha: Weight of the error, see `relative_error`.
         pixels: Pixels of the image that enters the head.
         optimizer: Makes an optimizer from parameters.
         scheduler: Makes a schedule from `optimizer` and `total_steps`, stepped after every batch.
@@ -49,15 +50,9 @@ class WarmStart(LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         feature, _ = batch
         reconstruction, latent = self.unit(feature)
-        return self.rate(latent, self.pixels) + self.alpha * self.error(reconstruction, feature)
-
-    def error(self, reconstruction: Tensor, feature: Tensor) -> Tensor:
-        """Squared error in units of each channel's variance over the batch, averaged over channels."""
-        rest = [axis for axis, name in enumerate(f"N{self.unit.layout}") if name != "C"]
-        squared = (reconstruction - feature).square().mean(rest)
-        variance = feature.var(rest, correction=0)
-        # A channel that never varies has nothing to be matched beyond its mean.
-        return (squared / variance.clamp_min(1e-3 * variance.mean())).mean()
+        channel_axis = 1 + self.unit.layout.index("C")
+        error = relative_error(reconstruction, feature, channel_axis)
+        return self.rate(latent, self.pixels) + self.alpha * error
 
     def configure_optimizers(self) -> Any:
         return with_schedule(self.make_optimizer(self.unit.parameters()), self.make_scheduler, self.trainer)

@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import Trainer, seed_everything
 from torch.utils.data import DataLoader, TensorDataset
 
-from bottleneck.objectives import Labels
+from bottleneck.objectives import TaskLoss
 from bottleneck.rate import L1Rate
 from bottleneck.schedules import cosine, one_cycle, with_schedule
 from bottleneck.splitting import split
@@ -29,7 +29,7 @@ def make_system(network, alpha=1.0, scheduler=one_cycle):
     unit = BottleneckUnit(64, 8, 2, 0.5, (4, 4))
     optimizer = partial(torch.optim.Adam, lr=3e-3)
     return BottleneckSystem(
-        unit, net, Classification(10), Labels(), L1Rate(), alpha, 64, optimizer, scheduler
+        unit, net, Classification(10), TaskLoss(), L1Rate(), alpha, 64, optimizer, scheduler
     )
 
 

@@ -221,6 +221,10 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
         (["unit.stride=2.5"], r"unit\.stride=2\.5"),
         (["device=gpu"], "device=gpu is unknown"),
         (["trainable=head"], "trainable=head is unknown"),
+        (
+            ["trainable=all", "objective=features", "objective.layers=[layer3]"],
+            r"trainable=all cannot match .*features at \('layer3',\)",
+        ),
     ],
 )
 def test_mistakes_are_found_before_training(tmp_path, monkeypatch, overrides, message):
@@ -277,6 +281,18 @@ def test_full_training_can_match_the_network_as_it_was(tmp_path):
     checkpoint = tmp_path / "first" / "checkpoints" / "last.ckpt"
     again = command("train")(composed("train", *options, f"ckpt_path='{checkpoint}'"), tmp_path / "again")
     assert (again[1].value, again[1].payload_bytes) == (first[1].value, first[1].payload_bytes)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        ("objective=features", "objective.layers=[layer3]", "alpha=10", "trainer.max_epochs=3"),
+        ("objective=sum", "alpha=1"),
+    ],
+)
+def test_objectives_train_from_the_command_line(tmp_path, objective):
+    """Features behind the cut, or a sum of objectives, train a unit that classifies."""
+    assert command("train")(composed("train", *SHORT, *objective), tmp_path)[1].value > 0.25
 
 
 def test_warm_start_changes_where_training_begins(tmp_path):

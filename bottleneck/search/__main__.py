@@ -153,6 +153,7 @@ def _run_workers(workers: int) -> None:
 def main(cfg: DictConfig) -> None:
     """Compose the configuration, run the study, and print its frontier."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it greets before every trial
     if cfg.study.workers > 1:
         _run_workers(cfg.study.workers)
         cfg.study.n_trials = 0  # all is done; what remains is to show it

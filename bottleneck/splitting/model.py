@@ -4,6 +4,7 @@ image ──► head ──► feature ──► tail ──► output          
 """
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,14 +23,21 @@ class Tail(nn.Module):
 
     Attributes:
         sizes: The plain values that cross the cut, by name, as they were on the example.
+        layers: Names of the modules behind the cut, with the nodes of the graph that are their outputs.
     """
 
     def __init__(
-        self, graph: fx.GraphModule, sizes: dict[str, Any], doubled: dict[str, Any], feature: Tensor
+        self,
+        graph: fx.GraphModule,
+        layers: dict[str, str],
+        sizes: dict[str, Any],
+        doubled: dict[str, Any],
+        feature: Tensor,
     ):
         """`sizes` were seen with `feature`, `doubled` with twice its batch."""
         super().__init__()
         self.graph = graph
+        self.layers = layers
         self.sizes = sizes
         self._doubled = doubled
         self._batch = feature.shape[0]
@@ -49,15 +57,57 @@ class Tail(nn.Module):
         Raises:
             ValueError: If `sizes` names something that does not cross this cut.
         """
-        crossing = {
-            name: _scaled(value, self._doubled[name], feature.shape[0], self._batch)
-            for name, value in self.sizes.items()
-        }
+        crossing = self._sizes_for(feature)
         if unknown := set(sizes or {}) - set(crossing):
             raise ValueError(f"sizes={sorted(unknown)} do not cross this cut; it takes {sorted(crossing)}.")
         if self._overwrites:
             feature = feature.clone()
         return self.graph(feature, **{**crossing, **(sizes or {})})
+
+    def watch(self, feature: Tensor, layers: Sequence[str]) -> tuple[Any, dict[str, Tensor]]:
+        """Finish the inference, and see what some layers make of the feature on the way.
+
+        Args:
+            feature: The head's output, `(b, ...)`.
+            layers: Names of modules behind the cut.
+
+        Returns:
+            The output, and each layer's feature by the layer's name.
+
+        Raises:
+            ValueError: If a layer is no module behind the cut.
+        """
+        if not layers:
+            return self(feature), {}
+        if unknown := [name for name in layers if name not in self.layers]:
+            raise ValueError(f"layers={unknown} are not behind this cut, which has {[*self.layers]} there.")
+        if self._overwrites:
+            feature = feature.clone()
+        watcher = _Watcher(self.graph, {self.layers[name] for name in layers})
+        output = watcher.run(feature, *self._sizes_for(feature).values())
+        return output, {name: watcher.seen[self.layers[name]] for name in layers}
+
+    def _sizes_for(self, feature: Tensor) -> dict[str, Any]:
+        """The crossing sizes for a batch as large as this feature's."""
+        return {
+            name: _scaled(value, self._doubled[name], feature.shape[0], self._batch)
+            for name, value in self.sizes.items()
+        }
+
+
+class _Watcher(fx.Interpreter):
+    """Run a graph and keep what some of its nodes give."""
+
+    def __init__(self, graph: fx.GraphModule, nodes: set[str]):
+        super().__init__(graph)
+        self.nodes = nodes
+        self.seen: dict[str, Tensor] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if n.name in self.nodes:
+            self.seen[n.name] = value.clone()  # what follows may work in place
+        return value
 
 
 class SplitModel(nn.Module):
@@ -116,21 +166,27 @@ def split_traced(traced: TracedNetwork, at: str) -> SplitModel:
     """Cut a network that is traced already; see `split`."""
     cut = find_cut(traced, at)
     head_nodes = set(traced.members(cut.before))
-    head = _subgraph(traced, {traced.input: "image"}, cut.node, head_nodes)
+    head, _ = _subgraph(traced, {traced.input: "image"}, cut.node, head_nodes)
 
     inputs = {cut.node: "feature"} | {node: node.name for node in cut.sizes}
     tail_nodes = {n for n in traced.nodes if n not in head_nodes or not traced.depends_on_input(n)}
-    tail_graph = _subgraph(traced, inputs, traced.output, tail_nodes)
+    tail_graph, copies = _subgraph(traced, inputs, traced.output, tail_nodes)
+    behind = [node for node in traced.names if node in copies and node not in inputs]
+    layers = {name: copies[node].name for node in behind for name in traced.names[node]}
     with evaluating(traced.model), torch.no_grad():
-        tail = Tail(tail_graph, *_size_samples(traced, cut), head(traced.example))
+        tail = Tail(tail_graph, layers, *_size_samples(traced, cut), head(traced.example))
 
     return SplitModel(head, tail, point_of(traced, cut))
 
 
 def _subgraph(
     traced: TracedNetwork, inputs: dict[fx.Node, str], output: fx.Node, allowed: set[fx.Node]
-) -> fx.GraphModule:
-    """The module that computes `output` from `inputs`, taking from `allowed` only what it needs."""
+) -> tuple[fx.GraphModule, dict[fx.Node, fx.Node]]:
+    """The module that computes `output` from `inputs`, taking from `allowed` only what it needs.
+
+    Returns:
+        The module, and its nodes by those of the network that they are copies of.
+    """
     needed = {output}
     for node in reversed(traced.nodes):
         if node in needed and node not in inputs:
@@ -143,7 +199,7 @@ def _subgraph(
             copies[node] = graph.node_copy(node, copies.__getitem__)
     if output.op != "output":
         graph.output(copies[output])
-    return fx.GraphModule(traced.model, graph)
+    return fx.GraphModule(traced.model, graph), copies
 
 
 def _size_samples(traced: TracedNetwork, cut: Cut) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -120,3 +120,17 @@ def test_input_is_a_split_point():
     assert torch.equal(net.head(x), x)
     with torch.no_grad():
         torch.testing.assert_close(net.tail(x), model(x))
+
+
+def test_layers_behind_the_cut_can_be_watched():
+    """The tail shows what its modules give on any batch; names that are not behind the cut are refused."""
+    torch.manual_seed(0)
+    model = torchvision.models.resnet18().eval()
+    net = split(model, "layer2", torch.zeros(1, 3, 64, 64)).freeze()
+    feature = torch.randn(3, 128, 8, 8)
+    output, seen = net.tail.watch(feature, ["layer3", "layer4.0.conv1"])
+    torch.testing.assert_close(output, net.tail(feature))
+    torch.testing.assert_close(seen["layer3"], model.layer3(feature))
+    assert seen["layer4.0.conv1"].shape == (3, 512, 2, 2)
+    with pytest.raises(ValueError, match=r"layers=\['layer1'\] are not behind this cut, which has \['layer3"):
+        net.tail.watch(feature, ["layer1"])
