@@ -47,6 +47,7 @@ _CODECS = {
     "raw": "bottleneck.codecs.raw:Raw",
     "rle": "bottleneck.codecs.rle:RunLength",
     "rle-adaptive": "bottleneck.codecs.rle:AdaptiveRunLength",
+    "tiled": "bottleneck.codecs.tiled:Tiled",
     "webp": "bottleneck.codecs.pillow:WebP",
     "zstd": "bottleneck.codecs.zstd:Zstd",
 }

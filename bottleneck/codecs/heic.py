@@ -7,7 +7,7 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from bottleneck.codecs.boxes import check_boxes
+from bottleneck.codecs.endings import check_boxes
 from bottleneck.codecs.images import QualityCodec
 from bottleneck.codecs.libraries import require
 

@@ -7,18 +7,20 @@ larger than its header says is held back only by the library's own limit of 2^28
 from __future__ import annotations
 
 import io
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bottleneck.codecs.boxes import check_boxes
 from bottleneck.codecs.budget import as_budget, best_within
+from bottleneck.codecs.endings import check_boxes, check_markers
 from bottleneck.codecs.images import ImageCodec, QualityCodec
 from bottleneck.codecs.libraries import missing, require
 
 _PILLOW = "pillow>=11.3"
+_LAST_CHUNK = b"\0\0\0\0IEND\xaeB`\x82"  # of a PNG
 
 
 class _PillowFormat(ImageCodec):
@@ -27,13 +29,11 @@ class _PillowFormat(ImageCodec):
     Attributes:
         pillow_format: Pillow's name of it.
         pillow_feature: What Pillow must have been built with.
-        ending: What a whole file ends with, so that neither more nor fewer bytes pass.
         colours_grey: Whether a grey picture is read as three equal channels, always or by some versions.
     """
 
     pillow_format: ClassVar[str]
     pillow_feature: ClassVar[str]
-    ending: ClassVar[bytes] = b""
     colours_grey: ClassVar[bool] = False
 
     def _require_library(self) -> None:
@@ -60,20 +60,22 @@ class _PillowFormat(ImageCodec):
             picture = np.array(image)
         return np.ascontiguousarray(picture[..., 1]) if is_coloured_grey else picture
 
+    @abstractmethod
     def _check_file(self, payload: bytes) -> None:
-        """Refuse a file that does not end where it should."""
-        if not payload.endswith(self.ending):
-            raise ValueError("the file does not end as it should")
+        """Refuse a file that ends too early or too late."""
 
 
 class Jpeg(QualityCodec, _PillowFormat):
     """JPEG with Huffman tables of its own and, for colour, halved chroma; options: `QualityCodec`."""
 
     name = "jpeg"
-    pillow_format, pillow_feature, ending = "JPEG", "jpg", b"\xff\xd9"
+    pillow_format, pillow_feature = "JPEG", "jpg"
 
     def _write_at(self, picture: NDArray[np.uint8], quality: int) -> bytes:
         return self._save(picture, quality=quality, optimize=True)
+
+    def _check_file(self, payload: bytes) -> None:
+        check_markers(payload, b"\xff\xda")
 
 
 class WebP(QualityCodec, _PillowFormat):
@@ -119,7 +121,7 @@ class Jpeg2000(_PillowFormat):
     """
 
     name = "jpeg2000"
-    pillow_format, pillow_feature, ending = "JPEG2000", "jpg_2000", b"\xff\xd9"
+    pillow_format, pillow_feature = "JPEG2000", "jpg_2000"
 
     def __init__(self, shape: Sequence[int], ratio: float = 20.0, max_bytes: int | None = None) -> None:
         if not 1 <= ratio < float("inf"):
@@ -147,6 +149,9 @@ class Jpeg2000(_PillowFormat):
             num_resolutions=min(6, max(1, min(picture.shape[:2]).bit_length() - 3)),  # bands of 8 and more
         )
 
+    def _check_file(self, payload: bytes) -> None:
+        check_markers(payload, b"\xff\x90")
+
 
 class Png(_PillowFormat):
     """PNG: the lossless one, at its smallest.
@@ -156,10 +161,14 @@ class Png(_PillowFormat):
     """
 
     name = "png"
-    pillow_format, pillow_feature, ending = "PNG", "zlib", b"\0\0\0\0IEND\xaeB`\x82"
+    pillow_format, pillow_feature = "PNG", "zlib"
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__(shape)
 
     def _write(self, picture: NDArray[np.uint8]) -> bytes:
         return self._save(picture, optimize=True)
+
+    def _check_file(self, payload: bytes) -> None:
+        if payload.find(_LAST_CHUNK) + len(_LAST_CHUNK) != len(payload):
+            raise ValueError("the file does not end with its last chunk")
