@@ -1,6 +1,9 @@
 """Fixtures that several test files share."""
 
+import json
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,3 +70,15 @@ def data_at_hand() -> Path:
     if not folder:
         pytest.skip("BOTTLENECK_TEST_DATA names no folder of real data")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def report_content() -> Callable[[Path], dict]:
+    """Reads what a written `report.html` carries."""
+
+    def read(path: Path) -> dict:
+        carried = re.search(r'id="report">(.*?)</script>', path.read_text("utf-8"), re.DOTALL)
+        assert carried is not None
+        return json.loads(carried.group(1))
+
+    return read

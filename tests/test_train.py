@@ -95,8 +95,8 @@ def test_run_folder_has_the_contract(run):
     assert (folder / "bundle" / "bundle.json").is_file()
 
 
-def test_exported_bundle_measures_the_same_in_evaluate(run, tmp_path):
-    """evaluate.py reloads the bundle and finds the very accuracy and bytes of the training run."""
+def test_exported_bundle_measures_the_same_in_evaluate(run, tmp_path, report_content):
+    """evaluate.py reloads the bundle, finds the training run's very accuracy and bytes, and reports them."""
     folder, rows = run
     cfg = composed("evaluate", "device=cpu", f"bundles=['{folder / 'bundle'}']", "suite=features")
     measured = command("evaluate")(cfg, tmp_path)
@@ -109,6 +109,13 @@ def test_exported_bundle_measures_the_same_in_evaluate(run, tmp_path):
     assert [row.method for row in read_results(tmp_path / "results.jsonl")] == [
         row.method for row in measured
     ]
+    trained, *untrained = report_content(tmp_path / "report.html")["marks"]
+    assert (trained["kind"], trained["name"], trained["value"]) == ("trained", bundle.method, bundle.value)
+    assert [trained[key] for key in ("latent_channels", "stride", "step", "alpha")] == [
+        *(cfg.unit[key] for key in ("latent_channels", "stride", "step")),
+        cfg.alpha,
+    ]
+    assert {mark["kind"] for mark in untrained} == {"untrained"}
 
 
 def test_bundle_serves_single_images_as_evaluated(run, digits_network):

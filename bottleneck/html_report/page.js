@@ -33,19 +33,20 @@ const SHAPES = {  // told apart by shape as well as by colour
   frontier: "M0-7 7 0 0 7-7 0Z", trained: "M0-7 7 0 0 7-7 0Z",
   trial: "M-4.6 0a4.6 4.6 0 1 0 9.2 0a4.6 4.6 0 1 0-9.2 0", untrained: "M-4.2-4.2h8.4v8.4h-8.4Z",
 };
-const SYMBOLS = {latent_channels: "C_r, latent channels", stride: "S, stride", step: "Q, step", log10_alpha: "α, task weight"};
+const SYMBOLS = {latent_channels: "Cᵣ, latent channels", stride: "S, stride", step: "Q, step", log10_alpha: "α, task weight"};
 const icon = kind => element("svg", {width: 16, height: 14, viewBox: "-8 -7 16 14", "aria-hidden": true},
   element("path", {d: SHAPES[kind], class: `mark ${kind}`}));
 
 const metric = report.metric.replaceAll("_", " ");
+const manyCuts = new Set(report.marks.map(mark => mark.split)).size > 1;
 const details = mark => [
-  ["C_r", mark.latent_channels, String], ["S", mark.stride, String], ["Q", mark.step, short], ["α", mark.alpha, short],
-  ["payload", mark.payload_bytes, v => `${bytes(v)} bytes` + (known(mark.payload_bytes_p95) ? `, 95 % up to ${bytes(mark.payload_bytes_p95)}` : "")],
+  ["Cᵣ", mark.latent_channels, String], ["S", mark.stride, String], ["Q", mark.step, short], ["α", mark.alpha, short],
+  ["payload", mark.payload_bytes, v => `${bytes(v)} bytes` + (known(mark.payload_bytes_p95) ? ` (p95 ${bytes(mark.payload_bytes_p95)})` : "")],
   ["rate", mark.bpp, v => `${short(v)} bpp`],
   [metric, mark.value, v => `${percent(v)} %${between(mark.value_interval, percent)}`],
   ["drop", mark.drop, v => `${signed(v)} points${between(mark.drop_interval, signed)}`],
   ["device", mark.device_macs, v => `${scaled(v)} MACs` + (known(mark.encoder_macs) ? `, encoder ${scaled(mark.encoder_macs)}` : "")],
-  ["cut at", mark.split, String],
+  ["cut at", manyCuts ? mark.split : null, String],
 ].filter(([, value]) => known(value)).map(([name, value, format]) => [name, format(value)]);
 
 /* ---- the page's head ---- */
@@ -143,7 +144,8 @@ function draw() {
   });
   $("#chart svg")?.remove();
   $("#chart").prepend(svg);
-  drawn = {svg, cross, inside, x, y, box, width};
+  drawn = {cross, inside, x, y, box, width};
+  if (!$("#tip").hidden) show(current);
 
   function near(event) {
     const frame = svg.getBoundingClientRect();
@@ -179,8 +181,10 @@ function show(mark) {
   const tip = $("#tip");
   tip.replaceChildren(element("b", {}, mark.name), element("dl", {}, ...details(mark).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])));
   tip.hidden = false;
-  const left = h + 18 + tip.offsetWidth < width ? h + 18 : Math.max(0, h - 18 - tip.offsetWidth);
-  tip.style.transform = `translate(${left}px, ${Math.max(0, Math.min(v - 24, drawn.box.bottom - tip.offsetHeight + 40))}px)`;
+  // To the right of the mark, else to its left, else below the chart.
+  const left = [h + 18, h - 18 - tip.offsetWidth].find(side => side >= 0 && side + tip.offsetWidth <= width);
+  const down = left === undefined ? box.bottom + 24 : Math.max(0, Math.min(v - 24, box.bottom - tip.offsetHeight + 40));
+  tip.style.transform = `translate(${left ?? 0}px, ${down}px)`;
   for (const other of report.marks) other.line.classList.toggle("lit", other === mark);
 }
 
@@ -193,14 +197,14 @@ function hide() {
 /* ---- the table ---- */
 const COLUMNS = [
   ["method", mark => mark.name, null],
-  ["cut at", mark => mark.split, null],
-  ["C_r", mark => mark.latent_channels, String],
+  ["cut at", mark => manyCuts ? mark.split : null, null],
+  ["Cᵣ", mark => mark.latent_channels, String],
   ["S", mark => mark.stride, String],
   ["Q", mark => mark.step, short],
   ["α", mark => mark.alpha, short],
   ["bytes", mark => mark.payload_bytes, bytes],
   ["bpp", mark => mark.bpp, short],
-  [`${metric}, %`, mark => mark.value, percent, mark => between(mark.value_interval, percent)],
+  [`${metric}, %`, mark => mark.value, percent],
   ["drop, points", mark => mark.drop, signed, mark => between(mark.drop_interval, signed)],
   ["device MACs", mark => mark.device_macs, scaled],
 ].filter(([, value]) => report.marks.some(mark => known(value(mark))));

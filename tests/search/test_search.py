@@ -69,6 +69,19 @@ def test_study_ends_in_a_frontier_that_runs(folder, digits_network, digits_image
     assert Image.open(folder / "frontier.png").size[0] > 500
 
 
+def test_report_shows_every_finished_trial(folder, report_content):
+    """Frontier points with their id's byte, all other finished trials, and the untrained methods."""
+    carried = report_content(folder / "report.html")
+    points = json.loads((folder / "frontier" / "frontier.json").read_text())["points"]
+    shown = [mark["payload_bytes"] for mark in carried["marks"] if mark["kind"] == "frontier"]
+    assert sorted(shown) == [point["payload_bytes"] for point in points]
+    on_frontier = {point["settings"]["trial"] for point in points}
+    others = {t["number"] for t in trials_of(folder) if t["state"] == "COMPLETE"} - on_frontier
+    kinds = Counter(mark["kind"] for mark in carried["marks"])
+    assert (kinds["frontier"], kinds["trial"], kinds["untrained"]) == (len(points), len(others), 5)
+    assert "finished trials; there are" in carried["importances"]["note"]
+
+
 def test_frontier_is_chosen_on_select_and_reported_on_val(folder):
     """No finished trial beats a chosen one on the selection samples; the stated numbers are those of val."""
     trials = {t["number"]: t for t in trials_of(folder)}
