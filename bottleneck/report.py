@@ -102,7 +102,7 @@ def draw_frontier(
         color="tab:blue",
         marker="*",
         markersize=12,
-        label="frontier, chosen on held-out samples",
+        label="frontier, chosen on held-out samples; with the byte that names the point",
     )
     sent = [row for row in baselines if row.payload_bytes is not None]
     axes.scatter(
