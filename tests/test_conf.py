@@ -9,6 +9,7 @@ from hydra.errors import ConfigCompositionException
 from hydra.utils import get_class, get_method, instantiate
 from omegaconf import OmegaConf
 
+from bottleneck import codecs
 from bottleneck.config import config_dir
 
 CONF = Path(config_dir())
@@ -41,6 +42,16 @@ def test_every_option_composes_and_names_something_real(group, option):
             get_method(target)
         except ValueError:
             get_class(target)
+
+
+@pytest.mark.parametrize("option", sorted(o for g, o in GROUPS if g == "suite"))
+def test_suites_make_codecs_for_every_image_and_feature(option):
+    """Each method of each suite is a codec for digits and for photographs alike."""
+    suite = composed("evaluate", f"suite={option}").suite
+    for at, shapes in {"feature": [(64, 4, 4), (320, 7, 7)], "input": [(1, 8, 8), (3, 224, 224)]}.items():
+        for options in (suite[at] or {}).values():
+            for shape in shapes:
+                assert codecs.create(shape=shape, **options).shape == shape
 
 
 @pytest.mark.parametrize("option", sorted(o for g, o in GROUPS if g == "data"))

@@ -124,13 +124,13 @@ class Jpeg2000(_PillowFormat):
     pillow_format, pillow_feature = "JPEG2000", "jpg_2000"
 
     def __init__(self, shape: Sequence[int], ratio: float = 20.0, max_bytes: int | None = None) -> None:
-        if not 1 <= ratio < float("inf"):
+        if not isinstance(ratio, int | float) or not 1 <= ratio < float("inf"):
             raise ValueError(f"ratio={ratio!r} is not a number from 1 up. Choose e.g. ratio=20.")
         self.ratio, self.max_bytes = float(ratio), as_budget(max_bytes)
         super().__init__(shape, ratio=self.ratio, max_bytes=self.max_bytes)
 
     def _write(self, picture: NDArray[np.uint8]) -> bytes:
-        target = int(self.n_values / self.ratio)
+        target = max(1, int(self.n_values / self.ratio))
         if self.max_bytes is None:
             return self._write_to(picture, target)
         target = min(target, self.max_bytes)
@@ -142,7 +142,7 @@ class Jpeg2000(_PillowFormat):
         return self._save(
             picture,
             quality_mode="rates",
-            quality_layers=[self.n_values / max(1, n_bytes)],
+            quality_layers=[self.n_values / n_bytes],
             irreversible=True,
             no_jp2=True,
             comment=".",  # in place of 34 bytes about the library

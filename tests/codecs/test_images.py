@@ -145,6 +145,7 @@ def test_best_quality_that_fits_is_sent(name):
         ("heic", {"max_bytes": 0}, "max_bytes=0 is not an integer from 1"),
         ("hevc", {"qp": 52}, "qp=52 is not an integer from 0 to 51"),
         ("jpeg2000", {"ratio": 0.5}, "ratio=0.5 is not a number from 1 up"),
+        ("jpeg2000", {"ratio": "9"}, "ratio='9' is not a number from 1 up"),
         ("png", {"quality": 5}, "Its options are: none"),
     ],
 )
