@@ -27,7 +27,7 @@ ROWS = [
     ],
     ["unit", "rate", "splitting", "results", "pareto"],
     ["tasks", "compat", "models"],
-    ["bundle", "deploy", "data", "evaluation", "report", "profile"],
+    ["bundle", "deploy", "data", "evaluation", "report", "profile", "export"],
     ["objectives"],
     ["system", "plugin"],
     ["experiment"],
