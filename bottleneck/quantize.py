@@ -53,13 +53,17 @@ class Quantizer(nn.Module):
         Raises:
             ValueError: If the latent holds NaN, infinity or a value beyond the range of int32 symbols.
         """
-        symbols = torch.round(latent.detach() / self.step)
+        symbols = self.rounded(latent.detach())
         if not bool((symbols.abs() < _INT32_LIMIT).all()):  # also false for NaN
             raise ValueError(
                 "The latent holds NaN, infinity or a value beyond 2^31 steps, so it has no symbols. "
                 f"Training diverged, or unit.step={self.step} is far too small."
             )
         return symbols.to(torch.int32)
+
+    def rounded(self, latent: Tensor) -> Tensor:
+        """Symbols as floating-point numbers, unchecked; for graphs that may not look at their data."""
+        return torch.round(latent / self.step)
 
     def values(self, symbols: Tensor) -> Tensor:
         """The quantized latent that symbols stand for, float32."""

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,9 +46,9 @@ def digits_net(digits_network, digits_images):
     return split(digits_network, "layer2", digits_images[:1]).freeze()
 
 
-@pytest.fixture
-def bundle_folder(tmp_path, digits_network, digits_net, digits_images) -> Path:
-    """An untrained unit as a bundle: wrong about digits, but complete."""
+@pytest.fixture(scope="session")
+def digits_bundle(tmp_path_factory, digits_network, digits_net, digits_images) -> Path:
+    """An untrained unit as a bundle: wrong about digits, but complete. Not to be changed."""
     from bottleneck import codecs
     from bottleneck.bundle import Bundle
     from bottleneck.models import weights_identity
@@ -59,8 +60,15 @@ def bundle_folder(tmp_path, digits_network, digits_net, digits_images) -> Path:
     with torch.no_grad():
         codec.fit(unit.symbols(digits_net.head(digits_images)).numpy())
     network = weights_identity(digits_network)
-    Bundle(unit, codec, "layer2", network, (1, 8, 8), result={"value": 0.9}).save(tmp_path / "bundle")
-    return tmp_path / "bundle"
+    folder = tmp_path_factory.mktemp("digits") / "bundle"
+    Bundle(unit, codec, "layer2", network, (1, 8, 8), result={"value": 0.9}).save(folder)
+    return folder
+
+
+@pytest.fixture
+def bundle_folder(tmp_path, digits_bundle) -> Path:
+    """A copy of the digits' bundle, for tests to change."""
+    return Path(shutil.copytree(digits_bundle, tmp_path / "bundle"))
 
 
 @pytest.fixture(scope="session")

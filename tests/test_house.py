@@ -28,7 +28,7 @@ ROWS = [
     ],
     ["unit", "rate", "splitting", "results", "pareto"],
     ["tasks", "compat", "models"],
-    ["bundle", "deploy", "data", "evaluation", "report", "html_report", "profile"],
+    ["bundle", "deploy", "data", "evaluation", "report", "html_report", "profile", "export"],
     ["objectives"],
     ["system", "warm_start", "plugin"],
     ["end_to_end"],

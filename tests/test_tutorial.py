@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # three processes that all import torch, on a machine that may be busy
 def test_tutorial_runs_top_to_bottom(tmp_path):
     """The README's three commands work in its order; both processes give what training printed."""
     text = (ROOT / "tutorial" / "README.md").read_text()
