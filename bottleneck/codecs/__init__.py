@@ -34,6 +34,7 @@ __all__ = ["Codec", "create", "from_dict", "names"]
 _CODECS = {
     "deflate": "bottleneck.codecs.deflate:Deflate",
     "huffman": "bottleneck.codecs.huffman:Huffman",
+    "lightweight": "bottleneck.codecs.lightweight:Lightweight",
     "packed": "bottleneck.codecs.packed:Packed",
     "range": "bottleneck.codecs.range_coder:RangeCoder",
     "raw": "bottleneck.codecs.raw:Raw",
