@@ -40,6 +40,7 @@ _CODECS = {
     "huffman": "bottleneck.codecs.huffman:Huffman",
     "jpeg": "bottleneck.codecs.pillow:Jpeg",
     "jpeg2000": "bottleneck.codecs.pillow:Jpeg2000",
+    "lightweight": "bottleneck.codecs.lightweight:Lightweight",
     "packed": "bottleneck.codecs.packed:Packed",
     "png": "bottleneck.codecs.pillow:Png",
     "quantised": "bottleneck.codecs.quantised:Quantised",

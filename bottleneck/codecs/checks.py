@@ -68,6 +68,19 @@ def as_integer(value: Any, option: str, low: int, high: int) -> int:
     return operator.index(value)
 
 
+def as_number(value: Any, option: str, low: float, high: float) -> float:
+    """A number as an option within its bounds.
+
+    Raises:
+        ValueError: If it is no number (a bool is none), NaN, or outside ``low .. high``.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise ValueError(
+            f"{option}={value!r} is not a number from {low} to {high}. Choose one in that range."
+        )
+    return float(value)
+
+
 def as_choice(value: Any, option: str, choices: Sequence[Choice]) -> Choice:
     """A text option that is one of a few.
 
