@@ -181,9 +181,9 @@ function show(mark) {
   const tip = $("#tip");
   tip.replaceChildren(element("b", {}, mark.name), element("dl", {}, ...details(mark).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])));
   tip.hidden = false;
-  // To the right of the mark, else to its left, else below the chart.
+  // To the right of the mark, else to its left, and below its neighbours; where neither has room, below the chart.
   const left = [h + 18, h - 18 - tip.offsetWidth].find(side => side >= 0 && side + tip.offsetWidth <= width);
-  const down = left === undefined ? box.bottom + 24 : Math.max(0, Math.min(v - 24, box.bottom - tip.offsetHeight + 40));
+  const down = left === undefined ? box.bottom + 24 : Math.max(0, Math.min(v + 14, box.bottom - tip.offsetHeight + 40));
   tip.style.transform = `translate(${left ?? 0}px, ${down}px)`;
   for (const other of report.marks) other.line.classList.toggle("lit", other === mark);
 }

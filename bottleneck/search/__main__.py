@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,6 +55,7 @@ def search(cfg: DictConfig) -> list[Point]:
     study = open_study(
         cfg.study.name, open_storage(cfg.study.storage), instantiate(cfg.sampler), _settings(experiment)
     )
+    _name_objectives(study, experiment.task.metric)
     folder = Path(cfg.study.folder)
     fail_expired(study)
     try:
@@ -66,6 +68,14 @@ def search(cfg: DictConfig) -> list[Point]:
     finally:
         points = save_frontier(study, artifacts, folder)
     return points
+
+
+def _name_objectives(study: optuna.Study, metric: str) -> None:
+    """Label the axes of optuna-dashboard and of Optuna's own pictures."""
+    with warnings.catch_warnings():
+        # Called experimental since Optuna 3.2, and unchanged since.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(["bpp", metric])
 
 
 def _one_trial(study: optuna.Study, bench: Bench) -> None:

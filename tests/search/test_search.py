@@ -82,6 +82,12 @@ def test_report_shows_every_finished_trial(folder, report_content):
     assert "finished trials; there are" in carried["importances"]["note"]
 
 
+def test_objectives_have_names(folder):
+    """Other programs that open the study, such as optuna-dashboard, find what its objectives are."""
+    study = command.optuna.load_study(study_name=None, storage=open_storage(storage_of(folder)))
+    assert study.metric_names == ["bpp", "accuracy_top1"]
+
+
 def test_frontier_is_chosen_on_select_and_reported_on_val(folder):
     """No finished trial beats a chosen one on the selection samples; the stated numbers are those of val."""
     trials = {t["number"]: t for t in trials_of(folder)}
