@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bottleneck.codecs import bits
+from bottleneck.codecs.budget import as_budget
 from bottleneck.codecs.checks import as_choice, as_integer
 from bottleneck.codecs.heic import Heic
 from bottleneck.codecs.hevc import Hevc
@@ -74,8 +75,8 @@ class Tiled(QuantisingCodec):
         if len(self.shape) != 3:
             raise ValueError(f"codec 'tiled' codes features of shape (C, H, W); got shape={self.shape}.")
         self._tiling = Tiling(self.shape, layout, block)
-        if image_options.get("max_bytes") is not None:
-            image_options["max_bytes"] -= self.quantizer.n_header
+        if (max_bytes := as_budget(image_options.get("max_bytes"))) is not None:
+            image_options["max_bytes"] = max_bytes - self.quantizer.n_header
         self._image = image_class.build((1, *self._tiling.size), image_options)
         self._order: list[int] | None = list(range(self.shape[0])) if order == "given" else None
         steps = np.arange(levels) * 255 / (levels - 1)

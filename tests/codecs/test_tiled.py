@@ -71,10 +71,14 @@ def test_tiles_of_whole_blocks_cost_less_error():
 @pytest.mark.parametrize("per", ["sample", "layer"])
 def test_max_bytes_limits_the_whole_payload(per):
     """A limit counts the range as well as the file, and the best quality within it is sent."""
-    codec = codecs.create("tiled", SHAPE, image="jpeg", per=per, quality=95, max_bytes=900).fit([feature(1)])
-    assert 600 < len(codec.encode(feature())) <= 900
-    copy = codecs.from_dict(json.loads(json.dumps(codec.to_dict())))
-    assert copy.encode(feature()) == codec.encode(feature())
+    options = {"image": "jpeg", "per": per, "quality": 95}
+    free = codecs.create("tiled", SHAPE, **options).fit([feature(1)]).encode(feature())
+    for limit, expected in [(len(free), free), (len(free) - 1, None), (900, None)]:
+        codec = codecs.create("tiled", SHAPE, max_bytes=limit, **options).fit([feature(1)])
+        payload = codec.encode(feature())
+        assert 0.7 * limit < len(payload) <= limit
+        assert expected in (None, payload)
+        assert codecs.from_dict(json.loads(json.dumps(codec.to_dict()))).encode(feature()) == payload
 
 
 def test_order_by_similarity_shortens_the_file():
