@@ -102,7 +102,8 @@ def main(overrides: list[str]) -> None:
         for name, (wall, processor), row in (("cached", cached, cached_row), ("no cache", live, live_row))
     ]
     print(
-        f"{cfg.model.name} at {cfg.split}, {cfg.trainer.max_epochs} epochs; cache filled in {filling:.1f} s"
+        f"{cfg.model.name} at {cfg.split}, {cfg.trainer.max_epochs} epochs; cache filled in "
+        f"{filling[0]:.0f} s ({filling[1]:.0f} s of processor time)"
     )
     print(
         tabulate(
