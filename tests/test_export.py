@@ -108,6 +108,19 @@ def test_torch_export_is_read_back(bundle_folder, digits_network, digits_net, di
     )
 
 
+def test_networks_of_float_images_are_exported(bundle_folder, digits_network, digits_images):
+    """A plugin's bundle, whose network takes what its user's transform made, takes floats when exported."""
+    bundle = Bundle.read(bundle_folder)
+    bundle.preprocessing = None
+    bundle.save(bundle_folder)
+    export(bundle_folder, digits_network, bundle_folder / "torch", target="torch")
+    program = torch.export.load(bundle_folder / "torch" / "device.pt2").module()
+    device, _ = bottleneck.load(bundle_folder, digits_network)
+    image = digits_images[0].float()
+    symbols = program(image=image[None])
+    assert device(image) == bundle.codec.encode(symbols[0].numpy())
+
+
 def test_description_has_what_a_device_needs(exported):
     """Codec with tables, and what an image is, stand beside the graphs."""
     description = json.loads((exported / "export.json").read_text())
@@ -158,7 +171,7 @@ def test_symbols_agree_on_photographs(at, data_at_hand, tmp_path):
     pytest.importorskip("efficientnet_lite_pytorch", reason="extra `efficientnet` is not installed")
     files = sorted((data_at_hand / "imagenette" / "val").rglob("*.JPEG"))[::20][:48]
     images = torch.stack(
-        [torch.from_numpy(np.asarray(Image.open(f)).transpose(2, 0, 1).copy()) for f in files]
+        [torch.from_numpy(np.asarray(Image.open(f).convert("RGB")).transpose(2, 0, 1).copy()) for f in files]
     )
     model = models.create("efficientnet_lite0")
     net = split(model, at, images[:1]).freeze()
