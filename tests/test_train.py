@@ -64,8 +64,7 @@ def test_default_table_has_every_row_that_was_promised(run):
     assert methods[4:8] == ["rle-2", "rle-3", "rle-4", "rle-8"]
     assert {"zstd-4", "tiled-jpeg-20", "tiled-png-16"} <= set(methods)
     inputs = [row.method for row in run[1] if row.split == "input"]
-    assert inputs[:3] == ["raw-input", "packed-input", "deflate-input"]
-    assert {"png-input", "jpeg-20", "webp-10", "avif-30"} <= set(inputs)
+    assert inputs == ["raw-input", "packed-input", "deflate-input", "png-input"]
 
 
 def test_same_latent_is_measured_through_further_codecs(run):

@@ -70,7 +70,7 @@ class BottleneckPlugin(Callback, _OtherCallback):
         stride: int,
         step: float,
         alpha: float,
-        codec: str = "huffman",
+        codec: str = "range",
         rate: Callable[[Tensor, int], Tensor] | None = None,
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         scheduler: Schedule | None = cosine,
@@ -81,7 +81,9 @@ class BottleneckPlugin(Callback, _OtherCallback):
         if not isinstance(alpha, int | float) or not alpha >= 0:
             raise ValueError(f"alpha={alpha!r} must be a number of at least 0.")
         if (kind := codecs.create(codec, shape=(1,)).input) != "symbols":
-            raise ValueError(f"codec={codec!r} codes {kind}, a bottleneck sends symbols. Choose 'huffman'.")
+            raise ValueError(
+                f"codec={codec!r} codes {kind}, a bottleneck sends symbols. Choose from {codecs.names('symbols')}."
+            )
         self.at, self.alpha, self.codec, self.example = at, alpha, codec, example
         self.options = {"latent_channels": latent_channels, "stride": stride, "step": step, **unit}
         self.rate = rate or L1Rate()
