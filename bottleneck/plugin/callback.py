@@ -82,7 +82,8 @@ class BottleneckPlugin(Callback, _OtherCallback):
             raise ValueError(f"alpha={alpha!r} must be a number of at least 0.")
         if (kind := codecs.create(codec, shape=(1,)).input) != "symbols":
             raise ValueError(
-                f"codec={codec!r} codes {kind}, a bottleneck sends symbols. Choose from {codecs.names('symbols')}."
+                f"codec={codec!r} codes {kind}, a bottleneck sends symbols. "
+                f"Choose from {codecs.names('symbols')}."
             )
         self.at, self.alpha, self.codec, self.example = at, alpha, codec, example
         self.options = {"latent_channels": latent_channels, "stride": stride, "step": step, **unit}
