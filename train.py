@@ -17,19 +17,12 @@ from pytorch_lightning import seed_everything
 from safetensors.torch import save_file
 
 from bottleneck.config import config_dir
-from bottleneck.experiment import (
-    Experiment,
-    also_methods,
-    new_trainer,
-    run_outputs,
-    suite_methods,
-    train_method,
-    warm_start,
-)
+from bottleneck.experiment import Experiment, also_methods, suite_methods
 from bottleneck.files import replace_file
 from bottleneck.report import draw_rate_accuracy, table
 from bottleneck.results import Result, write_results
 from bottleneck.system import BottleneckSystem
+from bottleneck.training import new_trainer, run_outputs, train_method, warm_start
 
 log = logging.getLogger(__name__)
 

@@ -33,6 +33,7 @@ ROWS = [
     ["system", "warm_start", "plugin"],
     ["end_to_end"],
     ["experiment"],
+    ["training"],
     ["search"],
 ]
 

@@ -158,8 +158,7 @@ def test_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path):
     short = ["device=cpu", "trainer.max_epochs=4", "trainer.enable_progress_bar=false", "suite=features"]
     whole = command("train")(composed("train", *short), tmp_path / "whole")[1]
     state = torch.load(tmp_path / "whole" / "checkpoints" / "last.ckpt", weights_only=True)
-    experiment_module = importlib.import_module("bottleneck.experiment")
-    outputs = experiment_module.run_outputs
+    outputs = importlib.import_module("bottleneck.training").run_outputs
 
     class Kill(Callback):
         def on_train_epoch_start(self, trainer, pl_module):

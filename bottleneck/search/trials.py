@@ -16,9 +16,10 @@ from pytorch_lightning import Callback, LightningModule, Trainer, seed_everythin
 
 from bottleneck.bundle import Bundle
 from bottleneck.evaluation import Reference
-from bottleneck.experiment import Experiment, Features, new_trainer, train_method, warm_start
+from bottleneck.experiment import Experiment, Features
 from bottleneck.search.space import Space
 from bottleneck.splitting import SplitModel
+from bottleneck.training import new_trainer, train_method, warm_start
 
 BUNDLE_FILES = ("bundle.json", "unit.safetensors")
 

@@ -1,0 +1,103 @@
+"""From an untrained unit to a trained way of sending a feature: Lightning's part of an experiment."""
+
+import contextlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from pytorch_lightning import Callback, LightningDataModule, Trainer
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning.utilities.warnings import PossibleUserWarning
+
+from bottleneck.evaluation import Method
+from bottleneck.experiment import Experiment, Features, latent_codec
+from bottleneck.system import BottleneckSystem
+from bottleneck.unit import BottleneckUnit
+from bottleneck.warm_start import WarmStart
+
+
+def warm_start(experiment: Experiment, unit: BottleneckUnit, features: Features) -> None:
+    """Let a unit match the features first, for `warm_start.epochs`; see `WarmStart`."""
+    cfg = experiment.cfg
+    if cfg.warm_start.epochs == 0:
+        return
+    options = {"max_epochs": cfg.warm_start.epochs, "limit_val_batches": 0, "enable_checkpointing": False}
+    matching = WarmStart(
+        unit,
+        instantiate(cfg.rate),
+        cfg.warm_start.alpha,
+        experiment.image.shape[-2] * experiment.image.shape[-1],
+        instantiate(cfg.optimizer),
+        instantiate(cfg.scheduler),
+    )
+    new_trainer(cfg, [], [], **options).fit(matching, features)
+
+
+def train_method(
+    experiment: Experiment,
+    system: BottleneckSystem,
+    data: LightningDataModule,
+    features: Features,
+    trainer: Trainer,
+    ckpt_path: str | None = None,
+) -> Method | None:
+    """Train a unit, then fit its codec's tables on the training features.
+
+    Args:
+        experiment: Says which codec, and on which device the method ends.
+        system: What is trained, the unit in it.
+        data: The batches that `system` takes: features or images.
+        features: What the trained unit is to send.
+        trainer: Trains.
+        ckpt_path: Checkpoint to go on from.
+
+    Returns:
+        The trained way to send this feature, on the experiment's device, ready to be measured; `None`
+        in all but the first process of a distributed run.
+
+    Raises:
+        ValueError: If the codec does not code symbols; before anything is trained.
+    """
+    unit = system.unit
+    codec = latent_codec(unit, experiment.cfg.codec)
+    trainer.fit(system, data, ckpt_path=ckpt_path)
+    if not trainer.is_global_zero:
+        return None
+    system.to(experiment.image.device).eval()
+    method = Method("bottleneck", codec, unit)
+    method.fit(features.batches("train"))
+    return method
+
+
+def run_outputs(folder: Path) -> tuple[list[Logger], list[Callback]]:
+    """Loggers (CSV always, TensorBoard where installed) and callbacks that keep a run in its folder."""
+    loggers: list[Logger] = [CSVLogger(folder, name="logs", version="")]
+    with contextlib.suppress(ModuleNotFoundError):  # TensorBoard is an optional extra
+        loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
+    checkpoints = ModelCheckpoint(folder / "checkpoints", save_last=True, enable_version_counter=False)
+    return loggers, [checkpoints, LearningRateMonitor()]
+
+
+def new_trainer(cfg: DictConfig, loggers: list[Logger], callbacks: list[Callback], **options: Any) -> Trainer:
+    """A Lightning trainer from the configuration.
+
+    Args:
+        cfg: The composed configuration.
+        loggers: Where it logs; none: nowhere.
+        callbacks: Its callbacks.
+        options: Further options of the trainer, over those of the configuration.
+    """
+    precision = str(cfg.trainer.precision)
+    if precision.endswith("-true") and precision != "32-true":
+        raise ValueError(
+            f"trainer.precision={precision} would convert the frozen network too. Use bf16-mixed or 16-mixed."
+        )
+    # Lightning 2.6 still asks PyTorch in a way that PyTorch 2.15 deprecates.
+    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
+    # Both are meant: cached features need no workers, and the frozen network stays in eval mode.
+    warnings.filterwarnings("ignore", "The '.*dataloader' does not have many workers", PossibleUserWarning)
+    warnings.filterwarnings("ignore", "Found .* in eval mode", PossibleUserWarning)
+    return instantiate(cfg.trainer, logger=loggers, callbacks=callbacks, **options)
