@@ -31,7 +31,7 @@ ROWS = [
     ["objectives"],
     ["system"],
     ["experiment"],
-    ["search"],
+    ["search", "analyze"],
 ]
 
 
