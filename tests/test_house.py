@@ -34,7 +34,7 @@ ROWS = [
     ["end_to_end"],
     ["experiment"],
     ["training"],
-    ["search"],
+    ["search", "analyze"],
 ]
 
 

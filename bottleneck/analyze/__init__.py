@@ -1,0 +1,10 @@
+"""Questions to ask a feature before compressing it, answered for any network, data set and split point.
+
+    python -m bottleneck.analyze                                    # the embedded digits
+    python -m bottleneck.analyze model=resnet50 data=imagenet data.root=PATH split=layer2
+
+`coefficients.py`: how are values distributed, and how many are zero? `differences.py`: do neighbours in
+space, channel or time predict each other? `fourier.py`: can high frequencies be left out? `relevance.py`:
+are the coefficients that matter large ones? `similarity.py`: which channels resemble each other? All of them
+are asked of `samples.py`, and drawn by `figures.py`.
+"""

@@ -1,0 +1,151 @@
+"""Pictures of the analyses' answers, one function each."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bottleneck.analyze.coefficients import Coefficients
+from bottleneck.analyze.differences import Differences
+from bottleneck.analyze.fourier import Fourier
+from bottleneck.analyze.relevance import Relevance
+from bottleneck.analyze.similarity import Similarity
+
+
+def draw_coefficients(found: Coefficients, title: str, path: Path) -> None:
+    """Distribution of values; zeros of channels; range of images."""
+    figure, (distribution, zeros, ranges) = _panels(3)
+    distribution.fill_between(
+        found.values, found.cdf_5, found.cdf_95, alpha=0.25, label="single images, 5 to 95 %"
+    )
+    distribution.plot(found.values, found.cdf, label="all")
+    distribution.set(title="Distribution", xlabel="coefficient", ylabel="share at or below", ylim=(0, 1.02))
+    distribution.legend(loc="lower right")
+
+    channels = np.sort(found.channel_zero_fraction)
+    zeros.plot(np.arange(channels.size) / max(1, channels.size - 1), channels, label="channels, sorted")
+    images = np.sort(found.image_zero_fraction)
+    zeros.plot(np.arange(images.size) / max(1, images.size - 1), images, label="images, sorted")
+    zeros.axhline(found.zero_fraction, color="grey", linestyle="--", label=f"all: {found.zero_fraction:.1%}")
+    zeros.set(
+        title="Coefficients that are exactly 0",
+        xlabel="rank, from the fewest",
+        ylabel="share",
+        ylim=(-0.02, 1.02),
+    )
+    zeros.legend(loc="upper left")
+
+    order = np.argsort(np.array(found.image_high) - np.array(found.image_low))
+    ranges.fill_between(
+        np.arange(order.size), np.array(found.image_low)[order], np.array(found.image_high)[order], alpha=0.4
+    )
+    spread = found.mean - 3 * found.deviation, found.mean + 3 * found.deviation
+    ranges.axhspan(
+        max(spread[0], min(found.image_low)), spread[1], color="grey", alpha=0.2, label="mean ± 3 deviations"
+    )
+    ranges.set(title="Range of each image", xlabel="images, sorted by range", ylabel="coefficient")
+    ranges.legend(loc="upper left")
+    _save(figure, title, path)
+
+
+def draw_differences(found: Differences, title: str, path: Path) -> None:
+    """Range of differences against the feature's, and their entropy against its."""
+    figure, (ranges, entropies) = _panels(2)
+    names = list(found.directions)
+    directions = list(found.directions.values())
+    ranges.axhline(1, color="grey", linestyle="--", label="the feature itself")
+    ranges.axhline(0.5, color="grey", linestyle=":", label="one bit less at equal error")
+    ranges.boxplot([d.range_ratio for d in directions], tick_labels=names, whis=(5, 95), sym="")
+    ranges.set(title="Range of differences", ylabel="ratio to the feature's range")
+    ranges.set_ylim(0, 1.05 * max(1.0, max(np.percentile(d.range_ratio, 95) for d in directions)))
+    ranges.legend(loc="lower right")
+
+    entropies.axhline(
+        float(np.mean(found.entropy)), color="grey", linestyle="--", label="the coefficients themselves"
+    )
+    bars = entropies.bar(names, [float(np.mean(d.entropy)) for d in directions])
+    entropies.bar_label(bars, fmt="%.2f", padding=2)
+    entropies.set(title=f"Quantized to {found.bits} bits", ylabel="entropy (bits per coefficient)")
+    entropies.margins(y=0.3)
+    entropies.legend(loc="upper right")
+    _save(figure, f"{title}\ntime: {found.frames}, {found.same_output:.0%} of images keep their class", path)
+
+
+def draw_fourier(found: Fourier, title: str, path: Path) -> None:
+    """Metric and error against the share of frequencies that is kept."""
+    figure, (metric, error) = _panels(2)
+    styles = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+    for style, order in zip(styles, found.value, strict=True):
+        metric.plot(found.fractions, found.value[order], linestyle=style, marker="o", label=order)
+        error.plot(found.fractions, found.squared_error[order], linestyle=style, marker="o", label=order)
+    metric.axhline(found.baseline, color="grey", linestyle="--", label="whole feature")
+    metric.set(title="Metric", ylabel="metric", ylim=(-0.02, 1.02))
+    error.set(title="Squared error over energy", ylabel="share of the feature's energy", ylim=(-0.02, None))
+    for axes in (metric, error):
+        axes.set_xlabel("share of frequencies kept, from the lowest")
+        axes.set_xlim(1.03, 0)
+    metric.legend(loc="lower left", title="axes, fastest last")
+    _save(figure, title, path)
+
+
+def draw_relevance(found: Relevance, title: str, path: Path) -> None:
+    """Distribution of the most relevant coefficients against that of all, for each definition."""
+    figure, panels = _panels(len(found.definitions), sharey=True)
+    for axes, (name, top) in zip(panels, found.definitions.items(), strict=True):
+        axes.plot(found.values, found.cdf, color="grey", label=f"all; {found.zero_fraction:.0%} zeros")
+        axes.plot(
+            found.values, top.cdf, label=f"most relevant {found.top:.0%}; {top.zero_fraction:.0%} zeros"
+        )
+        axes.set(title=name.replace("_x_", " × ").replace("_", "-"), xlabel="coefficient", ylim=(0, 1.02))
+        axes.legend(loc="lower right")
+    panels[0].set_ylabel("share at or below")
+    _save(figure, title, path)
+
+
+def draw_similarity(found: Similarity, title: str, path: Path) -> None:
+    """Distances of channels as they are and ordered by similarity."""
+    figure, panels = _panels(2)
+    distances = np.array(found.distances)
+    ordered = distances[np.ix_(found.order, found.order)]
+    others = distances[~np.eye(len(distances), dtype=bool)]
+    low, high = np.percentile(others, [1, 99]) if others.size else (0, 1)
+    for axes, name, matrix, mean in (
+        (panels[0], "As the network has them", distances, found.neighbours),
+        (panels[1], "Ordered by similarity", ordered, found.ordered_neighbours),
+    ):
+        drawn = axes.imshow(matrix, vmin=low, vmax=high, cmap="viridis", interpolation="nearest")
+        axes.set(title=f"{name}; neighbours {mean:.2f}", xlabel="channel", ylabel="channel")
+        axes.grid(visible=False)
+    figure.colorbar(drawn, ax=panels, label="distance (deviations)")
+    _save(figure, title, path)
+
+
+#: How each answer is drawn, by question.
+DRAW: dict[str, Callable[[Any, str, Path], None]] = {
+    "coefficients": draw_coefficients,
+    "differences": draw_differences,
+    "fourier": draw_fourier,
+    "relevance": draw_relevance,
+    "similarity": draw_similarity,
+}
+
+
+def _panels(n: int, **options: Any) -> tuple[Figure, list[Axes]]:
+    figure, rows = plt.subplots(1, n, figsize=(4.5 * n, 4.2), layout="constrained", squeeze=False, **options)
+    panels = list(rows[0])
+    for axes in panels:
+        axes.grid(alpha=0.3)
+    return figure, panels
+
+
+def _save(figure: Figure, title: str, path: Path) -> None:
+    figure.suptitle(title)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)

@@ -1,0 +1,131 @@
+"""`python -m bottleneck.analyze`: samples of any network and data, answers as lines, JSON and pictures."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from bottleneck.analyze import figures
+from bottleneck.analyze.__main__ import answer
+from bottleneck.analyze.samples import Samples
+from bottleneck.config import config_dir
+
+
+def composed(*overrides):
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        return compose("analyze", list(overrides))
+
+
+@pytest.fixture(scope="module")
+def samples(digits_network):
+    return Samples.of(composed("samples=40", "device=cpu"))
+
+
+def test_command_writes_a_json_file_and_a_picture_for_each_question(tmp_path, digits_network):
+    """All five questions of the digits, asked from the command line."""
+    command = [sys.executable, "-m", "bottleneck.analyze", "samples=24", f"hydra.run.dir={tmp_path}/out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for question in ("coefficients", "differences", "fourier", "relevance", "similarity"):
+        assert f"\n{question}: " in done.stdout
+        assert json.loads((tmp_path / "out" / f"{question}.json").read_text())
+        assert (tmp_path / "out" / f"{question}.png").stat().st_size > 20_000
+    assert "synthetic" in json.loads((tmp_path / "out" / "differences.json").read_text())["frames"]
+
+
+def test_samples_are_spread_over_all_classes(samples):
+    """A few images stand for the whole subset, with labels, features and what becomes of them."""
+    assert samples.features.shape == (40, 64, 4, 4)
+    assert samples.features.dtype == np.float32
+    assert len(samples.targets.unique()) == 10
+    assert samples.metric(samples.features) > 0.9
+    assert samples.metric(np.zeros_like(samples.features)) < 0.4
+    assert "digits_resnet at layer2, digits, n = 40" in samples.title
+
+
+def test_more_samples_than_there_are_means_all(digits_network):
+    """Beyond the subset's size nothing is drawn twice."""
+    assert len(Samples.of(composed("samples=10000", "data.val_limit=30")).images) == 30
+
+
+def test_pixels_can_be_analysed_too(digits_network):
+    """At the split point `input` the questions are those of the image, gradients included."""
+    cfg = composed("samples=12", "split=input")
+    pixels = Samples.of(cfg)
+    assert pixels.features.shape == (12, 1, 8, 8)
+    for question in figures.DRAW:
+        answer(question, pixels, cfg)
+
+
+def test_static_scene_repeats_itself(samples):
+    """Without a pan, the frame before is the same, and so is every output."""
+    found = answer("differences", samples, composed("differences.pan=0"))
+    assert found.same_output == 1
+    assert max(found.directions["time"].entropy) == 0
+    moved = answer("differences", samples, composed("differences.pan=1"))
+    assert min(moved.directions["time"].entropy) > 0
+
+
+def test_other_layouts_are_turned_or_refused(digits_network, monkeypatch):
+    """A feature that is no map is refused with its layout and where to look."""
+    from bottleneck.experiment import Experiment
+
+    class Vector:
+        point = type("Point", (), {"name": "pool", "layout": "C"})
+
+    monkeypatch.setattr(Experiment, "split", lambda self, at: Vector)
+    with pytest.raises(ValueError, match=r"split=pool has a feature of layout C.*CHW or HWC"):
+        Samples.of(composed())
+
+
+def test_channels_last_features_are_turned_for_the_questions_and_back_for_the_tail(
+    digits_network, monkeypatch
+):
+    """For HWC, features are asked as (C, H, W), and the tail still gets what the head gave."""
+    from bottleneck.experiment import Experiment
+
+    class ChannelsLast:
+        point = type("Point", (), {"name": "norm", "layout": "HWC"})
+
+        @staticmethod
+        def head(images):
+            return torch.zeros(len(images), 4, 5, 3)
+
+        @staticmethod
+        def tail(features):
+            assert features.shape[1:] == (4, 5, 3)
+            return torch.zeros(len(features), 10)
+
+    monkeypatch.setattr(Experiment, "split", lambda self, at: ChannelsLast)
+    turned = Samples.of(composed("samples=5"))
+    assert turned.features.shape == (5, 3, 4, 5)
+    assert turned.logits(turned.features).shape == (5, 10)
+
+
+def test_impossible_questions_are_refused(samples):
+    """An unknown analysis names the known ones, and nothing cannot be analysed."""
+    with pytest.raises(ValueError, match=r"analyses: 'colour' is unknown.*'coefficients'.*'similarity'"):
+        answer("colour", samples, composed())
+    with pytest.raises(ValueError, match=r"samples=0 leaves nothing"):
+        Samples.of(composed("samples=0"))
+
+
+@pytest.mark.parametrize("question", sorted(figures.DRAW))
+def test_single_and_constant_images_are_drawn(question, tmp_path):
+    """One image, one channel, no variation: an answer and a picture, without a warning."""
+    plain = Samples(
+        title="constant",
+        images=torch.zeros(1, 1, 3, 3, dtype=torch.uint8),
+        targets=torch.tensor([0]),
+        head=lambda images: torch.ones(len(images), 1, 3, 3),
+        tail=lambda maps: maps.flatten(1)[:, :2],
+        scores=lambda logits, targets: (logits.argmax(1) == targets).float(),
+    )
+    found = answer(question, plain, composed())
+    figures.DRAW[question](found, plain.title, tmp_path / "picture.png")
+    assert found.summary
+    assert (tmp_path / "picture.png").stat().st_size > 5000
