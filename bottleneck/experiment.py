@@ -63,7 +63,7 @@ class Experiment:
         with FileLock(cache / "download.lock"):  # parallel processes must not download at once
             images.prepare_data()
         images.setup()
-        if not len(images.targets(cfg.subset)):
+        if not images.count(cfg.subset):
             raise ValueError(
                 f"subset={cfg.subset} is empty. Set data.holdout to a share above 0, such as 0.1."
             )

@@ -5,5 +5,15 @@ from bottleneck.data.cifar10 import CIFAR10
 from bottleneck.data.digits import Digits
 from bottleneck.data.folders import ImageFolder
 from bottleneck.data.imagenet import ImageNet, Imagenette
+from bottleneck.data.scenes import DetectionScenes, SemanticScenes
 
-__all__ = ["CIFAR10", "Digits", "ImageData", "ImageFolder", "ImageNet", "Imagenette"]
+__all__ = [
+    "CIFAR10",
+    "DetectionScenes",
+    "Digits",
+    "ImageData",
+    "ImageFolder",
+    "ImageNet",
+    "Imagenette",
+    "SemanticScenes",
+]

@@ -1,4 +1,4 @@
-"""The contract of every data set: uint8 images with integer labels, in three subsets that never move.
+"""The contract of every data set: uint8 images with targets, in three subsets that never move.
 
     official train part ─┬─► "train"   trains the bottleneck and fits the entropy tables
                          └─► "select"  ranks operating points; held out, the same samples in every run
@@ -18,7 +18,7 @@ import torch
 import torchvision
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from bottleneck.data.stratify import stratified_order
 from bottleneck.preprocess import preprocess
@@ -29,8 +29,10 @@ SUBSETS = ("train", "select", "val")
 class Part(NamedTuple):
     """One official part of a data set, with what is known about it without decoding an image."""
 
-    images: Any  # a map-style sequence of (image as `preprocess` takes it, label)
-    labels: np.ndarray  # class of each image, shape (n,)
+    images: Any  # a map-style sequence of (image as `preprocess` takes it, target as `target_transform` does)
+    labels: (
+        np.ndarray
+    )  # class of each image, shape (n,), by which draws are stratified; zeros where it has none
 
 
 class SeededShuffle(Sampler[int]):
@@ -56,24 +58,33 @@ class SeededShuffle(Sampler[int]):
         return iter(order.tolist())
 
 
-class Samples(Dataset[tuple[Tensor, int]]):
-    """The chosen images of one part, transformed when asked for."""
+class Samples(Dataset[tuple[Tensor, Any]]):
+    """The chosen images of one part, they and their targets transformed when asked for."""
 
-    def __init__(self, images: Any, indices: np.ndarray, transform: Callable[[Any], Tensor]) -> None:
+    def __init__(
+        self,
+        images: Any,
+        indices: np.ndarray,
+        transform: Callable[[Any], Tensor],
+        target_transform: Callable[[Any], Any],
+    ) -> None:
         self.images = images
         self.indices = indices
         self.transform = transform
+        self.target_transform = target_transform
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, position: int) -> tuple[Tensor, int]:
-        image, label = self.images[self.indices[position]]
-        return self.transform(image), int(label)
+    def __getitem__(self, position: int) -> tuple[Tensor, Any]:
+        image, target = self.images[self.indices[position]]
+        return self.transform(image), self.target_transform(target)
 
 
 class ImageData(LightningDataModule, ABC):
-    """Images for a frozen network, as ``(uint8 tensor C×H×W, int label)`` after resize and crop.
+    """Images for a frozen network, as ``(uint8 tensor C×H×W, target)`` after resize and crop.
+
+    A target is the image's class, an int, unless a data set says otherwise.
 
     Normalisation is not done here: it is the frozen network's first module. Nothing is read or downloaded
     before `setup`, `subset`, `targets` or `fingerprint` is called, so a configuration can be instantiated on
@@ -137,6 +148,11 @@ class ImageData(LightningDataModule, ABC):
         return {}
 
     @property
+    def target_layout(self) -> tuple[tuple[int, ...], str] | None:
+        """Shape and NumPy dtype of every target; ``None`` where they differ from image to image."""
+        return (), "int64"
+
+    @property
     def augmented(self) -> bool:
         """Whether ``train`` differs from epoch to epoch, so that its features cannot be cached."""
         return False
@@ -154,10 +170,18 @@ class ImageData(LightningDataModule, ABC):
         transform: Callable[[Any], Tensor] = preprocess(**self.preprocessing, channels=self.image_shape[0])
         return transform
 
+    def target_transform(self, target: Any) -> Any:
+        """Turn a stored target into what the task is given, sized as the transformed image is."""
+        return int(target)
+
+    def collate(self, samples: list[tuple[Tensor, Any]]) -> Any:
+        """Make a batch ``(images, targets)`` of samples: tensors with a first dimension more."""
+        return default_collate(samples)
+
     # What the project asks of it.
 
     def subset(self, name: str) -> Samples:
-        """Return a subset as map-style ``(uint8 tensor C×H×W, int label)``, the same order in every run.
+        """Return a subset as map-style ``(uint8 tensor C×H×W, target)``, the same order in every run.
 
         Args:
             name: ``"train"``, ``"select"`` or ``"val"``.
@@ -166,10 +190,14 @@ class ImageData(LightningDataModule, ABC):
             ValueError: If there is no subset of that name, or ``holdout`` leaves nothing to train on.
         """
         part, indices = self._members(name)
-        return Samples(self._part(part).images, indices, self.transform(name))
+        return Samples(self._part(part).images, indices, self.transform(name), self.target_transform)
+
+    def count(self, name: str) -> int:
+        """Return the number of samples in a subset, without decoding an image."""
+        return len(self._members(name)[1])
 
     def targets(self, name: str) -> np.ndarray:
-        """Return the labels of a subset in its order, without decoding an image. Shape ``(n,)``, int64."""
+        """Return the classes of a subset in its order, without decoding an image. Shape ``(n,)``, int64."""
         part, indices = self._members(name)
         labels: np.ndarray = self._part(part).labels[indices].astype(np.int64)
         return labels
@@ -200,19 +228,19 @@ class ImageData(LightningDataModule, ABC):
         for name in SUBSETS:
             self.subset(name)
 
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
+    def train_dataloader(self) -> DataLoader[Any]:
         """Return ``train``, shuffled anew in every epoch, the last smaller batch included."""
         return self._loader("train", shuffle=True)
 
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, int]] | list[Any]:
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         """Return ``select`` in order; where it is empty, no loader, so that Lightning skips validation."""
-        return self._loader("select", shuffle=False) if len(self.targets("select")) else []
+        return self._loader("select", shuffle=False) if self.count("select") else []
 
-    def test_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
+    def test_dataloader(self) -> DataLoader[Any]:
         """Return ``val`` in order."""
         return self._loader("val", shuffle=False)
 
-    def _loader(self, name: str, shuffle: bool) -> DataLoader[tuple[Tensor, int]]:
+    def _loader(self, name: str, shuffle: bool) -> DataLoader[Any]:
         samples = self.subset(name)
         return DataLoader(
             samples,
@@ -220,6 +248,7 @@ class ImageData(LightningDataModule, ABC):
             sampler=SeededShuffle(len(samples)) if shuffle else None,
             drop_last=shuffle and len(samples) % self.batch_size == 1,  # BatchNorm cannot train on one sample
             num_workers=self.num_workers,
+            collate_fn=self.collate,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
         )

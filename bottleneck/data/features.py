@@ -104,7 +104,7 @@ def features_of(
             stacklevel=2,
         )
         cache = None
-    if cache is None:
+    if cache is None or images.target_layout is None:
         return LiveFeatures(images, net)
 
     head = {
@@ -116,12 +116,11 @@ def features_of(
     }
     stores: dict[str, StoredFeatures] = {}
     for subset in SUBSETS:
-        targets = images.targets(subset)
         stored = cache.get(
             {**head, "images": images.fingerprint(subset)},
-            len(targets),
+            images.count(subset),
             net.point.shape,
-            ArrayLayout(targets.shape[1:], str(targets.dtype)),
+            ArrayLayout(*images.target_layout),
             partial(_head_outputs, images, net, subset),
         )
         if stored is None:
@@ -136,7 +135,10 @@ def _head_outputs(images: ImageData, net: SplitModel, subset: str, start: int) -
     samples = images.subset(subset)
     device = device_of(net)
     loader = DataLoader(
-        Subset(samples, range(start, len(samples))), images.batch_size, num_workers=images.num_workers
+        Subset(samples, range(start, len(samples))),
+        images.batch_size,
+        num_workers=images.num_workers,
+        collate_fn=images.collate,
     )
     for pixels, targets in loader:
         yield net.head(pixels.to(device)), targets
