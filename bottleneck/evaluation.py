@@ -17,16 +17,16 @@ from tqdm import tqdm
 
 from bottleneck.codecs import Codec
 from bottleneck.complexity import mac_count, parameter_count
-from bottleneck.devices import device_of
-from bottleneck.results import Result, paired_interval, proportion_interval
+from bottleneck.devices import device_of, moved
+from bottleneck.results import Result
 from bottleneck.splitting import SplitModel
-from bottleneck.tasks import Classification
+from bottleneck.tasks import Task
 from bottleneck.timing import median_ms
 from bottleneck.unit import BottleneckUnit
 
 _TIMED_SAMPLES = 16
 
-Batches = Iterable[tuple[Tensor, Tensor]]
+Batches = Iterable[tuple[Tensor, Any]]
 
 
 class Transform(Protocol):
@@ -77,7 +77,7 @@ class Method:
 class _Tally:
     """What became of the samples that one method sent."""
 
-    def __init__(self, task: Classification):
+    def __init__(self, task: Task):
         self.task = task
         self.metrics = task.metrics(synchronised=False)  # the other processes of a run are done
         self.scores: list[Tensor] = []
@@ -85,10 +85,11 @@ class _Tally:
         self.ideal_bits: list[float] = []
         self.zero_fractions: list[float] = []
 
-    def judge(self, output: Any, target: Tensor) -> None:
+    def judge(self, output: Any, target: Any) -> None:
         """Count a batch of the tail's outputs."""
-        self.metrics.update(output.cpu(), target.cpu())
-        self.scores.append(self.task.scores(output, target.to(output.device)).cpu())
+        output, target = moved(output, "cpu"), moved(target, "cpu")
+        self.metrics.update(output, target)
+        self.scores.append(self.task.scores(output, target))
 
     def values(self) -> dict[str, float]:
         return {name: float(value) for name, value in self.metrics.compute().items()}
@@ -127,7 +128,7 @@ class Reference:
 
 
 @torch.no_grad()
-def reference_on(net: SplitModel, features: Batches, task: Classification, image: Tensor) -> Reference:
+def reference_on(net: SplitModel, features: Batches, task: Task, image: Tensor) -> Reference:
     """Let the frozen network judge samples once, for many calls of `evaluate` on those samples.
 
     Args:
@@ -153,7 +154,7 @@ def evaluate(
     net: SplitModel,
     features: Batches,
     methods: list[Method],
-    task: Classification,
+    task: Task,
     image: Tensor,
     about: dict[str, Any],
     reference: Reference | None = None,
@@ -237,10 +238,10 @@ def _row(name: str, tally: _Tally, frozen: _Tally, known: dict[str, Any]) -> Res
         n=len(scores),
         value=value,
         metrics=metrics,
-        value_interval=proportion_interval(value, len(scores)),
+        value_interval=tally.task.interval(scores, value),
         baseline=baseline,
         drop=baseline - value,
-        drop_interval=paired_interval(reference, scores),
+        drop_interval=tally.task.drop_interval(reference, scores),
         **known,
     )
 

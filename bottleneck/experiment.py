@@ -25,6 +25,7 @@ from bottleneck.models import PixelNetwork, weights_identity
 from bottleneck.results import Result
 from bottleneck.splitting import SplitModel, split
 from bottleneck.system import BottleneckSystem
+from bottleneck.tasks import Task
 from bottleneck.unit import BottleneckUnit
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Experiment:
     cfg: DictConfig
     model: PixelNetwork
     images: ImageData
-    task: Any
+    task: Task
     image: Tensor
 
     @classmethod
@@ -73,15 +74,11 @@ class Experiment:
                 f"The network takes {model.input_shape[0]} channels, data set {images.name} has "
                 f"{images.image_shape[0]}. Choose a model= and a data= that belong together."
             )
+        task: Task = instantiate(cfg.task, num_classes=images.num_classes)
         image = images.subset("val")[0][0][None].to(torch_device(cfg.device))
         with torch.no_grad():
-            outputs = model(image).shape[-1]
-        if outputs != images.num_classes:
-            raise ValueError(
-                f"The network has {outputs} outputs, data set {images.name} has {images.num_classes} "
-                "classes. Set model.logits to the classes' indices, or model.num_classes and its weights."
-            )
-        return cls(cfg, model, images, instantiate(cfg.task, num_classes=images.num_classes), image)
+            task.check_output(model(image), image)
+        return cls(cfg, model, images, task, image)
 
     def split(self, at: str) -> SplitModel:
         """The network cut at a split point, frozen."""

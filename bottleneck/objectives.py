@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bottleneck.tasks import Classification
+from bottleneck.tasks import Task
 
 
 @dataclass
@@ -21,18 +21,18 @@ class Passage:
 
     Attributes:
         task: Knows the loss against labels.
-        target: Labels.
+        target: Labels, or whatever the task judges by.
         inputs: What `frozen` takes: the head's output, or the image where the head is trained too.
         frozen: The frozen tail, or the whole frozen network.
         output: What the tail made of the reconstructed feature.
         layers: What the layers that the objective names made of it on the way.
     """
 
-    task: Classification
-    target: Tensor
+    task: Task
+    target: Any
     inputs: Tensor
     frozen: Any
-    output: Tensor
+    output: Any
     layers: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -59,7 +59,7 @@ class TaskLoss:
 
 
 class FrozenLogits:
-    """Match the frozen network's outputs on the same images; labels are not read.
+    """Match the frozen network's logits, of images or of pixels, on the same images; labels are not read.
 
     The Kullback-Leibler divergence from the frozen to the new distribution, both softened by a temperature
     and scaled by its square, so that the gradient keeps its size.
@@ -83,8 +83,9 @@ class FrozenLogits:
     def __call__(self, passage: Passage) -> Tensor:
         with torch.no_grad():
             wanted = passage.frozen(passage.inputs.detach())
+        logits, wanted = (output.movedim(1, -1).flatten(0, -2) for output in (passage.output, wanted))
         divergence = F.kl_div(
-            F.log_softmax(passage.output / self.temperature, dim=1),
+            F.log_softmax(logits / self.temperature, dim=1),
             F.softmax(wanted / self.temperature, dim=1),
             reduction="batchmean",
         )

@@ -17,7 +17,7 @@ from bottleneck.objectives import Objective, Passage
 from bottleneck.rate import L1Rate
 from bottleneck.schedules import Schedule, with_schedule
 from bottleneck.splitting import SplitModel
-from bottleneck.tasks import Classification
+from bottleneck.tasks import Task
 from bottleneck.unit import BottleneckUnit
 
 
@@ -50,7 +50,7 @@ class BottleneckSystem(LightningModule):
         self,
         unit: BottleneckUnit,
         net: SplitModel,
-        task: Classification,
+        task: Task,
         objective: Objective,
         rate: L1Rate,
         alpha: float,
@@ -83,23 +83,24 @@ class BottleneckSystem(LightningModule):
         """From a batch's inputs to what the unit is given."""
         return inputs
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> Tensor:
         loss, terms, _, _ = self._loss(batch)
         self.log_dict({f"train/{name}": value for name, value in terms.items()})
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> None:
         _, terms, output, latent = self._loss(batch)
         size = len(batch[0])
         self.log_dict(
             {f"val/{name}": value for name, value in terms.items()}, batch_size=size, sync_dist=True
         )
         self.val_metrics.update(output, batch[1])
-        self.log_dict(self.val_metrics, batch_size=size)
         self._val_symbols.append(self.unit.quantizer.symbols(latent).cpu().numpy())
 
     def on_validation_epoch_end(self) -> None:
-        """Log the entropy of the validation symbols; the coded size is measured after training."""
+        """Log the metrics, and the entropy of the validation symbols; coded sizes are measured later."""
+        self.log_dict(self.val_metrics.compute())
+        self.val_metrics.reset()
         samples = sum(len(symbols) for symbols in self._val_symbols)
         symbols_per_sample = self._val_symbols[0][0].size
         bits = Histogram.fit(self._val_symbols).entropy() * symbols_per_sample
@@ -125,7 +126,7 @@ class BottleneckSystem(LightningModule):
             if not any(key.startswith(part) for key in checkpoint["state_dict"]):
                 raise ValueError(f"ckpt_path= names a checkpoint that holds nothing of {part!r}.")
 
-    def _loss(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor], Any, Tensor]:
+    def _loss(self, batch: tuple[Tensor, Any]) -> tuple[Tensor, dict[str, Tensor], Any, Tensor]:
         inputs, target = batch
         reconstruction, latent = self.unit(self.feature(inputs))
         output, layers = self.net.tail.watch(reconstruction, self.objective.layers)

@@ -57,7 +57,8 @@ def test_suites_make_codecs_for_every_image_and_feature(option):
 @pytest.mark.parametrize("option", sorted(o for g, o in GROUPS if g == "data"))
 def test_data_configurations_make_data_sets_without_the_data(option, tmp_path):
     """Each data set is made from its configuration with every option known, before any file is touched."""
-    overrides = [f"data.root={tmp_path}"] if "root" in composed("train", f"data={option}").data else []
+    rooted = OmegaConf.is_missing(composed("train", f"data={option}").data, "root")
+    overrides = [f"data.root={tmp_path}"] if rooted else []
     data = instantiate(composed("train", f"data={option}", *overrides).data)
     assert len(data.image_shape) == 3
     assert data.batch_size == 64

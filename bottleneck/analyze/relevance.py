@@ -113,7 +113,8 @@ def relevance(tail: Callable[[Tensor], Tensor], features: Tensor) -> dict[str, T
     """Relevance of every coefficient under each definition.
 
     Args:
-        tail: Feature to logits, ``(b, classes)``, of two classes or more.
+        tail: Feature to logits, ``(b, classes)`` or, pixel by pixel, ``(b, classes, H, W)``, of two classes or
+            more. Pixels are summed.
         features: Floating point, shape ``(b, C, H, W)``.
 
     Returns:
@@ -126,9 +127,12 @@ def relevance(tail: Callable[[Tensor], Tensor], features: Tensor) -> dict[str, T
         others = logits.scatter(1, predicted, -torch.inf).logsumexp(dim=1)
         # y = sigmoid(margin): in this form a class that is nearly certain still has a gradient.
         margin = logits.gather(1, predicted).squeeze(1) - others
-        (gradient,) = torch.autograd.grad(margin.sum(), feature)
-    slope = (torch.sigmoid(margin) * torch.sigmoid(-margin)).detach()
-    gradient = gradient.double() * slope[:, None, None, None]
+        margin = margin.reshape(len(margin), -1)  # an image's pixels, or the image itself
+        slope = (torch.sigmoid(margin) * torch.sigmoid(-margin)).detach()
+        # Tiny slopes would be lost in float32, so each image's largest is multiplied in afterwards.
+        largest = slope.amax(dim=1).clamp_min(torch.finfo(slope.dtype).tiny)
+        (gradient,) = torch.autograd.grad((margin * slope / largest[:, None]).sum(), feature)
+    gradient = gradient.double() * largest[:, None, None, None]
     activation = feature.detach().double()
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     grad_cam = F.relu((weights * activation).sum(dim=1, keepdim=True)).expand_as(activation)

@@ -9,8 +9,10 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from torch import Tensor
+from torch.utils.data import default_collate
 
 from bottleneck.experiment import Experiment
+from bottleneck.tasks import Task
 
 _BATCH = 32  # images that go through head or tail at once
 
@@ -25,10 +27,10 @@ class Samples:
     Attributes:
         title: Network, split point, data set and number of images, for pictures.
         images: uint8, shape ``(n, c, h, w)``.
-        targets: Labels, shape ``(n,)``.
+        targets: What the task judges by, one for each image: labels ``(n,)``, masks ``(n, h, w)``.
         head: Images to features, ``(b, C, H, W)``.
         tail: Features to logits; tensors on any device.
-        scores: From logits and labels: 1 for each logits that are right, else 0.
+        task: Knows the metric.
     """
 
     title: str
@@ -36,7 +38,7 @@ class Samples:
     targets: Tensor
     head: Callable[[Tensor], Tensor]
     tail: Callable[[Tensor], Tensor]
-    scores: Callable[[Tensor, Tensor], Tensor]
+    task: Task
 
     @classmethod
     def of(cls, cfg: DictConfig) -> "Samples":
@@ -68,10 +70,10 @@ class Samples:
         return cls(
             title=f"{experiment.model.name} at {name}, {experiment.images.name}, n = {len(images)}",
             images=torch.stack(images),
-            targets=torch.tensor(targets),
+            targets=default_collate(list(targets)),
             head=lambda image: net.head(image.to(device)).permute(to_maps).float(),
             tail=lambda maps: net.tail(maps.to(device).permute(from_maps)),
-            scores=experiment.task.scores,
+            task=experiment.task,
         )
 
     @cached_property
@@ -88,8 +90,10 @@ class Samples:
         return _batched(self.tail, torch.from_numpy(features))
 
     def metric(self, features: NDArray[np.float32]) -> float:
-        """Mean score of the images' features, or of what became of them."""
-        return float(self.scores(self.logits(features), self.targets).mean())
+        """The task's metric through the images' features, or through what became of them."""
+        metrics = self.task.metrics()
+        metrics.update(self.logits(features), self.targets)
+        return float(metrics.compute()[self.task.metric])
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 from bottleneck import pareto, provenance
 from bottleneck.files import replace_file
 from bottleneck.report import family
-from bottleneck.results import Result, proportion_interval
+from bottleneck.results import Result
 
 Fact = tuple[str, str, str]
 
@@ -141,8 +141,10 @@ def _mark(mark: Mark) -> dict[str, Any]:
 def _headline(report: Report) -> list[Fact]:
     """The frozen network, and what it costs to lose one point and three of its metric."""
     frozen, marks = report.frozen, report.marks
-    low, high = frozen.value_interval or proportion_interval(frozen.value, frozen.n)
-    facts = [("frozen network", f"{100 * frozen.value:.1f} %", f"95 %: {100 * low:.1f} to {100 * high:.1f}")]
+    sure = (
+        "" if (span := frozen.value_interval) is None else f"95 %: {100 * span[0]:.1f} to {100 * span[1]:.1f}"
+    )
+    facts = [("frozen network", f"{100 * frozen.value:.1f} %", sure)]
     untrained = [mark.row for mark in marks if mark.kind == "untrained"]
     trained = [mark.row for mark in marks if mark.kind in ("frontier", "trained")]
     for points in (1, 3):

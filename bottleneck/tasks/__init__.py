@@ -1,5 +1,7 @@
 """Tasks: what the network is for, hence the loss that trains a bottleneck and the metric that judges it."""
 
+from bottleneck.tasks.base import Metrics, Task
 from bottleneck.tasks.classification import Classification
+from bottleneck.tasks.segmentation import Segmentation
 
-__all__ = ["Classification"]
+__all__ = ["Classification", "Metrics", "Segmentation", "Task"]

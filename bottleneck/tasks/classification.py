@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
+
+from bottleneck.results import Interval, paired_interval, proportion_interval
 
 
 class Classification:
@@ -24,6 +27,14 @@ class Classification:
 
     def __init__(self, num_classes: int):
         self.num_classes = num_classes
+
+    def check_output(self, output: Any, image: Tensor) -> None:
+        if not isinstance(output, Tensor) or tuple(output.shape) != (1, self.num_classes):
+            found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ValueError(
+                f"The network returns {found} for an image, the data set has {self.num_classes} classes. "
+                "Set model.logits to the classes' indices, or model.num_classes and its weights."
+            )
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean cross-entropy, a scalar."""
@@ -47,3 +58,9 @@ class Classification:
     def scores(self, logits: Tensor, labels: Tensor) -> Tensor:
         """1 for each sample classified correctly, else 0; the paired intervals are computed from these."""
         return (logits.argmax(1) == labels).float()
+
+    def interval(self, scores: np.ndarray, value: float) -> Interval:
+        return proportion_interval(value, len(scores))
+
+    def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval:
+        return paired_interval(reference, scores)

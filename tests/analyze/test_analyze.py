@@ -13,6 +13,7 @@ from bottleneck.analyze import figures
 from bottleneck.analyze.__main__ import answer
 from bottleneck.analyze.samples import Samples
 from bottleneck.config import config_dir
+from bottleneck.tasks import Classification
 
 
 def composed(*overrides):
@@ -123,7 +124,7 @@ def test_single_and_constant_images_are_drawn(question, tmp_path):
         targets=torch.tensor([0]),
         head=lambda images: torch.ones(len(images), 1, 3, 3),
         tail=lambda maps: maps.flatten(1)[:, :2],
-        scores=lambda logits, targets: (logits.argmax(1) == targets).float(),
+        task=Classification(2),
     )
     found = answer(question, plain, composed())
     figures.DRAW[question](found, plain.title, tmp_path / "picture.png")

@@ -40,6 +40,19 @@ def test_certain_class_still_has_a_gradient():
     assert float(per_channel[0]) == pytest.approx(2 * np.exp(-90), rel=1e-5)
 
 
+def test_pixels_are_summed():
+    """A segmentation's relevance is that of its pixels' classes, one pixel at a time, added up."""
+    features = torch.rand(2, 3, 1, 2, generator=torch.Generator().manual_seed(0))
+
+    def each_pixel(feature):
+        return torch.einsum("kc,bchw->bkhw", WEIGHTS, feature)
+
+    found = relevance(each_pixel, features)["gradient"]
+    for column in range(2):
+        alone = relevance(tail, features[..., column : column + 1])["gradient"]
+        assert torch.allclose(found[..., column : column + 1], alone, rtol=1e-5)
+
+
 def test_parameters_and_features_stay_as_they_are():
     """Neither the features nor the network collect gradients."""
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 2))

@@ -1,0 +1,71 @@
+"""What the rest of the project asks of a task, whatever its outputs and targets are.
+
+tail ──► output ──┬──► loss(output, target)                 what training minimises against labels
+                  ├──► metrics().update(output, target)     what results report
+                  └──► scores(output, target) ──► interval  what each sample adds, hence how sure that is
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from bottleneck.results import Interval
+
+
+class Metrics(Protocol):
+    """Accumulates batches, as torchmetrics' collections do."""
+
+    def update(self, output: Any, target: Any) -> None: ...
+
+    def compute(self) -> dict[str, Tensor]: ...
+
+    def reset(self) -> None: ...
+
+
+class Task(Protocol):
+    """Loss, metrics and intervals; outputs and targets are batches as the tail and the data set make them.
+
+    Attributes:
+        name: What results call the task.
+        metric: The metric that ranks operating points.
+    """
+
+    name: str
+    metric: str
+
+    def check_output(self, output: Any, image: Tensor) -> None:
+        """Refuse a network that was made for other data.
+
+        Args:
+            output: What it returns for one image.
+            image: That image, `(1, C, H, W)`.
+
+        Raises:
+            ValueError: If output and data set do not belong together; the message has the cure.
+        """
+
+    def loss(self, output: Any, target: Any) -> Tensor:
+        """Loss of a batch, a scalar."""
+
+    def metrics(self, prefix: str = "", synchronised: bool = True) -> Any:
+        """Fresh `Metrics` with values in [0, 1], `metric` among them; a module, so that it follows devices.
+
+        Args:
+            prefix: Put before the metrics' names.
+            synchronised: Whether a distributed run computes them over all processes.
+        """
+
+    def scores(self, output: Any, target: Any) -> Tensor:
+        """What each sample contributes to `metric`, `(b, ...)`; intervals are computed from these."""
+
+    def interval(self, scores: np.ndarray, value: float) -> Interval | None:
+        """95 % interval of `metric` over samples, or `None` where none is known.
+
+        Args:
+            scores: All samples' scores, `(n, ...)`.
+            value: The metric on them.
+        """
+
+    def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval | None:
+        """95 % interval of the metric lost between two outputs for the same samples; see `interval`."""

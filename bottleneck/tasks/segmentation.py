@@ -1,0 +1,108 @@
+"""Semantic segmentation: one class per pixel, mean intersection over union."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
+
+from bottleneck.results import Interval
+
+_RESAMPLES = 1000  # of the bootstrap; its ends then vary by a few hundredths of the interval
+
+
+class Segmentation:
+    """One class per pixel; outputs are logits `(b, num_classes, H, W)`, targets classes `(b, H, W)`.
+
+    Attributes:
+        name: What results call the task.
+        metric: The metric that ranks operating points.
+
+    Args:
+        num_classes: Number of classes, the background included.
+        ignore_index: Class of pixels that are not judged, as VOC's and COCO's masks have it.
+    """
+
+    name = "segmentation"
+    metric = "miou"
+
+    def __init__(self, num_classes: int, ignore_index: int = 255):
+        self.num_classes = num_classes
+        self.ignore_index = ignore_index
+
+    def check_output(self, output: Any, image: Tensor) -> None:
+        expected = (1, self.num_classes, *image.shape[-2:])
+        if not isinstance(output, Tensor) or tuple(output.shape) != expected:
+            found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ValueError(
+                f"The network returns {found} for an image, segmentation of this data set takes logits of "
+                f"shape {expected}. Set model.num_classes and its weights, and model.output to the name of "
+                "the logits where the network returns a dictionary."
+            )
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Mean cross-entropy of the judged pixels, a scalar; 0 where there are none."""
+        total = F.cross_entropy(output, target.long(), ignore_index=self.ignore_index, reduction="sum")
+        return total / (target != self.ignore_index).sum().clamp_min(1)
+
+    def metrics(self, prefix: str = "", synchronised: bool = True) -> MetricCollection:
+        """Fresh metrics in [0, 1]: `miou`, which ranks, and the accuracy of single pixels.
+
+        mIoU is that of the confusion matrix of all images together, averaged over the classes that occur in
+        targets or outputs.
+        """
+        options: dict[str, Any] = {
+            "num_classes": self.num_classes,
+            "ignore_index": self.ignore_index,
+            "sync_on_compute": synchronised,
+        }
+        metrics: dict[str, Metric | MetricCollection] = {
+            "miou": MulticlassJaccardIndex(average="macro", **options),
+            "pixel_accuracy": MulticlassAccuracy(average="micro", **options),
+        }
+        return MetricCollection(metrics, prefix=prefix)
+
+    def scores(self, output: Tensor, target: Tensor) -> Tensor:
+        """Each image's confusion matrix: judged pixels by class and predicted class, `(b, K, K)`, int32."""
+        classes = self.num_classes
+        judged = target != self.ignore_index
+        image = torch.arange(len(target), device=target.device)[:, None, None]
+        cells = (image * classes + target.long()) * classes + output.argmax(1)
+        counts = torch.bincount(cells[judged], minlength=len(target) * classes**2)
+        return counts.reshape(-1, classes, classes).int()
+
+    def interval(self, scores: np.ndarray, value: float) -> Interval:
+        """From resampled images: a mean over classes of ratios over images is no mean over images."""
+        return _percentiles(_resampled(scores), value)
+
+    def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval:
+        """Both outputs are judged on the same resampled images."""
+        drop = mean_iou(reference.sum(0)) - mean_iou(scores.sum(0))
+        return _percentiles(_resampled(reference) - _resampled(scores), float(drop))
+
+
+def mean_iou(confusion: np.ndarray) -> np.ndarray:
+    """Mean intersection over union of confusion matrices `(..., K, K)`, over the classes that occur."""
+    intersection = np.diagonal(confusion, axis1=-2, axis2=-1)
+    union = confusion.sum(-1) + confusion.sum(-2) - intersection
+    occurs = union > 0
+    ratios = np.divide(intersection, union, out=np.zeros_like(union, np.float64), where=occurs)
+    mean: np.ndarray = ratios.sum(-1) / occurs.sum(-1).clip(1)
+    return mean
+
+
+def _resampled(scores: np.ndarray) -> np.ndarray:
+    """The mIoU of bootstrap samples of the images, the same samples for every call on as many images."""
+    n, classes, _ = scores.shape
+    weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=_RESAMPLES)
+    confusions = weights.astype(np.float64) @ scores.reshape(n, -1)
+    return mean_iou(confusions.reshape(_RESAMPLES, classes, classes))
+
+
+def _percentiles(values: np.ndarray, point: float) -> Interval:
+    """The middle 95 % of resampled values, with the value of the samples themselves in any case."""
+    low, high = np.percentile(values, [2.5, 97.5])
+    return min(float(low), point), max(float(high), point)
