@@ -54,7 +54,8 @@ def boundaries(traced: TracedNetwork, depth: int = 1) -> list[Boundary]:
     returned = {name: max(order[node] for node in nodes) for name, nodes in stages.items()}
     for name in sorted(stages, key=lambda name: (returned[name], name.count("."))):
         nodes = stages[name]
-        # Modules that return the same are one stage, that of the outermost; what holds no tensor, such as a size, takes no channel.
+        # Modules that return the same are one stage, that of the outermost; what holds no tensor, such as
+        # a size, takes no channel.
         if tuple(nodes) not in found and any(_elements(traced, node) is not None for node in nodes):
             found[tuple(nodes)] = _boundary(traced, name, nodes)
     return list(found.values())
