@@ -1,17 +1,35 @@
 """The trained part: units, each an encoder, a quantizer and a decoder behind one interface (`Unit`).
 
 BottleneckUnit   the paper's: one depthwise-separable layer, mirrored; the default
+ResidualUnit     deeper: residual blocks in each half
+PlainUnit        shallower: one linear layer in each half
+TokenUnit        linear maps of tokens (ViT, Swin)
 """
 
 from typing import Any
 
 from bottleneck.unit.base import Unit, UnitOutput
 from bottleneck.unit.depthwise import BottleneckUnit
+from bottleneck.unit.plain import PlainUnit
+from bottleneck.unit.residual import ResidualUnit
+from bottleneck.unit.tokens import TokenUnit
 
-__all__ = ["UNITS", "BottleneckUnit", "Unit", "UnitOutput", "build", "unit_class"]
+__all__ = [
+    "UNITS",
+    "BottleneckUnit",
+    "PlainUnit",
+    "ResidualUnit",
+    "TokenUnit",
+    "Unit",
+    "UnitOutput",
+    "build",
+    "unit_class",
+]
 
 #: Units by their `kind`.
-UNITS: dict[str, type[Unit]] = {unit.kind: unit for unit in (BottleneckUnit,)}
+UNITS: dict[str, type[Unit]] = {
+    unit.kind: unit for unit in (BottleneckUnit, ResidualUnit, PlainUnit, TokenUnit)
+}
 
 
 def unit_class(kind: str) -> type[Unit]:
