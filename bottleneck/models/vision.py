@@ -1,6 +1,7 @@
 """torchvision's networks by name."""
 
 import difflib
+import inspect
 
 from torch import nn
 from torchvision import models as zoo
@@ -23,6 +24,9 @@ def torchvision_network(name: str, weights: str | None, **options) -> tuple[nn.M
     # GoogLeNet and Inception spend a minute on an initialisation that the weights replace anyway.
     if name in ("googlenet", "inception_v3"):
         options = {"init_weights": False, **options}
+    # Where nothing is to be loaded, torchvision would still download the weights of some networks' backbones.
+    if "weights_backbone" in inspect.signature(zoo.get_model_builder(name)).parameters:
+        options = {"weights_backbone": None, **options}
     entries = [entry.name for entry in zoo.get_model_weights(name)] + ["DEFAULT"]
     if weights is None or weights in entries:
         return zoo.get_model(name, weights=weights, **options), None
