@@ -24,7 +24,7 @@ from bottleneck import models
 from bottleneck.bundle import Bundle
 from bottleneck.config import config_dir
 from bottleneck.splitting import split
-from bottleneck.unit import BottleneckUnit
+from bottleneck.unit import Unit
 
 _FORMAT, _VERSION = "split-bottleneck export", 1
 
@@ -37,7 +37,7 @@ class DeviceGraph(nn.Module):
         unit: The trained unit.
     """
 
-    def __init__(self, head: nn.Module, unit: BottleneckUnit):
+    def __init__(self, head: nn.Module, unit: Unit):
         super().__init__()
         self.head, self.unit = head, unit
 
@@ -54,7 +54,7 @@ class ServerGraph(nn.Module):
         tail: Feature to output.
     """
 
-    def __init__(self, unit: BottleneckUnit, tail: nn.Module):
+    def __init__(self, unit: Unit, tail: nn.Module):
         super().__init__()
         self.unit, self.tail = unit, tail
 

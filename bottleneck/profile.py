@@ -1,7 +1,8 @@
-"""The table of every split point of a network: sizes, work and parameters before it.
+"""What a network's split points and stages cost: sizes, what really has to be sent, work and parameters.
 
 python -m bottleneck.profile model=resnet50
-python -m bottleneck.profile model=torchvision model.name=vgg16 input_shape=[3,160,160]
+python -m bottleneck.profile model=maskrcnn_resnet50_fpn
+python -m bottleneck.profile model=torchvision model.name=vgg16 input_shape=[3,160,160] depth=2
 """
 
 import dataclasses
@@ -21,7 +22,10 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 from bottleneck.config import config_dir
-from bottleneck.splitting import SplitPoint, split_points
+from bottleneck.models import Detector
+from bottleneck.splitting import Boundary, SplitPoint, boundaries, first_useful
+from bottleneck.splitting.graph import trace
+from bottleneck.splitting.points import points_of
 
 
 def profile_table(points: Sequence[SplitPoint]) -> str:
@@ -58,6 +62,66 @@ def profile_table(points: Sequence[SplitPoint]) -> str:
     )
 
 
+def stage_table(stages: Sequence[Boundary]) -> str:
+    """Boundaries as a Markdown table: sizes over the input's, parameters without normalisation layers."""
+    header = ["stage", "returns", "own ratio", "must be sent", "that is", "MMACs before", "params before"]
+    rows = [
+        [
+            stage.name,
+            ", ".join("×".join(map(str, shape)) for shape in stage.shapes),
+            f"{stage.own_ratio:.3f}",
+            f"{stage.live_ratio:.3f}",
+            " + ".join(stage.live),
+            f"{stage.macs / 1e6:,.1f}",
+            f"{stage.params:,}",
+        ]
+        for stage in stages
+    ]
+    aligned = ["left", "left", "right", "right", "left", "right", "right"]
+    return tabulate(rows, header, tablefmt="github", disable_numparse=True, colalign=aligned)
+
+
+def verdict(points: Sequence[SplitPoint]) -> str:
+    """Whether any cut sends fewer numbers than the input has, in words."""
+    useful = first_useful(points)
+    if useful is None:
+        worked = [point for point in points if point.macs > 0] or list(points)
+        smallest = min(worked, key=lambda point: point.nbytes)
+        return (
+            "Useful natural split: none. Every closed cut sends at least as many numbers as the input has; "
+            f"the smallest is {smallest.name} with {smallest.input_ratio:.2f} times as many."
+        )
+    return (
+        f"Useful natural split: {useful.name} is the earliest closed cut below the input's size, with "
+        f"{useful.input_ratio:.2f} times its numbers behind {100 * useful.macs_share:.1f} % of the MACs."
+    )
+
+
+def draw_stages(stages: Sequence[Boundary], name: str, path: Path) -> None:
+    """Draw what each stage returns and what must really be sent behind it, with the line at the input's size.
+
+    Below it, the parameters up to each stage.
+    """
+    figure, (sizes, params) = plt.subplots(2, sharex=True, figsize=(8, 7), layout="constrained")
+    positions = range(len(stages))
+    drawn = {
+        "its own output": [s.own_ratio for s in stages],
+        "what must be sent": [s.live_ratio for s in stages],
+    }
+    for offset, (label, ratios) in zip((-0.2, 0.2), drawn.items(), strict=True):
+        sizes.bar([position + offset for position in positions], ratios, 0.4, label=label)
+    sizes.axhline(1, color="tab:red", linestyle="--", label="the input")
+    sizes.set_yscale("log")
+    sizes.set_ylabel("numbers over those of the input")
+    sizes.set_title(f"{name}: behind each stage")
+    sizes.legend()
+    params.step(positions, [stage.params / 1e6 for stage in stages], where="mid", marker=".")
+    params.set_ylabel("parameters so far (M)")
+    params.set_xticks(positions, [stage.name for stage in stages], rotation=45, ha="right")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
 def draw_sizes(points: Sequence[SplitPoint], name: str, path: Path) -> None:
     """Draw the size at every split point with the line at the input's, and the share of MACs before it."""
     figure, axes = plt.subplots(figsize=(max(6.0, 0.28 * len(points)), 5), layout="constrained")
@@ -82,16 +146,21 @@ def draw_sizes(points: Sequence[SplitPoint], name: str, path: Path) -> None:
 
 @hydra.main(version_base="1.3", config_path=config_dir(), config_name="profile")
 def main(cfg: DictConfig) -> None:
-    """Compose the configuration, print the table and draw the picture."""
+    """Compose the configuration, print the tables and draw the pictures."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     model = instantiate(cfg.model, weights=None)  # sizes do not depend on weights, so none are downloaded
+    if isinstance(model, Detector):  # untrained, it is sure of nothing; let it return all that it may
+        model.network.roi_heads.score_thresh = -1.0
     shape = cfg.input_shape or model.input_shape
-    points = split_points(model, torch.zeros(1, *shape, dtype=torch.uint8))
-    print(profile_table(points))
-    lines = (json.dumps(dataclasses.asdict(point)) for point in points)
-    (folder / "profile.jsonl").write_text("\n".join(lines) + "\n")
+    traced = trace(model, torch.zeros(1, *shape, dtype=torch.uint8))
+    points, stages = points_of(traced), boundaries(traced, cfg.depth)
+    print(profile_table(points), stage_table(stages), verdict(points), sep="\n\n")
+    for rows, file in ((points, "profile.jsonl"), (stages, "stages.jsonl")):
+        lines = (json.dumps(dataclasses.asdict(row)) for row in rows)
+        (folder / file).write_text("\n".join(lines) + "\n")
     draw_sizes(points, model.name, folder / "profile.png")
-    print(f"\nWritten to {folder}: profile.jsonl, profile.png")
+    draw_stages(stages, model.name, folder / "stages.png")
+    print(f"\nWritten to {folder}: profile.jsonl, profile.png, stages.jsonl, stages.png")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sys
 import torch
 from torchvision import models as zoo
 
-from bottleneck.profile import profile_table
+from bottleneck.profile import profile_table, verdict
 from bottleneck.splitting import split_points
 
 
@@ -34,3 +34,22 @@ def test_table_has_one_line_per_split_point():
     lines = profile_table(points).splitlines()
     assert len(lines) == 2 + len(points)
     assert all("×".join(map(str, p.shape)) in line for p, line in zip(points, lines[2:], strict=True))
+
+
+def test_command_says_that_a_detector_has_no_useful_split(tmp_path):
+    """Behind an R-CNN's branches all that must be sent is named, and no cut is useful."""
+    command = [sys.executable, "-m", "bottleneck.profile", "model=fasterrcnn_resnet50_fpn"]
+    options = ["input_shape=[3,64,64]", f"hydra.run.dir={tmp_path}/out"]
+    done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Useful natural split: none" in done.stdout
+    assert "layer1 + layer2 + layer3 + layer4" in done.stdout
+    stages = [json.loads(line) for line in (tmp_path / "out" / "stages.jsonl").read_text().splitlines()]
+    assert [stage["name"] for stage in stages][-3:] == ["fpn", "rpn", "roi_heads"]
+    assert (tmp_path / "out" / "stages.png").stat().st_size > 20_000
+
+
+def test_verdict_names_the_earliest_useful_cut():
+    """For a classifier the verdict is the first closed cut that is smaller than the input."""
+    points = split_points(zoo.resnet18(), torch.zeros(1, 3, 224, 224))
+    assert "layer2.0 is the earliest closed cut" in verdict(points)

@@ -6,19 +6,23 @@ uint8 C×H×W ──► normalize ──► network ──► [some of the class
 from collections.abc import Sequence
 
 from torch import nn
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from bottleneck.checkpoints import read_state_dict
+from bottleneck.models.detection import Detections, Detector
 from bottleneck.models.embedded import EMBEDDED
 from bottleneck.models.identity import weights_identity
 from bottleneck.models.pixels import Normalize, PixelNetwork, SelectLogits, SelectOutput
 
-__all__ = ["PixelNetwork", "create", "weights_identity", "wrap"]
+__all__ = ["Detections", "Detector", "PixelNetwork", "create", "weights_identity", "wrap"]
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _DEFAULT_CACHE = "~/.cache/bottleneck"
 
 
-def create(name: str, weights: str | None = None, cache_dir: str = _DEFAULT_CACHE, **options) -> PixelNetwork:
+def create(
+    name: str, weights: str | None = None, cache_dir: str = _DEFAULT_CACHE, **options
+) -> PixelNetwork | Detector:
     """A frozen network by name.
 
     Args:
@@ -68,11 +72,12 @@ def wrap(
     maximum: float = 255.0,
     name: str = "custom",
     side: int = 224,
-) -> PixelNetwork:
+) -> PixelNetwork | Detector:
     """Any network of your own as a frozen network that takes pixels.
 
     Args:
-        network: Takes normalised float images `(b, C, H, W)`.
+        network: Takes normalised float images `(b, C, H, W)`; or one of torchvision's R-CNN detectors, which
+            normalise images themselves, so that of what follows only `weights` and `name` count.
         weights: Path of a checkpoint to load into it, or `None` to keep its weights.
         logits: Keep these logits only, in this order.
         output: Keep this entry only, where the network returns a dictionary; what else it has is left out of
@@ -85,6 +90,8 @@ def wrap(
     """
     if weights is not None:
         load_checkpoint(network, weights)
+    if isinstance(network, GeneralizedRCNN):
+        return Detector(network, name, (3, 800, 800)).eval()
     selects: list[nn.Module] = [] if output is None else [SelectOutput(output)]
     selects += [] if logits is None else [SelectLogits(logits)]
     select = nn.Sequential(*selects) if selects else None

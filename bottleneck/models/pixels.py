@@ -77,7 +77,7 @@ class PixelNetwork(nn.Module):
         input_shape: (C, H, W) of the images that the network is usually fed.
     """
 
-    transparent_prefix = "network."
+    transparent_prefixes = ("network.",)
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ def torchvision_network(name: str, weights: str | None, **options) -> tuple[nn.M
     # GoogLeNet and Inception spend a minute on an initialisation that the weights replace anyway.
     if name in ("googlenet", "inception_v3"):
         options = {"init_weights": False, **options}
-    # Where nothing is to be loaded, torchvision would still download the weights of some networks' backbones.
+    # Detectors and segmenters would fetch weights of their backbone where none of their own are asked for.
     if "weights_backbone" in inspect.signature(zoo.get_model_builder(name)).parameters:
         options = {"weights_backbone": None, **options}
     entries = [entry.name for entry in zoo.get_model_weights(name)] + ["DEFAULT"]

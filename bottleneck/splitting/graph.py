@@ -8,7 +8,7 @@ Everything that `points.py` and `model.py` say about a network is read off this 
 import contextlib
 import inspect
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,23 +21,31 @@ from torch.utils.flop_counter import FlopCounterMode
 class _NamingTracer(fx.Tracer):
     """Trace a model, remembering which module calls returned each node.
 
-    A submodule that cannot be traced (data-dependent control flow) is kept whole, as one opaque
-    node: cuts inside it are not offered, cuts around it are.
+    A submodule that cannot be traced (data-dependent control flow), or that the model names in its
+    attribute `opaque`, is kept whole, as one opaque node: cuts inside it are not offered, cuts around it are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, opaque: Sequence[str] = ()) -> None:
         super().__init__()
+        self.opaque = opaque
         self.calls: dict[str, list[fx.Node]] = defaultdict(list)
+        self.results: dict[str, list[list[fx.Node]]] = defaultdict(list)
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         path = self.path_of_module(m)
         try:
-            output = super().call_module(m, forward, args, kwargs)
+            if path in self.opaque:
+                output = self.create_proxy("call_module", path, args, kwargs)
+            else:
+                output = super().call_module(m, forward, args, kwargs)
         except Exception:
             output = self.create_proxy("call_module", path, args, kwargs)
         passed_through = any(output is argument for argument in (*args, *kwargs.values()))
         if isinstance(output, fx.Proxy) and not passed_through:
             self.calls[path].append(output.node)
+        if not passed_through:
+            proxies = [value for value in tree_leaves(output) if isinstance(value, fx.Proxy)]
+            self.results[path].append([proxy.node for proxy in proxies])
         return output
 
 
@@ -71,16 +79,22 @@ class _Recorder(fx.Interpreter):
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """Shape and dtype of a tensor; both `None` for any other value that holds tensors, such as a tuple."""
+    """Shape and dtype of a tensor; both `None` for any other value that holds tensors, such as a tuple.
+
+    Attributes:
+        elements: Numbers in the tensor, or in all tensors that the value holds; `None` where it holds none.
+    """
 
     shape: tuple[int, ...] | None
     dtype: torch.dtype | None
+    elements: int | None
 
     @classmethod
     def of(cls, value: Any) -> "TensorInfo":
         if isinstance(value, Tensor):
-            return cls(tuple(value.shape), value.dtype)
-        return cls(None, None)
+            return cls(tuple(value.shape), value.dtype, value.numel())
+        held = [leaf.numel() for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+        return cls(None, None, sum(held) if held else None)
 
 
 def is_plain(value: Any) -> bool:
@@ -118,6 +132,7 @@ class TracedNetwork:
         model: The network itself; its modules are shared, never copied.
         nodes: The graph's nodes in the order in which they run.
         names: Every name of a node: the outermost module whose output it is first, then its aliases.
+        results: The nodes that each module's last call returned, one or several, by the module's name.
         values: `TensorInfo`, or the plain value, of each node on the example.
         macs: Multiply-accumulates of each node on the whole example batch.
         batch: Batch size of the example.
@@ -128,6 +143,7 @@ class TracedNetwork:
     example: Tensor
     nodes: list[fx.Node]
     names: dict[fx.Node, list[str]]
+    results: dict[str, list[fx.Node]]
     values: dict[fx.Node, Any]
     macs: dict[fx.Node, int]
     _bit: dict[fx.Node, int] = field(default_factory=dict)
@@ -166,13 +182,15 @@ class TracedNetwork:
     def is_size(self, node: fx.Node) -> bool:
         return not isinstance(self.values[node], TensorInfo)
 
-    def cut(self, node: fx.Node) -> Cut:
-        """What happens when the network is cut behind `node`.
+    def cut(self, node: fx.Node, *others: fx.Node) -> Cut:
+        """What happens when the network is cut behind `node`, or behind several nodes.
 
-        The head runs `node`'s ancestors. Sizes that follow from them belong to the head as well, and
+        The head runs their ancestors. Sizes that follow from them belong to the head as well, and
         nodes that do not depend on the input (parameters, constants) are at hand on both sides.
         """
         before = self._ancestors[node]
+        for other in others:
+            before |= self._ancestors[other]
         for candidate in self.nodes:
             if self.is_size(candidate) and all(self._bit[s] & before for s in candidate.all_input_nodes):
                 before |= self._bit[candidate]
@@ -220,7 +238,7 @@ def trace(model: nn.Module, example: Tensor) -> TracedNetwork:
     """
     parameters = list(inspect.signature(model.forward).parameters.values())
     defaults = {p.name: p.default for p in parameters[1:] if p.default is not inspect.Parameter.empty}
-    tracer = _NamingTracer()
+    tracer = _NamingTracer(getattr(model, "opaque", ()))
     with evaluating(model):
         try:
             graph = tracer.trace(model, concrete_args=defaults or None)
@@ -249,9 +267,8 @@ def trace(model: nn.Module, example: Tensor) -> TracedNetwork:
             )
 
     nodes = list(graph.nodes)
-    return TracedNetwork(
-        model, graph, example, nodes, _names(model, tracer, nodes), recorder.values, recorder.macs
-    )
+    names, results = _names(model, tracer, nodes), _results(model, tracer, nodes)
+    return TracedNetwork(model, graph, example, nodes, names, results, recorder.values, recorder.macs)
 
 
 def _equal(outputs: Any, expected: Any) -> bool:
@@ -279,13 +296,31 @@ def _drop_unused(graph: fx.Graph) -> None:
 
 def _names(model: nn.Module, tracer: _NamingTracer, nodes: list[fx.Node]) -> dict[fx.Node, list[str]]:
     """All names of each node, outermost module first; `name#k` for the k-th call of a module."""
-    prefix = getattr(model, "transparent_prefix", "")
     names: dict[fx.Node, list[str]] = {nodes[0]: ["input"]}
     for path, results in tracer.calls.items():
         for call, node in enumerate(results, start=1):
-            name = path.removeprefix(prefix)
+            name = _short(model, path)
             names.setdefault(node, []).append(name if len(results) == 1 else f"{name}#{call}")
     for aliases in names.values():
         aliases.sort(key=lambda name: name.count("."))
     present = set(nodes)
     return {node: aliases for node, aliases in names.items() if node in present}
+
+
+def _results(model: nn.Module, tracer: _NamingTracer, nodes: list[fx.Node]) -> dict[str, list[fx.Node]]:
+    """What each module returned when it was called last, by its name.
+
+    Modules that are not needed are left out, and so are those that others are named within.
+    """
+    present = set(nodes)
+    holders = {prefix.removesuffix(".") for prefix in getattr(model, "transparent_prefixes", ())}
+    last = {_short(model, path): calls[-1] for path, calls in tracer.results.items() if path not in holders}
+    return {name: found for name, found in last.items() if found and present.issuperset(found)}
+
+
+def _short(model: nn.Module, path: str) -> str:
+    """A module's path without the first of the model's prefixes that it begins with."""
+    for prefix in getattr(model, "transparent_prefixes", ()):
+        if path.startswith(prefix):
+            return path.removeprefix(prefix)
+    return path

@@ -214,6 +214,10 @@ def _size_samples(traced: TracedNetwork, cut: Cut) -> tuple[dict[str, Any], dict
 def _scaled(value: Any, doubled: Any, batch: int, example_batch: int) -> Any:
     """A size for `batch` samples: it grows in proportion where it doubled with the example's batch."""
     if isinstance(value, (tuple, list)):
+        if len(doubled) != len(value):  # one entry for each sample
+            return type(value)(value[:1] * batch)
         items = [_scaled(v, d, batch, example_batch) for v, d in zip(value, doubled, strict=True)]
+        if hasattr(value, "_make"):  # a named tuple
+            return value._make(items)
         return torch.Size(items) if isinstance(value, torch.Size) else type(value)(items)
     return value if value == doubled else value * batch // example_batch

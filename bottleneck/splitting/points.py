@@ -12,6 +12,8 @@ from torch import Tensor, fx, nn
 
 from bottleneck.splitting.graph import Cut, TensorInfo, TracedNetwork, trace
 
+_NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
+
 
 @dataclass(frozen=True)
 class SplitPoint:
@@ -64,7 +66,7 @@ def point_of(traced: TracedNetwork, cut: Cut) -> SplitPoint:
     assert shape is not None, "closed cuts send one tensor"
     before = traced.members(cut.before)
     macs, total_macs = sum(traced.macs[node] for node in before), sum(traced.macs.values())
-    params, total_params = _parameter_count(traced, before), _parameter_count(traced, traced.nodes)
+    params, total_params = parameters_read(traced, before), parameters_read(traced, traced.nodes)
     return SplitPoint(
         name=traced.name(cut.node),
         aliases=tuple(traced.names[cut.node][1:]),
@@ -123,12 +125,20 @@ def find_cut(traced: TracedNetwork, at: str) -> Cut:
     raise ValueError(f"split={at!r} is not a closed cut: {reason}. Nearest closed cuts: {nearest}.")
 
 
-def _parameter_count(traced: TracedNetwork, nodes: list[fx.Node]) -> int:
-    """Parameters that the given nodes read, each counted once."""
+def parameters_read(traced: TracedNetwork, nodes: list[fx.Node], norms: bool = True) -> int:
+    """Parameters that the given nodes read, each counted once.
+
+    Args:
+        traced: The network.
+        nodes: Some of its nodes.
+        norms: Whether those of normalisation layers count.
+    """
     parameters: dict[int, int] = {}
     for node in nodes:
         if node.op == "call_module":
-            found = list(traced.model.get_submodule(str(node.target)).parameters())
+            modules = traced.model.get_submodule(str(node.target)).modules()
+            counted = [m for m in modules if norms or not isinstance(m, _NORMS)]
+            found = [parameter for module in counted for parameter in module.parameters(recurse=False)]
         elif node.op == "get_attr":
             owner, _, leaf = str(node.target).rpartition(".")
             value = getattr(traced.model.get_submodule(owner), leaf)

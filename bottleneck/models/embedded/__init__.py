@@ -3,6 +3,7 @@
 Each is trained on embedded data when it is first asked for, and cached.
 """
 
+from bottleneck.models.embedded.detector import SCENES_DETECTOR
 from bottleneck.models.embedded.digits import DIGITS_RESNET
 from bottleneck.models.embedded.first_use import Embedded
 from bottleneck.models.embedded.segmenter import SCENES_SEGMENTER
@@ -10,6 +11,7 @@ from bottleneck.models.embedded.segmenter import SCENES_SEGMENTER
 #: By the name that `bottleneck.models.create` takes.
 EMBEDDED: dict[str, Embedded] = {
     "digits_resnet": DIGITS_RESNET,
+    "scenes_detector": SCENES_DETECTOR,
     "scenes_segmenter": SCENES_SEGMENTER,
 }
 

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from filelock import FileLock
@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from bottleneck.files import replace_file
+from bottleneck.models.detection import Detector
 from bottleneck.models.pixels import PixelNetwork
+
+Network = PixelNetwork | Detector
 
 
 class Embedded(NamedTuple):
@@ -25,10 +28,10 @@ class Embedded(NamedTuple):
     """
 
     file: str
-    build: Callable[[], PixelNetwork]
-    train: Callable[[PixelNetwork], None]
+    build: Callable[[], Network]
+    train: Callable[[Any], None]
 
-    def trained(self, cache_dir: str | Path) -> PixelNetwork:
+    def trained(self, cache_dir: str | Path) -> Network:
         """The network with its weights, in eval mode: read from the cache, or trained there first.
 
         Several processes may ask at once; one trains, the others wait for it.

@@ -1,0 +1,37 @@
+"""Image sizes as bytes."""
+
+import pytest
+
+from bottleneck.models.image_sizes import ImageSizes
+
+SIZES = ImageSizes((800, 1088), ((800, 1066), (608, 800)), ((480, 640), (608, 800)))
+
+
+def test_sizes_of_one_image_come_back_from_twelve_bytes():
+    """What is packed is unpacked, at the pinned cost and in the pinned layout."""
+    assert SIZES.of(0).pack() == bytes.fromhex("2003 4004 2003 2a04 e001 8002")
+    assert len(SIZES.of(1).pack()) == ImageSizes.nbytes == 12
+    assert ImageSizes.unpack(SIZES.of(1).pack()) == SIZES.of(1)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (SIZES.of(0).pack()[:-1], "truncated"),
+        (SIZES.of(0).pack() + b"\0", "truncated"),
+        (bytes(12), "damaged"),
+        (bytes.fromhex("2003 4004 2103 2a04 e001 8002"), "damaged"),
+    ],
+)
+def test_impossible_bytes_are_refused(data, message):
+    """Too few or too many bytes, a side of no pixels, and an image larger than its canvas are no sizes."""
+    with pytest.raises(ValueError, match=message):
+        ImageSizes.unpack(data)
+
+
+def test_only_one_image_of_possible_size_is_packed():
+    """Several images, and sides beyond 16 bits, are refused."""
+    with pytest.raises(ValueError, match="2 images"):
+        SIZES.pack()
+    with pytest.raises(ValueError, match="16-bit"):
+        ImageSizes((1, 1), ((1, 1),), ((70_000, 1),)).pack()
