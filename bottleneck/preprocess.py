@@ -52,6 +52,23 @@ def preprocess(short_side: int | None = None, crop: int | None = None, channels:
     return v2.Compose([*steps, _ToTensor()])
 
 
+def preprocess_mask(mask: np.ndarray, short_side: int, crop: int) -> Tensor:
+    """The mask of an image that `preprocess` resizes and crops to the same sizes.
+
+    Args:
+        mask: A class for each pixel, uint8, shape ``(H, W)``; none is made up, so the nearest is taken.
+        short_side: Pixels of the shorter side after resizing.
+        crop: Pixels of both sides of the square cut from the centre.
+
+    Returns:
+        Classes, uint8, shape ``(crop, crop)``.
+    """
+    resized = v2.functional.resize(
+        Image.fromarray(mask), [short_side], interpolation=v2.InterpolationMode.NEAREST
+    )
+    return torch.from_numpy(np.array(v2.functional.center_crop(resized, [crop])))
+
+
 def prepared(image: np.ndarray | Tensor) -> Tensor:
     """An image that the caller's own transform has made: float C×H×W, as their network takes it.
 

@@ -7,8 +7,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
 
@@ -69,6 +71,58 @@ def digits_bundle(tmp_path_factory, digits_network, digits_net, digits_images) -
 def bundle_folder(tmp_path, digits_bundle) -> Path:
     """A copy of the digits' bundle, for tests to change."""
     return Path(shutil.copytree(digits_bundle, tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def coco_folder(tmp_path_factory) -> Path:
+    """A small folder in COCO's own format. Not to be changed.
+
+    Each part has eight photographs of 90×120 or 120×90 pixels, numbered from 1, with a square person of
+    50×50 pixels at (10, 20), a square dog of 30×30 pixels at (40, 50) that overlaps its lower right corner,
+    a kite (no class of VOC's) in a corner, and in the second a crowd of persons as run lengths. The last
+    two have nothing but a small person, and nothing at all.
+    """
+    root = tmp_path_factory.mktemp("coco")
+    rng = np.random.default_rng(0)
+    (root / "annotations").mkdir()
+
+    def square(left: int, top: int, side: int) -> list[list[int]]:
+        right, bottom = left + side, top + side
+        return [[left, top, right, top, right, bottom, left, bottom]]
+
+    for part in ("train", "val"):
+        (root / f"{part}2017").mkdir()
+        images, annotations = [], []
+
+        def annotate(image, category, segmentation, box, area, annotations=annotations, iscrowd=0):
+            about = {
+                "id": len(annotations) + 1,
+                "image_id": image,
+                "category_id": category,
+                "iscrowd": iscrowd,
+            }
+            annotations.append({**about, "segmentation": segmentation, "bbox": box, "area": area})
+
+        for number in range(1, 9):
+            height, width = (90, 120) if number % 2 else (120, 90)
+            pixels = rng.integers(0, 60, (height, width, 3)).astype(np.uint8)
+            if number <= 6:
+                pixels[20:70, 10:60, 0] += 150
+                pixels[50:80, 40:70, 1] += 150
+                annotate(number, 1, square(10, 20, 50), [10, 20, 50, 50], 2500)
+                annotate(number, 18, square(40, 50, 30), [40, 50, 30, 30], 900)
+                annotate(number, 38, square(0, 0, 9), [0, 0, 9, 9], 81)
+            if number == 2:
+                runs = {"size": [height, width], "counts": [80 * height, 10 * height]}
+                annotate(number, 1, runs, [80, 0, 10, height], 10 * height, iscrowd=1)
+            if number == 7:
+                annotate(number, 1, square(5, 5, 10), [5, 5, 10, 10], 100)
+            name = f"{number:012}.jpg"
+            Image.fromarray(pixels).save(root / f"{part}2017" / name, quality=95)
+            images.append({"id": number, "file_name": name, "height": height, "width": width})
+        content = {"images": images[::-1], "annotations": annotations, "categories": []}
+        (root / "annotations" / f"instances_{part}2017.json").write_text(json.dumps(content))
+    return root
 
 
 @pytest.fixture(scope="session")

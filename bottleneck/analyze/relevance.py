@@ -113,8 +113,8 @@ def relevance(tail: Callable[[Tensor], Tensor], features: Tensor) -> dict[str, T
     """Relevance of every coefficient under each definition.
 
     Args:
-        tail: Feature to logits, ``(b, classes)`` or, pixel by pixel, ``(b, classes, H, W)``, of two classes or
-            more. Pixels are summed.
+        tail: Feature to logits of two classes or more, ``(b, classes)`` or, pixel by pixel,
+            ``(b, classes, H, W)``. Pixels are summed.
         features: Floating point, shape ``(b, C, H, W)``.
 
     Returns:

@@ -2,6 +2,7 @@
 
 from bottleneck.data.base import ImageData
 from bottleneck.data.cifar10 import CIFAR10
+from bottleneck.data.coco import DetectionCoco, SemanticCoco
 from bottleneck.data.digits import Digits
 from bottleneck.data.folders import ImageFolder
 from bottleneck.data.imagenet import ImageNet, Imagenette
@@ -9,11 +10,13 @@ from bottleneck.data.scenes import DetectionScenes, SemanticScenes
 
 __all__ = [
     "CIFAR10",
+    "DetectionCoco",
     "DetectionScenes",
     "Digits",
     "ImageData",
     "ImageFolder",
     "ImageNet",
     "Imagenette",
+    "SemanticCoco",
     "SemanticScenes",
 ]

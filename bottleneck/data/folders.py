@@ -114,7 +114,7 @@ class ImageFolder(ImageData):
             ValueError: If the classes are not as they should be, or one has no image.
         """
         classes = self.classes
-        images = datasets.ImageFolder(self.folder() / part, loader=_load, allow_empty=True)
+        images = datasets.ImageFolder(self.folder() / part, loader=load_image, allow_empty=True)
         labels = np.asarray(images.targets, dtype=np.int64)
         empty = [classes[label] for label in set(range(len(classes))) - set(images.targets)]
         if empty:
@@ -138,7 +138,7 @@ def listing(names: Iterable[str]) -> str:
     return (", ".join(ordered[:10]) or "none") + more
 
 
-def _load(path: str) -> Image.Image:
+def load_image(path: str) -> Image.Image:
     """Decode one file to RGB.
 
     Raises:

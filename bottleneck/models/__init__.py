@@ -12,7 +12,7 @@ from bottleneck.checkpoints import read_state_dict
 from bottleneck.models.detection import Detections, Detector
 from bottleneck.models.embedded import EMBEDDED
 from bottleneck.models.identity import weights_identity
-from bottleneck.models.pixels import Normalize, PixelNetwork, SelectLogits
+from bottleneck.models.pixels import Normalize, PixelNetwork, SelectLogits, SelectOutput
 
 __all__ = ["Detections", "Detector", "PixelNetwork", "create", "weights_identity", "wrap"]
 
@@ -33,8 +33,8 @@ def create(
             or a `.pth` state dict). `None` takes the embedded or packaged weights, and random ones for
             torchvision's networks.
         cache_dir: Folder for networks that are trained on first use.
-        options: What `wrap` takes (`logits`, `mean`, `std`, `maximum`); the rest goes to torchvision's
-            constructor (`num_classes`, ...).
+        options: What `wrap` takes (`logits`, `output`, `mean`, `std`, `maximum`, `side`); the rest goes to
+            torchvision's constructor (`num_classes`, ...).
 
     Raises:
         ValueError: If the name or the weights are unknown; similar names are given.
@@ -54,7 +54,8 @@ def create(
         return wrap(
             efficientnet_lite0(), weights, name=name, **{"mean": [0.498] * 3, "std": [0.502] * 3, **options}
         )
-    wrapping = {key: options.pop(key) for key in ("logits", "mean", "std", "maximum") if key in options}
+    taken = ("logits", "output", "mean", "std", "maximum", "side")
+    wrapping = {key: options.pop(key) for key in taken if key in options}
     from bottleneck.models.vision import torchvision_network
 
     network, checkpoint = torchvision_network(name, weights, **options)
@@ -65,10 +66,12 @@ def wrap(
     network: nn.Module,
     weights: str | None = None,
     logits: Sequence[int] | None = None,
+    output: str | None = None,
     mean: Sequence[float] = _IMAGENET_MEAN,
     std: Sequence[float] = _IMAGENET_STD,
     maximum: float = 255.0,
     name: str = "custom",
+    side: int = 224,
 ) -> PixelNetwork | Detector:
     """Any network of your own as a frozen network that takes pixels.
 
@@ -77,18 +80,22 @@ def wrap(
             normalise images themselves, so that of what follows only `weights` and `name` count.
         weights: Path of a checkpoint to load into it, or `None` to keep its weights.
         logits: Keep these logits only, in this order.
+        output: Keep this entry only, where the network returns a dictionary; what else it has is left out of
+            every cut.
         mean: Mean per channel of pixels scaled to [0, 1].
         std: Their standard deviation per channel.
         maximum: The pixel value that means 1.
         name: What results call it.
+        side: Height and width of the images that it is usually fed.
     """
     if weights is not None:
         load_checkpoint(network, weights)
     if isinstance(network, GeneralizedRCNN):
         return Detector(network, name, (3, 800, 800)).eval()
-    select = None if logits is None else SelectLogits(logits)
-    channels = len(mean)
-    return PixelNetwork(network, Normalize(mean, std, maximum), select, name, (channels, 224, 224)).eval()
+    selects: list[nn.Module] = [] if output is None else [SelectOutput(output)]
+    selects += [] if logits is None else [SelectLogits(logits)]
+    select = nn.Sequential(*selects) if selects else None
+    return PixelNetwork(network, Normalize(mean, std, maximum), select, name, (len(mean), side, side)).eval()
 
 
 def load_checkpoint(network: nn.Module, path: str) -> None:

@@ -49,6 +49,21 @@ class SelectLogits(nn.Module):
         return logits[:, self.indices]
 
 
+class SelectOutput(nn.Module):
+    """Keep one of the tensors that a network returns by name, such as `out` beside an auxiliary classifier's.
+
+    Args:
+        name: The tensor's key.
+    """
+
+    def __init__(self, name: str):
+        super().__init__()
+        self.name = name
+
+    def forward(self, outputs: dict[str, Tensor]) -> Tensor:
+        return outputs[self.name]
+
+
 class PixelNetwork(nn.Module):
     """Pixels in, the network's output out.
 

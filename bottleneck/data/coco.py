@@ -1,0 +1,265 @@
+"""COCO as it ships: photographs, and the instances in them.
+
+    root/  train2017/*.jpg  val2017/*.jpg
+           annotations/instances_train2017.json  annotations/instances_val2017.json
+
+Source: Lin et al., "Microsoft COCO: common objects in context", ECCV 2014, arXiv:1405.0312.
+"""
+
+import json
+import os
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from bottleneck.data.base import ImageData, Part
+from bottleneck.data.folders import listing, load_image
+from bottleneck.preprocess import preprocess_mask
+
+#: COCO's categories of VOC's 21 classes, in VOC's order; 0 is the background.
+VOC_CATEGORIES = (0, 5, 2, 16, 9, 44, 6, 3, 17, 62, 21, 67, 18, 19, 4, 1, 64, 20, 63, 7, 72)
+OVERLAP = 255  # class of pixels that several objects claim; they are not judged
+
+
+class Picture(NamedTuple):
+    """One photograph and its annotations.
+
+    Attributes:
+        path: The file.
+        size: Height and width in pixels.
+        annotations: As in COCO's JSON.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    annotations: list[dict[str, Any]]
+
+
+class Coco(ImageData):
+    """COCO 2017 instances; a task says which of them it keeps and what it makes of them.
+
+    Args:
+        root: Folder with ``train2017``, ``val2017`` and ``annotations``.
+        shared: `ImageData`'s arguments.
+    """
+
+    def __init__(self, root: str | Path, **shared: Any) -> None:
+        super().__init__(**shared)
+        self.root = Path(root).expanduser()
+
+    @abstractmethod
+    def keeps(self, picture: Picture) -> bool:
+        """Whether a photograph is part of the data set."""
+
+    @abstractmethod
+    def target(self, picture: Picture) -> Any:
+        """What a network should find in a photograph, in pixels of the file."""
+
+    def read_part(self, part: str) -> Part:
+        """Read the annotations of ``train2017`` or ``val2017``.
+
+        Raises:
+            FileNotFoundError: If a file or folder is missing; it is named.
+            ValueError: If the annotations cannot be read, or nothing is left of them.
+        """
+        folder, annotations = self.root / f"{part}2017", self._annotations_file(part)
+        for path, there in ((annotations, annotations.is_file()), (folder, folder.is_dir())):
+            if not there:
+                raise FileNotFoundError(f"{path} is missing. {self._layout()}")
+        pictures = [picture for picture in _read(annotations, folder) if self.keeps(picture)]
+        if not pictures:
+            raise ValueError(f"{annotations} names no photograph that {self.name} keeps. {self._layout()}")
+        if missing := {p.path.name for p in pictures} - {entry.name for entry in os.scandir(folder)}:
+            raise FileNotFoundError(
+                f"{annotations.name} names photographs that {folder} does not have: {listing(missing)}. "
+                "Unpack the archive again, or correct data.root."
+            )
+        return Part(_Lazily(self, pictures), np.zeros(len(pictures), np.int64))
+
+    def sample_version(self, part: str, index: int) -> str:
+        path = self._part(part).images.pictures[index].path
+        versions = (
+            f"{file.stat().st_size} {file.stat().st_mtime_ns}"
+            for file in (path, self._annotations_file(part))
+        )
+        return f"{os.path.abspath(path)} {' '.join(versions)}"
+
+    def _annotations_file(self, part: str) -> Path:
+        return self.root / "annotations" / f"instances_{part}2017.json"
+
+    def _layout(self) -> str:
+        return (
+            f"data.root={self.root} should hold train2017/, val2017/ and annotations/, as the archives of "
+            "https://cocodataset.org (2017 train, val, annotations) unpack side by side."
+        )
+
+
+class SemanticCoco(Coco):
+    """COCO with the class of every pixel: VOC's 21 classes, pixels that several objects claim are 255.
+
+    Photographs with little in them that belongs to those classes are left out of both parts.
+
+    Args:
+        root: See `Coco`.
+        short_side: Pixels of the shorter side after resizing; masks take the nearest.
+        crop: Pixels of both sides of the square cut from the centre, at most ``short_side``.
+        min_area: Photographs with as few pixels of the 20 objects' classes, or fewer, are left out.
+        shared: `ImageData`'s arguments.
+
+    Source: the reference training of torchvision (`references/segmentation`), which Datta et al. follow.
+    """
+
+    name = "coco_voc"
+    num_classes = 21
+
+    def __init__(
+        self, root: str | Path, short_side: int = 513, crop: int = 513, min_area: int = 1000, **shared: Any
+    ) -> None:
+        super().__init__(root, **shared)
+        self.short_side, self.crop, self.min_area = short_side, crop, min_area
+        self.transform("val")  # sizes that do not fit are reported now, not at the first image
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return (3, self.crop, self.crop)
+
+    @property
+    def preprocessing(self) -> dict[str, int]:
+        return {"short_side": self.short_side, "crop": self.crop}
+
+    @property
+    def target_layout(self) -> tuple[tuple[int, ...], str]:
+        return (self.crop, self.crop), "uint8"
+
+    def target_transform(self, target: NDArray[np.uint8]) -> Tensor:
+        return preprocess_mask(target, self.short_side, self.crop)
+
+    def keeps(self, picture: Picture) -> bool:
+        return sum(annotation["area"] for annotation in self._labelled(picture)) > self.min_area
+
+    def target(self, picture: Picture) -> NDArray[np.uint8]:
+        """Class of every pixel, shape ``(H, W)``."""
+        claims = np.zeros(picture.size, np.int64)
+        classes = np.zeros(picture.size, np.uint8)
+        for annotation in self._labelled(picture):
+            mask = instance_mask(annotation["segmentation"], picture.size)
+            claims += mask
+            classes[mask] = VOC_CATEGORIES.index(annotation["category_id"])
+        classes[claims > 1] = OVERLAP
+        return classes
+
+    @staticmethod
+    def _labelled(picture: Picture) -> list[dict[str, Any]]:
+        return [a for a in picture.annotations if a["category_id"] in VOC_CATEGORIES]
+
+
+class DetectionCoco(Coco):
+    """COCO's instances at the photographs' own sizes; resizing is the detector's own first step.
+
+    Targets are as torchvision's detectors take them: `boxes` float32 `(k, 4)` (left, top, right, bottom),
+    `labels` (COCO's category ids, 1 to 90) and `masks` uint8 `(k, H, W)`; for the metric also `iscrowd` and
+    `area`. Photographs without an object are left out.
+
+    Args:
+        root: See `Coco`.
+        shared: `ImageData`'s arguments.
+    """
+
+    name = "coco"
+    num_classes = 91
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(3, H, W) of the largest photographs."""
+        return (3, 640, 640)
+
+    @property
+    def target_layout(self) -> None:
+        return None
+
+    def target_transform(self, target: Any) -> Any:
+        return target
+
+    def collate(self, samples: list[tuple[Tensor, Any]]) -> Any:
+        images, targets = zip(*samples, strict=True)
+        return list(images), list(targets)
+
+    def keeps(self, picture: Picture) -> bool:
+        return any(not annotation["iscrowd"] for annotation in _with_extent(picture))
+
+    def target(self, picture: Picture) -> dict[str, Tensor]:
+        annotations = _with_extent(picture)
+        boxes = np.array([annotation["bbox"] for annotation in annotations], np.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        height, width = picture.size
+        masks = [instance_mask(annotation["segmentation"], picture.size) for annotation in annotations]
+        return {
+            "boxes": torch.from_numpy(boxes.clip(0, [width, height, width, height]).astype(np.float32)),
+            "labels": torch.tensor([annotation["category_id"] for annotation in annotations]),
+            "masks": torch.from_numpy(np.stack(masks).astype(np.uint8)),
+            "iscrowd": torch.tensor([annotation["iscrowd"] for annotation in annotations]),
+            "area": torch.tensor([float(annotation["area"]) for annotation in annotations]),
+        }
+
+
+def instance_mask(segmentation: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """The pixels of one instance.
+
+    Args:
+        segmentation: Polygons (lists of x, y, x, y, ...) or run lengths, as in COCO's JSON.
+        size: Height and width of the photograph.
+
+    Returns:
+        Shape ``(H, W)``.
+    """
+    from faster_coco_eval.core import mask as coco_mask  # here, because other data sets do not need it
+
+    height, width = size
+    runs = coco_mask.frPyObjects(segmentation, height, width)
+    decoded = np.asarray(coco_mask.decode(runs))
+    return (decoded.any(-1) if decoded.ndim == 3 else decoded).astype(bool)
+
+
+def _with_extent(picture: Picture) -> list[dict[str, Any]]:
+    """The instances whose boxes have an area; a few of COCO's have none."""
+    return [a for a in picture.annotations if a["bbox"][2] > 0 and a["bbox"][3] > 0]
+
+
+def _read(annotations: Path, folder: Path) -> list[Picture]:
+    """The photographs of an annotation file, by rising id."""
+    try:
+        content = json.loads(annotations.read_bytes())
+        found = defaultdict(list)
+        for annotation in content["annotations"]:
+            found[annotation["image_id"]].append(annotation)
+        return [
+            Picture(folder / image["file_name"], (image["height"], image["width"]), found[image["id"]])
+            for image in sorted(content["images"], key=lambda image: image["id"])
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{annotations} is no annotation file of COCO ({type(error).__name__}: {error}). Unpack it again."
+        ) from error
+
+
+class _Lazily(Sequence):
+    """Photographs as `(image, target)`, read on access."""
+
+    def __init__(self, data: Coco, pictures: list[Picture]):
+        self._data = data
+        self.pictures = pictures
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: Any) -> tuple[Image.Image, Any]:
+        picture = self.pictures[int(index)]
+        return load_image(str(picture.path)), self._data.target(picture)
