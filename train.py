@@ -74,9 +74,9 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
         return []
 
     for method in also:
-        method.fit(sent.batches("train"))
+        method.fit(sent.batches("train"), tuned_net)
     for method in untrained:
-        method.fit(features.batches("train"))
+        method.fit(features.batches("train"), net)
     reference = experiment.reference(net, features, cfg.subset)
     rows = tuned.measure(tuned_net, sent, [trained, *also], cfg.subset, reference)
     rows += experiment.measure(net, features, untrained, cfg.subset, reference)[1:]

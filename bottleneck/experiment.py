@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import torch
 from filelock import FileLock
-from hydra.utils import instantiate
+from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
@@ -20,8 +20,9 @@ from bottleneck.data.base import ImageData
 from bottleneck.data.feature_cache import FeatureCache
 from bottleneck.data.features import CachedFeatures, LiveFeatures, features_of
 from bottleneck.end_to_end import EndToEndSystem
-from bottleneck.evaluation import Method, Reference, Untransformed, evaluate, reference_on
+from bottleneck.evaluation import Reference, evaluate, reference_on
 from bottleneck.layouts import shape_channels_first
+from bottleneck.methods import Method, Untransformed
 from bottleneck.models import PixelNetwork, weights_identity
 from bottleneck.results import Result
 from bottleneck.splitting import SplitModel, split
@@ -81,9 +82,16 @@ class Experiment:
             task.check_output(model(image), image)
         return cls(cfg, model, images, task, image)
 
-    def split(self, at: str) -> SplitModel:
-        """The network cut at a split point, frozen."""
-        return split(self.model, at, self.image).freeze()
+    def split(self, at: str, replace: bool | None = None) -> SplitModel:
+        """The network cut at a split point, frozen.
+
+        Args:
+            at: The split point.
+            replace: Whether units may replace the module there; `None`: as the configured unit does.
+        """
+        if replace is None:
+            replace = at != "input" and get_method(self.cfg.unit._target_).__self__.replaces
+        return split(self.model, at, self.image, replace).freeze()
 
     def features(self, net: SplitModel) -> Features:
         """The data set's features at a split point, from the cache where the configuration has one."""
@@ -105,7 +113,11 @@ class Experiment:
                 f"split={net.point.name} sends {calibration.dtype} pixels, on which no bottleneck can be "
                 "trained. Use split=normalize, or a later split point."
             )
-        return instantiate(self.cfg.unit, features=calibration, layout=net.point.layout)
+        options: dict[str, Any] = {"features": calibration, "layout": net.entry.layout}
+        if net.replaced is not None:
+            with torch.no_grad():
+                options["replaced"] = net.feature(calibration)
+        return instantiate(self.cfg.unit, **options)
 
     def system(self, unit: Unit, net: SplitModel) -> BottleneckSystem:
         """What Lightning trains on features while the network stays frozen."""
@@ -141,7 +153,9 @@ class Experiment:
         """
         cfg = copy.deepcopy(self.cfg)
         cfg.alpha = point.alpha
-        cfg.unit.update(latent_channels=point.latent_channels, stride=point.stride, step=point.step)
+        cfg.unit.update(latent_channels=point.latent_channels, step=point.step)
+        if "stride" in cfg.unit:
+            cfg.unit.stride = point.stride
         return dataclasses.replace(self, cfg=cfg)
 
     def reference(self, net: SplitModel, features: Features, subset: str) -> Reference:
@@ -206,7 +220,7 @@ def torch_device(name: str) -> torch.device:
 
 
 def latent_codec(unit: Unit, options: Mapping[str, Any]) -> codecs.Codec:
-    """A codec for a unit's symbols, without tables yet.
+    """A codec for a unit's symbols, or for its latent, without tables yet.
 
     Args:
         unit: Its latent's shape is the codec's.
@@ -216,10 +230,10 @@ def latent_codec(unit: Unit, options: Mapping[str, Any]) -> codecs.Codec:
         ValueError: If the codec is unknown or codes something else.
     """
     codec = codecs.create(shape=unit.latent_shape, **options)
-    if codec.input != "symbols":
+    if codec.input not in ("symbols", "feature"):
         raise ValueError(
-            f"codec {codec.name!r} codes {codec.input}, a bottleneck sends symbols. "
-            f"Choose from {codecs.names('symbols')}."
+            f"codec {codec.name!r} codes {codec.input}, a bottleneck sends symbols or its latent. "
+            f"Choose from {codecs.names('symbols') + codecs.names('feature')}."
         )
     return codec
 
@@ -235,7 +249,7 @@ def also_methods(cfg: DictConfig, unit: Unit) -> list[Method]:
         ValueError: If a codec is unknown or codes something else than symbols.
     """
     return [
-        Method(f"bottleneck-{name}", latent_codec(unit, {"name": name}), unit)
+        Method.of_unit(f"bottleneck-{name}", latent_codec(unit, {"name": name}), unit)
         for name in cfg.also_codecs
         if name != cfg.codec.name
     ]

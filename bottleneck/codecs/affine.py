@@ -2,8 +2,8 @@
 
     header: float32 scale, uint8 zero point        value = scale · (byte − zero point)
 
-Source: the 8-bit payload of Matsubara and Levorato's public release (arXiv:2007.15818): scale = (max − min) / 255,
-zero point = round(−min / scale) clamped to a byte.
+Source: the 8-bit payload of Matsubara and Levorato's public release (arXiv:2007.15818), with
+scale = (max − min) / 255 and zero point = round(−min / scale), clamped to a byte.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class Affine(Codec):
         low, high = min(values.min(initial=0.0), 0.0), max(values.max(initial=0.0), 0.0)
         scale = float(np.float32((high - low) / _TOP)) or 1.0  # all zeros, or too small for a float32
         if not math.isfinite(scale):
-            raise ValueError(f"codec 'affine': the range {low} to {high} is too wide. Scale the feature down.")
+            raise ValueError(
+                f"codec 'affine': the range {low} to {high} is too wide. Scale the feature down."
+            )
         zero = min(max(round(-low / scale), 0), _TOP)
         levels = np.clip(np.rint(values / scale) + zero, 0, _TOP).astype(np.uint8)
         return _HEADER.pack(scale, zero) + levels.tobytes()

@@ -5,9 +5,9 @@
     feature ◄── ReLU ─ BN ─ 2×2 ◄─ BN ─ 2×2 ◄─ ReLU ─ BN ─ 2×2 ◄─ BN ─ 2×2 ◄─ ReLU ─ BN
     C_out×H×W          C_out         256                  128         64
 
-Each convolution of the encoder is padded and makes the map larger by one, each of the decoder makes it smaller
-by one, so any size comes back exactly. For C = 64 and C_out = 256, the encoder has 148,224 + 256·C_r
-convolution weights and the decoder 427,392 + 258·C_r parameters that are not the norms' of 64 channels and more.
+Each convolution of the encoder is padded and makes the map larger by one, each of the decoder makes it
+smaller by one, so any size comes back exactly. For C = 64 and C_out = 256 the encoder has 148,224 + 256·C_r
+parameters and the decoder 427,392 + 258·C_r.
 
 Source: Matsubara and Levorato, "Split computing for complex object detectors", EMDL 2020, arXiv:2007.15818.
 """
