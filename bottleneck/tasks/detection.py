@@ -1,5 +1,6 @@
 """Object detection: the detector's own losses, COCO's mean average precision of boxes and masks."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,6 +106,8 @@ class DetectionMetrics(nn.Module):
     def compute(self) -> dict[str, Tensor]:
         """The metrics by name; 0 where there was nothing to be found."""
         values = {}
+        # Left to itself, the library logs a table of twelve lines with every value.
+        logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)
         for name, precision in self.precisions.items():
             found = precision.compute()
             named = name.removeprefix("of_").removesuffix("boxes")
