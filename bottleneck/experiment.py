@@ -153,9 +153,7 @@ class Experiment:
         """
         cfg = copy.deepcopy(self.cfg)
         cfg.alpha = point.alpha
-        cfg.unit.update(latent_channels=point.latent_channels, step=point.step)
-        if "stride" in cfg.unit:
-            cfg.unit.stride = point.stride
+        cfg.unit.update(latent_channels=point.latent_channels, stride=point.stride, step=point.step)
         return dataclasses.replace(self, cfg=cfg)
 
     def reference(self, net: SplitModel, features: Features, subset: str) -> Reference:
