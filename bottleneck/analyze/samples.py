@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from bottleneck.experiment import Experiment
 
@@ -26,6 +27,7 @@ class Samples:
         title: Network, split point, data set and number of images, for pictures.
         images: uint8, shape ``(n, c, h, w)``.
         targets: Labels, shape ``(n,)``.
+        training: As many images of `train`, to fit on.
         head: Images to features, ``(b, C, H, W)``.
         tail: Features to logits; tensors on any device.
         scores: From logits and labels: 1 for each logits that are right, else 0.
@@ -34,6 +36,7 @@ class Samples:
     title: str
     images: Tensor
     targets: Tensor
+    training: Tensor
     head: Callable[[Tensor], Tensor]
     tail: Callable[[Tensor], Tensor]
     scores: Callable[[Tensor, Tensor], Tensor]
@@ -62,13 +65,12 @@ class Samples:
             )
         to_maps = _TO_MAPS[layout]
         from_maps = np.argsort(to_maps).tolist()
-        subset = experiment.images.subset(cfg.subset)
-        positions = np.unique(np.linspace(0, len(subset) - 1, cfg.samples).round().astype(int))
-        images, targets = zip(*(subset[position] for position in positions.tolist()), strict=True)
+        images, targets = _spread(experiment.images.subset(cfg.subset), cfg.samples)
         return cls(
             title=f"{experiment.model.name} at {name}, {experiment.images.name}, n = {len(images)}",
-            images=torch.stack(images),
-            targets=torch.tensor(targets),
+            images=images,
+            targets=targets,
+            training=_spread(experiment.images.subset("train"), cfg.samples)[0],
             head=lambda image: net.head(image.to(device)).permute(to_maps).float(),
             tail=lambda maps: net.tail(maps.to(device).permute(from_maps)),
             scores=experiment.task.scores,
@@ -89,7 +91,22 @@ class Samples:
 
     def metric(self, features: NDArray[np.float32]) -> float:
         """Mean score of the images' features, or of what became of them."""
-        return float(self.scores(self.logits(features), self.targets).mean())
+        return float(self.feature_scores(features).mean())
+
+    def feature_scores(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Score of each image's feature, or of what became of it. Shape ``(n,)``."""
+        return self.scores(self.logits(features), self.targets).numpy().astype(np.float64)
+
+    def image_scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Score of each image, or of what became of it. Shape ``(n,)``."""
+        return self.feature_scores(self.features_of(torch.from_numpy(images)))
+
+
+def _spread(subset: Dataset, n: int) -> tuple[Tensor, Tensor]:
+    """At most `n` images, evenly spread over a subset, and their labels."""
+    positions = np.unique(np.linspace(0, len(subset) - 1, n).round().astype(int))  # type: ignore[arg-type]
+    images, targets = zip(*(subset[position] for position in positions.tolist()), strict=True)
+    return torch.stack(images), torch.tensor(targets)
 
 
 @torch.no_grad()
