@@ -69,6 +69,11 @@ class Result:
     encoder_macs: int | None = None
     device_macs: int | None = None
 
+    @property
+    def device_ms(self) -> float | None:
+        """Milliseconds that the device works on one sample: head, encoder and coder."""
+        return None if self.head_ms is None or self.encode_ms is None else self.head_ms + self.encode_ms
+
 
 def write_results(rows: Iterable[Result], path: Path) -> None:
     """Write rows as JSON lines, every key in every row."""

@@ -19,6 +19,7 @@ from pytorch_lightning import Callback
 import bottleneck
 from bottleneck import models
 from bottleneck.config import config_dir
+from bottleneck.deploy.frontier import Point, write_frontier
 from bottleneck.results import read_results
 
 ROOT = Path(config_dir()).parent
@@ -117,6 +118,19 @@ def test_exported_bundle_measures_the_same_in_evaluate(run, tmp_path, report_con
         cfg.alpha,
     ]
     assert {mark["kind"] for mark in untrained} == {"untrained"}
+
+
+def test_folder_of_a_frontier_stands_for_all_its_points(run, tmp_path):
+    """evaluate.py takes a frontier's folder where it takes bundles, and measures each of its points."""
+    folder, rows = run
+    shutil.copytree(folder / "bundle", tmp_path / "frontier" / "point-00")
+    point = Point(0, "point-00", rows[1].bpp, rows[1].payload_bytes, rows[1].value)
+    write_frontier(tmp_path / "frontier", [point], {})
+    cfg = composed("evaluate", "device=cpu", f"bundles='{tmp_path / 'frontier'}'", "suite=features")
+    measured = command("evaluate")(cfg, tmp_path)
+    (bundle,) = [row for row in measured if row.method.startswith("bundle:")]
+    assert (bundle.value, bundle.payload_bytes) == (rows[1].value, rows[1].payload_bytes)
+    assert "BD-rate" in (tmp_path / "bd_rates.md").read_text()
 
 
 def test_bundle_serves_single_images_as_evaluated(run, digits_network):
