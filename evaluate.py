@@ -37,6 +37,10 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
     Raises:
         ValueError: If a bundle belongs to another network or to other images, or nothing is to be measured.
     """
+    if cfg.open_cut:
+        raise ValueError(
+            "open_cut=true is for train.py. Bundles, and what is compared with them, need closed cuts."
+        )
     seed_everything(cfg.seed, workers=True, verbose=False)
     paths = [cfg.bundles] if isinstance(cfg.bundles, str) else cfg.bundles
     bundles = [Bundle.read(folder) for path in paths for folder in _bundle_folders(Path(path))]

@@ -17,7 +17,7 @@ from pytorch_lightning import seed_everything
 from safetensors.torch import save_file
 
 from bottleneck.config import config_dir
-from bottleneck.experiment import Experiment, also_methods, suite_methods
+from bottleneck.experiment import Experiment, also_methods, sent_batches, suite_methods
 from bottleneck.files import replace_file
 from bottleneck.report import draw_rate_accuracy, table
 from bottleneck.results import Result, write_results
@@ -74,13 +74,16 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
         return []
 
     for method in also:
-        method.fit(sent.batches("train"))
+        method.fit(sent_batches(tuned_net, sent, "train"))
     for method in untrained:
-        method.fit(features.batches("train"))
+        method.fit(sent_batches(net, features, "train"))
     reference = experiment.reference(net, features, cfg.subset)
     rows = tuned.measure(tuned_net, sent, [trained, *also], cfg.subset, reference)
     rows += experiment.measure(net, features, untrained, cfg.subset, reference)[1:]
-    tuned.bundle(tuned_net, unit, trained.codec, dataclasses.asdict(rows[1])).save(folder / "bundle")
+    if net.point.closed:
+        tuned.bundle(tuned_net, unit, trained.codec, dataclasses.asdict(rows[1])).save(folder / "bundle")
+    else:
+        log.warning("no bundle is written: behind an open cut no server could go on from the payload")
     if cfg.trainable == "all":
         with replace_file(folder / "network.safetensors") as temporary:
             save_file(tuned.model.network.state_dict(), temporary)

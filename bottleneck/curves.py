@@ -9,7 +9,7 @@ from bottleneck.results import Result
 
 def curve_name(row: Result) -> str:
     """The curve that a row is a point of: `rle-4` and `rle-8` at one split share one, and so do bundles."""
-    return f"{_family(row.method)} at {row.split}"
+    return f"{_family(row.method)} at {row.place}"
 
 
 def curves(rows: Sequence[Result]) -> dict[str, list[Result]]:

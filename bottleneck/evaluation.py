@@ -196,13 +196,16 @@ def evaluate(
         if reference is None:
             frozen.judge(outputs.of(feature), target)
         for method, tally in zip(methods, tallies, strict=True):
-            tally.judge(outputs.of(_send(method, feature, tally)), target)
+            received = _send(method, net.sent(feature), tally)
+            tally.judge(outputs.of(net.joined(received, feature)), target)
     if reference is None:
         reference = Reference(frozen, *_halves_ms(net, image, timed))
     assert timed is not None, "a reference has samples"
+    timed = net.sent(timed)
 
     about = {"task": task.name, "metric": task.metric, "split": net.point.name, **about}
     about |= {"head_ms": reference.head_ms, "tail_ms": reference.tail_ms}
+    about["beside"] = list(net.point.beside)
     pixels = image.shape[-2] * image.shape[-1]
     return [_row("frozen", frozen, frozen, about)] + [
         _row(

@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +24,7 @@ from bottleneck.evaluation import Method, Reference, Untransformed, evaluate, re
 from bottleneck.layouts import shape_channels_first
 from bottleneck.models import PixelNetwork, weights_identity
 from bottleneck.results import Result
-from bottleneck.splitting import SplitModel, split
+from bottleneck.splitting import SplitModel, split, split_open, trace
 from bottleneck.system import BottleneckSystem
 from bottleneck.tasks import Task
 from bottleneck.unit import Unit
@@ -82,7 +82,9 @@ class Experiment:
         return cls(cfg, model, images, task, image)
 
     def split(self, at: str) -> SplitModel:
-        """The network cut at a split point, frozen."""
+        """The network cut at a split point, frozen; with `open_cut=true` wherever that is."""
+        if self.cfg.open_cut:
+            return split_open(trace(self.model, self.image), at).freeze()
         return split(self.model, at, self.image).freeze()
 
     def features(self, net: SplitModel) -> Features:
@@ -99,7 +101,7 @@ class Experiment:
         Raises:
             ValueError: If the split point is the uint8 image itself.
         """
-        calibration, _ = next(iter(features.batches("train")))
+        calibration, _ = next(iter(sent_batches(net, features, "train")))
         if not calibration.is_floating_point():
             raise ValueError(
                 f"split={net.point.name} sends {calibration.dtype} pixels, on which no bottleneck can be "
@@ -169,11 +171,17 @@ class Experiment:
             codec=codec,
             split=net.point.name,
             network=weights_identity(self.model),
+            task=self.task.name,
             image_shape=self.images.image_shape,
             preprocessing=self.images.preprocessing,
             model=model,
             result={**result, "alpha": self.cfg.alpha},
         )
+
+
+def sent_batches(net: SplitModel, features: Features, subset: str) -> Iterator[tuple[Tensor, Any]]:
+    """A subset's features as far as they go through the channel, with their targets."""
+    return ((net.sent(feature), target) for feature, target in features.batches(subset))
 
 
 def suite_methods(suite: DictConfig, net: SplitModel, at: str) -> list[Method]:

@@ -22,14 +22,21 @@ def table(rows: Sequence[Result]) -> str:
     """Rows as a Markdown table: the metric with its paired drop, sizes, times, and what the device spends."""
     header = ["method", "split", rows[0].metric, "drop (95 %)", "bytes", "p95", "bpp", "ideal bpp", "zeros"]
     header += ["encode ms", "decode ms", "device MMACs", "device ms"]
-    return tabulate([_cells(row) for row in rows], header, tablefmt="github", disable_numparse=True)
+    lines = tabulate([_cells(row) for row in rows], header, tablefmt="github", disable_numparse=True)
+    beside = dict.fromkeys(name for row in rows for name in row.beside or ())
+    if beside:
+        lines += (
+            f"\n\nopen: the tail also reads {', '.join(beside)} beside the payload, so it cannot run on "
+            "another machine. Compare with a closed cut behind it."
+        )
+    return lines
 
 
 def _cells(row: Result) -> list[str]:
     drop = "" if row.drop is None or row.method == "frozen" else _drop(row)
     return [
         row.method,
-        row.split,
+        row.place,
         f"{row.value:.4f}",
         drop,
         _number(row.payload_bytes, ",.1f"),

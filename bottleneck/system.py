@@ -80,7 +80,7 @@ class BottleneckSystem(LightningModule):
         return self.net.tail
 
     def feature(self, inputs: Tensor) -> Tensor:
-        """From a batch's inputs to what the unit is given."""
+        """From a batch's inputs to the head's output."""
         return inputs
 
     def training_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> Tensor:
@@ -128,8 +128,9 @@ class BottleneckSystem(LightningModule):
 
     def _loss(self, batch: tuple[Tensor, Any]) -> tuple[Tensor, dict[str, Tensor], Any, Tensor]:
         inputs, target = batch
-        reconstruction, latent = self.unit(self.feature(inputs))
-        output, layers = self.net.tail.watch(reconstruction, self.objective.layers)
+        feature = self.feature(inputs)
+        reconstruction, latent = self.unit(self.net.sent(feature))
+        output, layers = self.net.tail.watch(self.net.joined(reconstruction, feature), self.objective.layers)
         task = self.objective(Passage(self.task, target, inputs, self.frozen, output, layers))
         rate = self.rate(latent, self.pixels)
         loss = rate + self.alpha * task

@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities.warnings import PossibleUserWarning
 
 from bottleneck.evaluation import Method
-from bottleneck.experiment import Experiment, Features, latent_codec
+from bottleneck.experiment import Experiment, Features, latent_codec, sent_batches
 from bottleneck.system import BottleneckSystem
 from bottleneck.unit import Unit
 from bottleneck.warm_start import WarmStart
@@ -24,6 +24,8 @@ def warm_start(experiment: Experiment, unit: Unit, features: Features) -> None:
     cfg = experiment.cfg
     if cfg.warm_start.epochs == 0:
         return
+    if cfg.open_cut:
+        raise ValueError("warm_start.epochs > 0 matches closed cuts only. Set it to 0, or open_cut=false.")
     options = {"max_epochs": cfg.warm_start.epochs, "limit_val_batches": 0, "enable_checkpointing": False}
     matching = WarmStart(
         unit,
@@ -68,7 +70,7 @@ def train_method(
         return None
     system.to(experiment.image.device).eval()
     method = Method("bottleneck", codec, unit)
-    method.fit(features.batches("train"))
+    method.fit(sent_batches(system.net, features, "train"))
     return method
 
 

@@ -119,7 +119,7 @@ def features_of(
         stored = cache.get(
             {**head, "images": images.fingerprint(subset)},
             images.count(subset),
-            net.point.shape,
+            net.feature_shape,
             ArrayLayout(*images.target_layout),
             partial(_head_outputs, images, net, subset),
         )

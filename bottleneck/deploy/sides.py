@@ -3,6 +3,7 @@
 image ──► Device ──► payload ┄┄► Server ──► output
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,6 +13,9 @@ from bottleneck.bundle import Bundle
 from bottleneck.devices import device_of
 from bottleneck.preprocess import prepared, preprocess
 from bottleneck.splitting import SplitModel, split
+
+#: What a server makes of the network's output, by task; tasks without an entry get the output itself.
+_ANSWERS: dict[str, Callable[[Any], Any]] = {"segmentation": lambda logits: logits.argmax(dim=1)}
 
 
 class Device:
@@ -70,9 +74,18 @@ class Server:
         self.bundle = bundle
         self._tail = tail
 
-    @torch.no_grad()
     def __call__(self, payload: bytes) -> Any:
-        """What the frozen network returns for a batch of one.
+        """The answer for one image: the class of every pixel, `(1, H, W)`, for segmentation, else `output`.
+
+        Raises:
+            ValueError: If the bytes cannot be a payload of this bundle.
+        """
+        output = self.output(payload)
+        return _ANSWERS[self.bundle.task](output) if self.bundle.task in _ANSWERS else output
+
+    @torch.no_grad()
+    def output(self, payload: bytes) -> Any:
+        """What the frozen network returns for a batch of one, such as logits.
 
         Raises:
             ValueError: If the bytes cannot be a payload of this bundle.

@@ -24,6 +24,7 @@ class Tail(nn.Module):
     Attributes:
         sizes: The plain values that cross the cut, by name, as they were on the example.
         layers: Names of the modules behind the cut, with the nodes of the graph that are their outputs.
+        feature_shape: Shape of the feature for one sample.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Tail(nn.Module):
         self.sizes = sizes
         self._doubled = doubled
         self._batch = feature.shape[0]
+        self.feature_shape = tuple(feature.shape[1:])
         # Networks often go on with an in-place activation; the caller's feature must survive that.
         version = feature._version
         with torch.no_grad():
@@ -117,6 +119,7 @@ class SplitModel(nn.Module):
         head: Image to feature.
         tail: Feature to output.
         point: The split point: name, shape, share of the work.
+        feature_shape: Shape of the head's output for one sample; at a closed cut the split point's.
     """
 
     def __init__(self, head: fx.GraphModule, tail: Tail, point: SplitPoint):
@@ -124,11 +127,20 @@ class SplitModel(nn.Module):
         self.head = head
         self.tail = tail
         self.point = point
+        self.feature_shape = tail.feature_shape
         self._frozen = False
         self.eval()
 
     def forward(self, image: Tensor) -> Any:
         return self.tail(self.head(image))
+
+    def sent(self, feature: Tensor) -> Tensor:
+        """The part of the head's output that goes through the channel: all of it at a closed cut."""
+        return feature if self.point.closed else feature[:, : self.point.shape[0]]
+
+    def joined(self, received: Tensor, feature: Tensor) -> Tensor:
+        """What the tail takes: what came through the channel, and what it reads beside it at an open cut."""
+        return received if self.point.closed else torch.cat([received, feature[:, received.shape[1] :]], 1)
 
     def freeze(self) -> "SplitModel":
         """Stop all gradients to the network's parameters and hold both halves in eval mode for good."""
@@ -166,20 +178,20 @@ def split_traced(traced: TracedNetwork, at: str) -> SplitModel:
     """Cut a network that is traced already; see `split`."""
     cut = find_cut(traced, at)
     head_nodes = set(traced.members(cut.before))
-    head, _ = _subgraph(traced, {traced.input: "image"}, cut.node, head_nodes)
+    head, _ = subgraph(traced, {traced.input: "image"}, cut.node, head_nodes)
 
     inputs = {cut.node: "feature"} | {node: node.name for node in cut.sizes}
     tail_nodes = {n for n in traced.nodes if n not in head_nodes or not traced.depends_on_input(n)}
-    tail_graph, copies = _subgraph(traced, inputs, traced.output, tail_nodes)
+    tail_graph, copies = subgraph(traced, inputs, traced.output, tail_nodes)
     behind = [node for node in traced.names if node in copies and node not in inputs]
     layers = {name: copies[node].name for node in behind for name in traced.names[node]}
     with evaluating(traced.model), torch.no_grad():
-        tail = Tail(tail_graph, layers, *_size_samples(traced, cut), head(traced.example))
+        tail = Tail(tail_graph, layers, *size_samples(traced, cut), head(traced.example))
 
     return SplitModel(head, tail, point_of(traced, cut))
 
 
-def _subgraph(
+def subgraph(
     traced: TracedNetwork, inputs: dict[fx.Node, str], output: fx.Node, allowed: set[fx.Node]
 ) -> tuple[fx.GraphModule, dict[fx.Node, fx.Node]]:
     """The module that computes `output` from `inputs`, taking from `allowed` only what it needs.
@@ -202,7 +214,7 @@ def _subgraph(
     return fx.GraphModule(traced.model, graph), copies
 
 
-def _size_samples(traced: TracedNetwork, cut: Cut) -> tuple[dict[str, Any], dict[str, Any]]:
+def size_samples(traced: TracedNetwork, cut: Cut) -> tuple[dict[str, Any], dict[str, Any]]:
     """The crossing sizes on the example and on twice its batch, which tells batch sizes from the others."""
     if not cut.sizes:
         return {}, {}
