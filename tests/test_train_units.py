@@ -20,8 +20,9 @@ pytestmark = pytest.mark.filterwarnings(
 )  # Lightning's advice is not ours to follow here
 
 SHORT = ("device=cpu", "trainer.enable_progress_bar=false", "trainer.max_epochs=8", "data.val_limit=200")
-VIT = ("model=digits_vit", "split=encoder.layers.encoder_layer_0", "unit=tokens", "unit.step=0.5")
-SWIN = ("model=digits_swin", "split=features.1", "unit=tokens", "unit.stride=2", "unit.step=0.25", "alpha=10")
+TOKENS = ("unit=tokens", "unit.step=0.5", "alpha=10")
+VIT = ("model=digits_vit", "split=encoder.layers.encoder_layer_0", "unit.stride=2", *TOKENS)
+SWIN = ("model=digits_swin", "split=features.2", *TOKENS)
 
 
 def command(name):
@@ -42,7 +43,7 @@ def transformer_run(request, tmp_path_factory, cache_dir):
     folder = tmp_path_factory.mktemp("run")
     cfg = composed("train", *request.param)
     rows = command("train")(cfg, folder)
-    shape = {VIT: (8, 17), SWIN: (8, 4)}[request.param]
+    shape = {VIT: (8, 5), SWIN: (8, 4)}[request.param]
     return folder, rows, models.create(cfg.model.name, cache_dir=str(cache_dir)), shape
 
 
@@ -52,7 +53,7 @@ def test_trained_tokens_classify_from_fewer_bytes(transformer_run):
     by_name = {row.method: row for row in rows}
     untrained = [row.payload_bytes for row in rows if row.unit_params is None and row.payload_bytes]
     assert by_name["frozen"].value > 0.9
-    assert by_name["bottleneck"].drop <= 0.06
+    assert by_name["bottleneck"].drop <= 0.1
     assert by_name["bottleneck"].payload_bytes < min(untrained)
     assert by_name["bottleneck"].encoder_macs > 0
 
