@@ -22,7 +22,7 @@ from bottleneck import codecs
 from bottleneck.codecs import Codec
 from bottleneck.files import replace_file
 from bottleneck.models.identity import weights_identity
-from bottleneck.unit import BottleneckUnit
+from bottleneck.unit import Unit, build
 
 _FORMAT, _VERSION = "split-bottleneck bundle", 1
 
@@ -43,7 +43,7 @@ class Bundle:
         result: The evaluated row at export.
     """
 
-    unit: BottleneckUnit
+    unit: Unit
     codec: Codec
     split: str
     network: str
@@ -119,8 +119,7 @@ class Bundle:
                 f"{weights} is truncated or belongs to another bundle (checksum). Export it again."
             )
 
-        options = content["unit"]
-        unit = BottleneckUnit(**{**options, "size": tuple(options["size"])})
+        unit = build(content["unit"])
         try:
             unit.load_state_dict(load_file(weights))
         except (RuntimeError, SafetensorError) as error:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bottleneck.splitting import SplitModel
 from bottleneck.system import BottleneckSystem
-from bottleneck.unit import BottleneckUnit
+from bottleneck.unit import Unit
 
 
 class EndToEndSystem(BottleneckSystem):
@@ -31,7 +31,7 @@ class EndToEndSystem(BottleneckSystem):
 
     kept = ("unit.", "net.")
 
-    def __init__(self, unit: BottleneckUnit, net: SplitModel, frozen: nn.Module, **options: Any):
+    def __init__(self, unit: Unit, net: SplitModel, frozen: nn.Module, **options: Any):
         super().__init__(unit, net, **options)
         if self.objective.layers:
             raise ValueError(

@@ -18,11 +18,12 @@ from tqdm import tqdm
 from bottleneck.codecs import Codec
 from bottleneck.complexity import mac_count, parameter_count
 from bottleneck.devices import device_of
+from bottleneck.layouts import channels_back, channels_first
 from bottleneck.results import Result, paired_interval, proportion_interval
 from bottleneck.splitting import SplitModel
 from bottleneck.tasks import Classification
 from bottleneck.timing import median_ms
-from bottleneck.unit import BottleneckUnit
+from bottleneck.unit import Unit
 
 _TIMED_SAMPLES = 16
 
@@ -37,14 +38,21 @@ class Transform(Protocol):
     def reconstruct(self, symbols: Tensor) -> Tensor: ...
 
 
+@dataclass(frozen=True)
 class Untransformed:
-    """The feature itself is coded."""
+    """The feature itself is coded, channels first, as codecs expect of their arrays.
+
+    Attributes:
+        layout: The split point's layout.
+    """
+
+    layout: str = "CHW"
 
     def symbols(self, feature: Tensor) -> Tensor:
-        return feature
+        return channels_first(feature, self.layout)
 
     def reconstruct(self, symbols: Tensor) -> Tensor:
-        return symbols
+        return channels_back(symbols, self.layout)
 
 
 @dataclass
@@ -271,7 +279,7 @@ def _times(method: Method, features: Tensor) -> dict[str, float]:
 def _cost(method: Method, net: SplitModel, features: Tensor) -> dict[str, int]:
     """Parameters and multiply-accumulates of the unit, and of all that the device runs."""
     unit = method.transform
-    if not isinstance(unit, BottleneckUnit):
+    if not isinstance(unit, Unit):
         return {"device_macs": net.point.macs}
     encoder_macs = mac_count(unit.encode, features[:1])
     return {

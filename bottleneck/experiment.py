@@ -20,12 +20,13 @@ from bottleneck.data.base import ImageData
 from bottleneck.data.feature_cache import FeatureCache
 from bottleneck.data.features import CachedFeatures, LiveFeatures, features_of
 from bottleneck.end_to_end import EndToEndSystem
-from bottleneck.evaluation import Method, Reference, evaluate, reference_on
+from bottleneck.evaluation import Method, Reference, Untransformed, evaluate, reference_on
+from bottleneck.layouts import shape_channels_first
 from bottleneck.models import PixelNetwork, weights_identity
 from bottleneck.results import Result
 from bottleneck.splitting import SplitModel, split
 from bottleneck.system import BottleneckSystem
-from bottleneck.unit import BottleneckUnit
+from bottleneck.unit import Unit
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Experiment:
             self.images, net, FeatureCache(cache.dir, cache.dtype, cache.max_gb) if enabled else None
         )
 
-    def new_unit(self, net: SplitModel, features: Features) -> BottleneckUnit:
+    def new_unit(self, net: SplitModel, features: Features) -> Unit:
         """An untrained unit that fits the features at a split point.
 
         Raises:
@@ -109,13 +110,11 @@ class Experiment:
             )
         return instantiate(self.cfg.unit, features=calibration, layout=net.point.layout)
 
-    def system(self, unit: BottleneckUnit, net: SplitModel) -> BottleneckSystem:
+    def system(self, unit: Unit, net: SplitModel) -> BottleneckSystem:
         """What Lightning trains on features while the network stays frozen."""
         return BottleneckSystem(unit, net, **self._training())
 
-    def end_to_end_system(
-        self, unit: BottleneckUnit, net: SplitModel, frozen: PixelNetwork
-    ) -> EndToEndSystem:
+    def end_to_end_system(self, unit: Unit, net: SplitModel, frozen: PixelNetwork) -> EndToEndSystem:
         """What Lightning trains on images, network and unit together; see `unfrozen`."""
         return EndToEndSystem(unit, net, frozen, **self._training())
 
@@ -164,9 +163,7 @@ class Experiment:
         about = {"dataset": self.images.name, "model": self.model.name, "seed": self.cfg.seed}
         return evaluate(net, features.batches(subset), methods, self.task, self.image, about, reference)
 
-    def bundle(
-        self, net: SplitModel, unit: BottleneckUnit, codec: codecs.Codec, result: dict[str, Any]
-    ) -> Bundle:
+    def bundle(self, net: SplitModel, unit: Unit, codec: codecs.Codec, result: dict[str, Any]) -> Bundle:
         """The operating point of a trained unit, ready to be saved."""
         options = cast(dict[str, Any], OmegaConf.to_container(self.cfg.model, resolve=True))
         model = {key: value for key, value in options.items() if key != "cache_dir"}  # this machine's path
@@ -190,10 +187,12 @@ def suite_methods(suite: DictConfig, net: SplitModel, at: str) -> list[Method]:
         net: The network, split where the methods are to be measured.
         at: `feature` or `input`.
     """
+    layout = net.point.layout
+    shape = shape_channels_first(net.point.shape, layout)
     methods = []
     for name, options in (suite[at] or {}).items():
         try:
-            methods.append(Method(name, codecs.create(shape=net.point.shape, **options)))
+            methods.append(Method(name, codecs.create(shape=shape, **options), Untransformed(layout)))
         except codecs.MissingLibraryError as error:
             log.warning("%s is not measured: %s", name, error)
     return methods
@@ -209,7 +208,7 @@ def torch_device(name: str) -> torch.device:
         raise ValueError(f"device={name} is unknown. Use auto, cpu or cuda.") from error
 
 
-def latent_codec(unit: BottleneckUnit, options: Mapping[str, Any]) -> codecs.Codec:
+def latent_codec(unit: Unit, options: Mapping[str, Any]) -> codecs.Codec:
     """A codec for a unit's symbols, without tables yet.
 
     Args:
@@ -228,7 +227,7 @@ def latent_codec(unit: BottleneckUnit, options: Mapping[str, Any]) -> codecs.Cod
     return codec
 
 
-def also_methods(cfg: DictConfig, unit: BottleneckUnit) -> list[Method]:
+def also_methods(cfg: DictConfig, unit: Unit) -> list[Method]:
     """The trained latent through further codecs, unfitted: a row `bottleneck-<codec>` for each.
 
     Args:

@@ -24,7 +24,7 @@ from bottleneck import models
 from bottleneck.bundle import Bundle
 from bottleneck.config import config_dir
 from bottleneck.splitting import split
-from bottleneck.unit import BottleneckUnit
+from bottleneck.unit import Unit
 
 _FORMAT, _VERSION = "split-bottleneck export", 1
 
@@ -37,7 +37,7 @@ class DeviceGraph(nn.Module):
         unit: The trained unit.
     """
 
-    def __init__(self, head: nn.Module, unit: BottleneckUnit):
+    def __init__(self, head: nn.Module, unit: Unit):
         super().__init__()
         self.head, self.unit = head, unit
 
@@ -54,7 +54,7 @@ class ServerGraph(nn.Module):
         tail: Feature to output.
     """
 
-    def __init__(self, unit: BottleneckUnit, tail: nn.Module):
+    def __init__(self, unit: Unit, tail: nn.Module):
         super().__init__()
         self.unit, self.tail = unit, tail
 
@@ -112,7 +112,17 @@ def _write_torch(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> No
     torch.export.save(_program(module, inputs), path.with_suffix(".pt2"))
 
 
-def _write_onnx(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> None:
+def write_onnx(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> None:
+    """Write a module as an ONNX graph of any batch size; `path` gets the suffix `.onnx`.
+
+    Args:
+        module: In eval mode; its `forward` takes the inputs by their names.
+        inputs: An example of each, a batch of two.
+        path: The file.
+
+    Raises:
+        ModuleNotFoundError: If the extra `onnx` is not installed.
+    """
     for chatty in ("onnx_ir", "onnxscript"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
@@ -132,7 +142,7 @@ def _write_onnx(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> Non
 
 
 _WRITERS: dict[str, Callable[[nn.Module, dict[str, Tensor], Path], None]] = {
-    "onnx": _write_onnx,
+    "onnx": write_onnx,
     "torch": _write_torch,
 }
 

@@ -18,7 +18,7 @@ from bottleneck.rate import L1Rate
 from bottleneck.schedules import Schedule, with_schedule
 from bottleneck.splitting import SplitModel
 from bottleneck.tasks import Classification
-from bottleneck.unit import BottleneckUnit
+from bottleneck.unit import Unit
 
 
 class BottleneckSystem(LightningModule):
@@ -48,7 +48,7 @@ class BottleneckSystem(LightningModule):
 
     def __init__(
         self,
-        unit: BottleneckUnit,
+        unit: Unit,
         net: SplitModel,
         task: Classification,
         objective: Objective,

@@ -15,11 +15,11 @@ from pytorch_lightning.utilities.warnings import PossibleUserWarning
 from bottleneck.evaluation import Method
 from bottleneck.experiment import Experiment, Features, latent_codec
 from bottleneck.system import BottleneckSystem
-from bottleneck.unit import BottleneckUnit
+from bottleneck.unit import Unit
 from bottleneck.warm_start import WarmStart
 
 
-def warm_start(experiment: Experiment, unit: BottleneckUnit, features: Features) -> None:
+def warm_start(experiment: Experiment, unit: Unit, features: Features) -> None:
     """Let a unit match the features first, for `warm_start.epochs`; see `WarmStart`."""
     cfg = experiment.cfg
     if cfg.warm_start.epochs == 0:

@@ -15,7 +15,7 @@ from torch import Tensor
 from bottleneck.objectives import relative_error
 from bottleneck.rate import L1Rate
 from bottleneck.schedules import Schedule, with_schedule
-from bottleneck.unit import BottleneckUnit
+from bottleneck.unit import Unit
 
 
 class WarmStart(LightningModule):
@@ -32,7 +32,7 @@ class WarmStart(LightningModule):
 
     def __init__(
         self,
-        unit: BottleneckUnit,
+        unit: Unit,
         rate: L1Rate,
         alpha: float,
         pixels: int,

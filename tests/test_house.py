@@ -16,6 +16,7 @@ ROWS = [
         "files",
         "config",
         "devices",
+        "layouts",
         "checkpoints",
         "quantize",
         "geometry",

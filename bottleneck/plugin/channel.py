@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from bottleneck import codecs
 from bottleneck.codecs import Codec
 from bottleneck.plugin.probe import as_feature
-from bottleneck.unit import BottleneckUnit
+from bottleneck.unit import Unit, build
 
 #: Symbols that tables are fitted on at most: the latest ones of training, 16 MiB of them.
 _TABLE_SYMBOLS = 2**22
@@ -41,7 +41,7 @@ class Channel:
         payload_sizes: Bytes of every sample that `code` sent.
     """
 
-    def __init__(self, at: str, unit: BottleneckUnit, codec: Codec, image: Tensor):
+    def __init__(self, at: str, unit: Unit, codec: Codec, image: Tensor):
         self.at, self.unit, self.codec, self.image = at, unit, codec, image
         self.send: Callable[[Tensor], Tensor] | None = None
         self.latents: list[Tensor] = []
@@ -51,7 +51,7 @@ class Channel:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """The channel that `state` described."""
-        unit = BottleneckUnit(**state["unit"])
+        unit = build(state["unit"])
         unit.load_state_dict(state["weights"])
         image = torch.zeros(state["image_shape"], dtype=getattr(torch, state["image_dtype"]))
         return cls(state["at"], unit, codecs.from_dict(state["codec"]), image)
@@ -66,12 +66,6 @@ class Channel:
             "image_shape": list(self.image.shape),
             "image_dtype": str(self.image.dtype).removeprefix("torch."),
         }
-
-    @property
-    def feature_shape(self) -> tuple[int, ...]:
-        """Shape of one sample's feature, as the module gives it."""
-        unit = self.unit
-        return (unit.channels, *unit.size) if unit.layout == "CHW" else (*unit.size, unit.channels)
 
     @property
     def pixels(self) -> int:

@@ -11,7 +11,7 @@ from bottleneck.plugin.channel import Channel
 from bottleneck.plugin.probe import names_around
 from bottleneck.splitting.graph import trace
 from bottleneck.splitting.points import find_cut, point_of
-from bottleneck.unit import BottleneckUnit
+from bottleneck.unit import build
 
 
 class Network(NamedTuple):
@@ -42,9 +42,9 @@ def network_around(module: nn.Module, channel: Channel) -> Network:
             except ValueError as error:
                 reasons.append(f"{name or type(module).__name__}: {error}")
                 continue
-            if point.shape == channel.feature_shape:
+            if point.shape == channel.unit.feature_shape:
                 return Network(network, name, point.name)
-            found = f"has features {point.shape} there for such an image, not {channel.feature_shape}"
+            found = f"has features {point.shape} there for such an image, not {channel.unit.feature_shape}"
             reasons.append(f"{name or type(module).__name__}: {found}")
     finally:
         channel.send = send
@@ -63,7 +63,7 @@ def bundle_of(module: nn.Module, channel: Channel, result: dict[str, Any]) -> Bu
         ValueError: If the module cannot be cut at the split point.
     """
     network = network_around(module, channel)
-    unit = BottleneckUnit(**channel.unit.options)
+    unit = build(channel.unit.options)
     unit.load_state_dict(channel.unit.state_dict())
     return Bundle(
         unit=unit.eval(),

@@ -86,14 +86,15 @@ def as_feature(output: Any, at: str) -> Tensor:
     """The output of a split point, if a unit can send it.
 
     Raises:
-        ValueError: If it is not one 4-D tensor.
+        ValueError: If it is not one tensor of 3 or 4 dimensions.
     """
-    if isinstance(output, Tensor) and output.ndim == 4:
+    if isinstance(output, Tensor) and output.ndim in (3, 4):
         return output
     found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
     raise ValueError(
-        f"at={at!r} returns {found}; a bottleneck needs one 4-D tensor (batch, channels, height, width). "
-        "Name a submodule that returns a feature map, such as a convolutional stage."
+        f"at={at!r} returns {found}; a bottleneck needs one 4-D tensor (batch, channels, height, width), or "
+        "for kind='tokens' (batch, tokens, channels). Name a submodule that returns one, such as "
+        "a convolutional stage."
     )
 
 

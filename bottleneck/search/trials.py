@@ -48,7 +48,7 @@ class Bench:
         """Fill the feature cache where it is empty, and let the frozen network judge the features."""
         features = experiment.features(net)
         references = {subset: experiment.reference(net, features, subset) for subset in ("select", "val")}
-        space = instantiate(experiment.cfg.space).fitting(net.point.shape[1:])
+        space = instantiate(experiment.cfg.space).fitting(experiment.new_unit(net, features).size)
         return cls(experiment, net, features, references, space, artifacts)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bottleneck.unit import BottleneckUnit
+from bottleneck.unit import BottleneckUnit, build
 
 
 def make_unit(**options) -> BottleneckUnit:
@@ -87,7 +87,7 @@ def test_channels_last_features_come_back_channels_last():
 def test_options_rebuild_an_equal_unit():
     """The options that a bundle stores, with the weights, give the same function."""
     unit = make_unit(kernel=5, activation="none").eval()
-    twin = BottleneckUnit(**unit.options)
+    twin = build(unit.options)
     twin.load_state_dict(unit.state_dict())
     x = torch.randn(2, 6, 7, 5)
     assert torch.equal(twin.eval()(x).feature, unit(x).feature)
@@ -95,7 +95,7 @@ def test_options_rebuild_an_equal_unit():
 
 def test_token_sequences_are_refused_with_an_alternative():
     """A ViT's tokens cannot enter a convolutional unit; the message says what can."""
-    with pytest.raises(ValueError, match=r"layout LC and shape \(197, 768\).*conv_proj"):
+    with pytest.raises(ValueError, match=r"layout LC and shape \(197, 768\).*unit=tokens"):
         BottleneckUnit.from_features(torch.zeros(1, 197, 768), "LC", latent_channels=3, stride=2, step=1.0)
 
 

@@ -1,0 +1,55 @@
+"""The trained part: units, each an encoder, a quantizer and a decoder behind one interface (`Unit`).
+
+BottleneckUnit   the paper's: one depthwise-separable layer, mirrored; the default
+ResidualUnit     deeper: residual blocks in each half
+PlainUnit        shallower: one linear layer in each half
+TokenUnit        linear maps of tokens (ViT, Swin)
+"""
+
+from typing import Any
+
+from bottleneck.unit.base import Unit, UnitOutput
+from bottleneck.unit.depthwise import BottleneckUnit
+from bottleneck.unit.plain import PlainUnit
+from bottleneck.unit.residual import ResidualUnit
+from bottleneck.unit.tokens import TokenUnit
+
+__all__ = [
+    "UNITS",
+    "BottleneckUnit",
+    "PlainUnit",
+    "ResidualUnit",
+    "TokenUnit",
+    "Unit",
+    "UnitOutput",
+    "build",
+    "unit_class",
+]
+
+#: Units by their `kind`.
+UNITS: dict[str, type[Unit]] = {
+    unit.kind: unit for unit in (BottleneckUnit, ResidualUnit, PlainUnit, TokenUnit)
+}
+
+
+def unit_class(kind: str) -> type[Unit]:
+    """The unit of a kind.
+
+    Raises:
+        ValueError: If the kind is unknown.
+    """
+    if kind not in UNITS:
+        raise ValueError(f"A unit of kind {kind!r} is unknown. This release has {sorted(UNITS)}.")
+    return UNITS[kind]
+
+
+def build(options: dict[str, Any]) -> Unit:
+    """The unit, untrained, whose `options` these are; without `kind` it is a `BottleneckUnit`.
+
+    Raises:
+        ValueError: If the kind is unknown, or an option out of range.
+    """
+    arguments: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
+    }
+    return unit_class(arguments.pop("kind", BottleneckUnit.kind))(**arguments)

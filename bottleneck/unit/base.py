@@ -1,0 +1,155 @@
+"""What every unit is: an encoder, a quantizer and a decoder at one split point.
+
+    feature ──► encoder ──► latent ──► quantizer ──► symbols ┄┄► values ──► decoder ──► feature'
+
+A new kind is a subclass in a file of its own and an entry of `UNITS`; training, search, evaluation, bundles,
+export and the plugin need no more.
+"""
+
+import inspect
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from bottleneck.layouts import channels_back, channels_first
+from bottleneck.quantize import Quantizer
+
+
+class UnitOutput(NamedTuple):
+    """What a unit computes: the reconstructed `feature`, and the quantized `latent` whose rate is paid."""
+
+    feature: Tensor
+    latent: Tensor
+
+
+class Unit(nn.Module, ABC):
+    """Encoder, quantizer and decoder for one split point.
+
+    A subclass calls this constructor, then sets `feature_shape`, `latent_shape`, `encoder` and `decoder`. It
+    keeps each argument of its own constructor as an attribute of the same name; `options` are read from them.
+
+    Attributes:
+        kind: Name in configurations, bundles and checkpoints.
+        layouts: Layouts of the features that it takes.
+        feature_shape: Shape of one feature, in the network's own layout.
+        latent_shape: Shape of one latent, channels first; the codec is made for it.
+        encoder: From features with channels first, `(b, C, ...)`, to latents.
+        decoder: From quantized latents to what the tail takes, channels first.
+
+    Args:
+        channels: Channels C of the feature.
+        latent_channels: Channels C_r of the latent; more: more rate, better task.
+        stride: Downsampling S of the latent in each dimension.
+        step: Quantization step Q; larger: less rate.
+        size: Height and width (H, W) of the map that the stride divides.
+        layout: The split point's layout.
+
+    Raises:
+        ValueError: If an argument is out of range; the message names its configuration key.
+    """
+
+    kind: ClassVar[str]
+    layouts: ClassVar[tuple[str, ...]]
+    feature_shape: tuple[int, ...]
+    latent_shape: tuple[int, ...]
+    encoder: nn.Module
+    decoder: nn.Module
+
+    def __init__(
+        self,
+        channels: int,
+        latent_channels: int,
+        stride: int,
+        step: float,
+        size: tuple[int, int],
+        layout: str,
+    ):
+        super().__init__()
+        if latent_channels < 1 or latent_channels != int(latent_channels):
+            raise ValueError(f"unit.latent_channels={latent_channels} must be a whole number of at least 1.")
+        if stride < 1 or stride != int(stride):
+            raise ValueError(f"unit.stride={stride} must be a whole number of at least 1.")
+        self.check_layout(layout)
+        self.channels, self.latent_channels, self.stride = channels, latent_channels, stride
+        self.size = (size[0], size[1])
+        self.layout = layout
+        self.quantizer = Quantizer(step)
+
+    @classmethod
+    def check_layout(cls, layout: str, shape: tuple[int, ...] | None = None) -> None:
+        """Refuse features that this kind of unit cannot take.
+
+        Raises:
+            ValueError: Naming the layout and the alternatives.
+        """
+        if layout not in cls.layouts:
+            shown = f" and shape {shape}" if shape else ""
+            raise ValueError(
+                f"The feature at this split point has layout {layout}{shown}; a unit of kind "
+                f"{cls.kind!r} takes {' or '.join(cls.layouts)}. Choose another split point (`python -m "
+                "bottleneck.profile` lists them), or unit=tokens for the token sequences (LC) of a ViT."
+            )
+
+    @classmethod
+    @abstractmethod
+    def from_features(cls, features: Tensor, layout: str, **options: Any) -> Self:
+        """A unit that fits a batch of features.
+
+        Args:
+            features: A few of the head's outputs, `(b, ...)`.
+            layout: The split point's layout.
+            options: The arguments of the constructor that do not follow from the features.
+
+        Raises:
+            ValueError: If this kind of unit does not take such features, or an option is out of range.
+        """
+
+    @property
+    def step(self) -> float:
+        """The quantization step Q."""
+        return self.quantizer.step
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The kind and the constructor's arguments, JSON-able, from which `build` makes an equal unit."""
+        values = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {"kind": self.kind, **plain}
+
+    def forward(self, feature: Tensor) -> UnitOutput:
+        """Send features through the bottleneck, quantized, without coding them.
+
+        Args:
+            feature: The head's output, in the unit's layout.
+        """
+        latent = self.quantizer(self.encode(feature))
+        return UnitOutput(self.decode(latent), latent)
+
+    def encode(self, feature: Tensor) -> Tensor:
+        """The latent before quantization, `(b, *latent_shape)`.
+
+        Raises:
+            ValueError: If the feature has another shape than the unit was built for.
+        """
+        if feature.shape[1:] != self.feature_shape:
+            raise ValueError(
+                f"This unit was built for features of {self.layout} {self.feature_shape}, "
+                f"got {tuple(feature.shape[1:])}. Split with an example of the right size."
+            )
+        return self.encoder(channels_first(feature, self.layout))
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """The feature from a quantized latent, in the unit's layout."""
+        return channels_back(self.decoder(latent), self.layout)
+
+    @torch.no_grad()
+    def symbols(self, feature: Tensor) -> Tensor:
+        """The integers that are coded: int32, `(b, *latent_shape)`."""
+        return self.quantizer.symbols(self.encode(feature))
+
+    @torch.no_grad()
+    def reconstruct(self, symbols: Tensor) -> Tensor:
+        """The feature from symbols, on the server."""
+        return self.decode(self.quantizer.values(symbols))
