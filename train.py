@@ -57,7 +57,7 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
     )
 
     also, untrained = also_methods(cfg, unit), suite_methods(cfg.suite, net, "feature")
-    trainer = new_trainer(cfg, *run_outputs(folder), default_root_dir=folder)
+    trainer = new_trainer(cfg, *run_outputs(cfg, folder), default_root_dir=folder)
     if cfg.ckpt_path is None:
         warm_start(experiment, unit, features)
     if cfg.trainable == "all":
