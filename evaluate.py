@@ -17,9 +17,9 @@ from bottleneck.bundle import Bundle
 from bottleneck.config import config_dir
 from bottleneck.curves import curve_name
 from bottleneck.deploy.frontier import read_frontier
-from bottleneck.evaluation import Method
 from bottleneck.experiment import Experiment, suite_methods
 from bottleneck.html_report import Mark, Report, untrained_mark, write_report
+from bottleneck.methods import Method
 from bottleneck.report import bd_table, draw_rate_accuracy, table
 from bottleneck.results import Result, write_results
 
@@ -58,21 +58,22 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
 
     rows: list[Result] = []
     seeds = {f"bundle:{bundle.id}": bundle.result.get("seed") for bundle in bundles}
-    suite_net = experiment.split(cfg.split)
+    suite_net = experiment.split(cfg.split, replace=False)
     suite_split = suite_net.point.name  # its own name, where an alias was given
     for at in dict.fromkeys([suite_split, *(bundle.split for bundle in bundles), "input"]):
-        net = suite_net if at == suite_split else experiment.split(at)
+        replace = any(bundle.unit.replaces for bundle in bundles if bundle.split == at)
+        net = suite_net if at == suite_split and not replace else experiment.split(at, replace)
         untrained = []
         if at == "input":
             untrained = suite_methods(cfg.suite, net, "input")
         elif at == suite_split:
             untrained = suite_methods(cfg.suite, net, "feature")
-        trained = [Method(f"bundle:{b.id}", b.codec, b.unit) for b in bundles if b.split == at]
+        trained = [Method.of_unit(f"bundle:{b.id}", b.codec, b.unit) for b in bundles if b.split == at]
         if not untrained + trained:
             continue
         features = experiment.features(net)
         for method in untrained:
-            method.fit(features.batches("train"))
+            method.fit(features.batches("train"), net)
         measured = experiment.measure(net, features, trained + untrained, cfg.subset)
         rows += measured[1:] if rows else measured
     if not rows:

@@ -17,7 +17,7 @@ from pytorch_lightning import seed_everything
 from safetensors.torch import save_file
 
 from bottleneck.config import config_dir
-from bottleneck.experiment import Experiment, also_methods, sent_batches, suite_methods
+from bottleneck.experiment import Experiment, also_methods, suite_methods
 from bottleneck.files import replace_file
 from bottleneck.report import draw_rate_accuracy, table
 from bottleneck.results import Result, write_results
@@ -74,9 +74,9 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
         return []
 
     for method in also:
-        method.fit(sent_batches(tuned_net, sent, "train"))
+        method.fit(sent.batches("train"), tuned_net)
     for method in untrained:
-        method.fit(sent_batches(net, features, "train"))
+        method.fit(features.batches("train"), net)
     reference = experiment.reference(net, features, cfg.subset)
     rows = tuned.measure(tuned_net, sent, [trained, *also], cfg.subset, reference)
     rows += experiment.measure(net, features, untrained, cfg.subset, reference)[1:]

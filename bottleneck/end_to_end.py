@@ -45,5 +45,8 @@ class EndToEndSystem(BottleneckSystem):
     def frozen(self) -> nn.Module:
         return self._frozen[0]
 
+    def wanted(self, inputs: Tensor) -> None:
+        return None
+
     def feature(self, inputs: Tensor) -> Tensor:
         return self.net.head(inputs)

@@ -6,80 +6,25 @@ A reported size is the length of bytes that were decoded again, and a reported a
 makes of them.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from bottleneck.codecs import Codec
 from bottleneck.complexity import mac_count, parameter_count
 from bottleneck.devices import device_of, moved
-from bottleneck.layouts import channels_back, channels_first
+from bottleneck.methods import Batches, Method
 from bottleneck.results import Result
 from bottleneck.splitting import SplitModel
 from bottleneck.tasks import Task
 from bottleneck.timing import median_ms
-from bottleneck.unit import Unit
 
 _TIMED_SAMPLES = 16
 
-Batches = Iterable[tuple[Tensor, Any]]
-
-
-class Transform(Protocol):
-    """What stands between the feature and the codec."""
-
-    def symbols(self, feature: Tensor) -> Tensor: ...
-
-    def reconstruct(self, symbols: Tensor) -> Tensor: ...
-
-
-@dataclass(frozen=True)
-class Untransformed:
-    """The feature itself is coded, channels first, as codecs expect of their arrays.
-
-    Attributes:
-        layout: The split point's layout.
-    """
-
-    layout: str = "CHW"
-
-    def symbols(self, feature: Tensor) -> Tensor:
-        return channels_first(feature, self.layout)
-
-    def reconstruct(self, symbols: Tensor) -> Tensor:
-        return channels_back(symbols, self.layout)
-
-
-@dataclass
-class Method:
-    """One way to send a feature.
-
-    Attributes:
-        name: As in the results contract, such as `rle-4`.
-        codec: Makes and reads the bytes.
-        transform: A trained unit, or nothing.
-    """
-
-    name: str
-    codec: Codec
-    transform: Transform = field(default_factory=Untransformed)
-
-    def fit(self, features: Batches) -> None:
-        """Fit the codec's tables on training features; a codec without tables reads none of them."""
-        self.codec.fit(array for feature, _ in features for array in self.arrays(feature))
-
-    def arrays(self, feature: Tensor) -> np.ndarray:
-        """What is coded for a batch of features, one array per sample."""
-        return self.transform.symbols(feature).cpu().numpy()
-
-    def receive(self, arrays: np.ndarray, device: torch.device) -> Tensor:
-        """The features that the server goes on with, from decoded arrays."""
-        return self.transform.reconstruct(torch.from_numpy(arrays).to(device))
+Timed = tuple[Tensor, list[bytes]]  # a few of the head's outputs, and their headers
 
 
 class _Tally:
@@ -90,6 +35,7 @@ class _Tally:
         self.metrics = task.metrics(synchronised=False)  # the other processes of a run are done
         self.scores: list[Tensor] = []
         self.payload_sizes: list[int] = []
+        self.pixels: list[int] = []
         self.ideal_bits: list[float] = []
         self.zero_fractions: list[float] = []
 
@@ -113,11 +59,11 @@ class _Outputs:
         self._tail = tail
         self._known: list[tuple[Tensor, Any]] = []
 
-    def of(self, feature: Tensor) -> Any:
+    def of(self, feature: Tensor, sizes: dict[str, Any]) -> Any:
         for other, output in self._known:
             if torch.equal(feature, other):
                 return output
-        self._known.append((feature, self._tail(feature)))
+        self._known.append((feature, self._tail(feature, sizes)))
         return self._known[-1][1]
 
 
@@ -150,11 +96,11 @@ def reference_on(net: SplitModel, features: Batches, task: Task, image: Tensor) 
     """
     device = device_of(net)
     tally, timed = _Tally(task), None
-    for feature, target in features:
-        feature = feature.to(device)
-        timed = feature[:_TIMED_SAMPLES] if timed is None else timed
-        tally.judge(net.tail(feature), target)
-    return Reference(tally, *_halves_ms(net, image.to(device), timed))
+    for entry, target in features:
+        entry, headers = entry.to(device), task.headers(target)
+        timed = (entry[:_TIMED_SAMPLES], headers) if timed is None else timed
+        tally.judge(net.tail(net.feature(entry), task.sizes(headers)), target)
+    return Reference(tally, *_halves_ms(net, task, image.to(device), timed))
 
 
 @torch.no_grad()
@@ -188,56 +134,70 @@ def evaluate(
     image = image.to(device_of(net))
     frozen = _Tally(task) if reference is None else reference.tally
     tallies = [_Tally(task) for _ in methods]
-    timed: Tensor | None = None
-    for feature, target in tqdm(features, "Measuring", unit="batch"):
-        feature = feature.to(image.device)
-        timed = feature[:_TIMED_SAMPLES] if timed is None else timed
-        outputs = _Outputs(net.tail)
+    timed: Timed | None = None
+    for entry, target in tqdm(features, "Measuring", unit="batch"):
+        entry, headers = entry.to(image.device), task.headers(target)
+        timed = (entry[:_TIMED_SAMPLES], headers) if timed is None else timed
+        outputs, sizes = _Outputs(net.tail), task.sizes(headers)
+        feature = net.feature(entry)
         if reference is None:
-            frozen.judge(outputs.of(feature), target)
+            frozen.judge(outputs.of(feature, sizes), target)
         for method, tally in zip(methods, tallies, strict=True):
-            received = _send(method, net.sent(feature), tally)
-            tally.judge(outputs.of(net.joined(received, feature)), target)
+            given = entry if method.replaces else net.sent(feature)
+            arrived = net.joined(_send(method, given, headers, tally), feature)
+            tally.judge(outputs.of(arrived, sizes), target)
+            tally.pixels += _pixels(sizes, image, len(headers))
     if reference is None:
-        reference = Reference(frozen, *_halves_ms(net, image, timed))
+        reference = Reference(frozen, *_halves_ms(net, task, image, timed))
     assert timed is not None, "a reference has samples"
-    timed = net.sent(timed)
+    elements = net.sent(net.feature(timed[0][:1])).numel()
 
     about = {"task": task.name, "metric": task.metric, "split": net.point.name, **about}
-    about |= {"head_ms": reference.head_ms, "tail_ms": reference.tail_ms}
-    about["beside"] = list(net.point.beside)
-    pixels = image.shape[-2] * image.shape[-1]
+    about |= {"head_ms": reference.head_ms, "tail_ms": reference.tail_ms, "beside": list(net.point.beside)}
     return [_row("frozen", frozen, frozen, about)] + [
         _row(
             method.name,
             tally,
             frozen,
             about
-            | _rates(tally, pixels, timed[0].numel())
-            | _times(method, timed)
-            | _cost(method, net, timed),
+            | _rates(tally, elements)
+            | _times(method, method.given(timed[0], net))
+            | _cost(method, net, method.given(timed[0], net)),
         )
         for method, tally in zip(methods, tallies, strict=True)
     ]
 
 
-def _halves_ms(net: SplitModel, image: Tensor, features: Tensor | None) -> tuple[float, float]:
+def _pixels(sizes: dict[str, Any], image: Tensor, count: int) -> list[int]:
+    """Pixels of each image that enters the head: resized, and without padding."""
+    if "image_sizes" in sizes:
+        return [height * width for height, width in sizes["image_sizes"].resized]
+    return [image.shape[-2] * image.shape[-1]] * count
+
+
+def _halves_ms(net: SplitModel, task: Task, image: Tensor, timed: Timed | None) -> tuple[float, float]:
     """Milliseconds of head and tail for one sample."""
-    if features is None:
+    if timed is None:
         raise ValueError("There are no samples to measure. Look at data.root and data.val_limit.")
-    return median_ms(net.head, [image] * _TIMED_SAMPLES), median_ms(net.tail, features.split(1))
+    entries, headers = timed
+    sizes = task.sizes(headers[:1])
+    tail_ms = median_ms(lambda feature: net.tail(feature, sizes), net.feature(entries).split(1))
+    return median_ms(net.head, [image] * _TIMED_SAMPLES), tail_ms
 
 
-def _send(method: Method, feature: Tensor, tally: _Tally) -> Tensor:
+def _send(method: Method, feature: Tensor, headers: list[bytes], tally: _Tally) -> Tensor:
     """Send a batch through real bytes, sample by sample, and return the features that arrive."""
     arrays = method.arrays(feature)
-    payloads = [method.codec.encode(array) for array in arrays]
-    tally.payload_sizes += [len(payload) for payload in payloads]
-    ideal_bits = [method.codec.ideal_bits(array) for array in arrays]
+    codec = method.codec_for(arrays.shape[1:])
+    payloads = [codec.encode(array) for array in arrays]
+    tally.payload_sizes += [
+        len(header) + len(payload) for header, payload in zip(headers, payloads, strict=True)
+    ]
+    ideal_bits = [codec.ideal_bits(array) for array in arrays]
     tally.ideal_bits += [bits for bits in ideal_bits if bits is not None]
-    if (zero_fraction := getattr(method.codec, "zero_fraction", None)) is not None:
+    if (zero_fraction := getattr(codec, "zero_fraction", None)) is not None:
         tally.zero_fractions += [zero_fraction(array) for array in arrays]
-    return method.receive(np.stack([method.codec.decode(payload) for payload in payloads]), feature.device)
+    return method.receive(np.stack([codec.decode(payload) for payload in payloads]), feature.device)
 
 
 def _row(name: str, tally: _Tally, frozen: _Tally, known: dict[str, Any]) -> Result:
@@ -257,8 +217,8 @@ def _row(name: str, tally: _Tally, frozen: _Tally, known: dict[str, Any]) -> Res
     )
 
 
-def _rates(tally: _Tally, pixels: int, elements: int) -> dict[str, Any]:
-    payload_bytes = float(np.mean(tally.payload_sizes))
+def _rates(tally: _Tally, elements: int) -> dict[str, Any]:
+    payload_bytes, pixels = float(np.mean(tally.payload_sizes)), float(np.mean(tally.pixels))
     return {
         "payload_bytes": payload_bytes,
         "payload_bytes_p95": float(np.percentile(tally.payload_sizes, 95)),
@@ -271,25 +231,27 @@ def _rates(tally: _Tally, pixels: int, elements: int) -> dict[str, Any]:
 
 def _times(method: Method, features: Tensor) -> dict[str, float]:
     """Milliseconds that one sample takes from feature to payload and back."""
-    payloads = [method.codec.encode(method.arrays(feature)[0]) for feature in features.split(1)]
+    codec = method.codec_for(method.arrays(features[:1]).shape[1:])
+    payloads = [codec.encode(method.arrays(feature)[0]) for feature in features.split(1)]
     return {
-        "encode_ms": median_ms(lambda x: method.codec.encode(method.arrays(x)[0]), features.split(1)),
+        "encode_ms": median_ms(lambda x: codec.encode(method.arrays(x)[0]), features.split(1)),
         "decode_ms": median_ms(
-            lambda payload: method.receive(method.codec.decode(payload)[None], features.device), payloads
+            lambda payload: method.receive(codec.decode(payload)[None], features.device), payloads
         ),
     }
 
 
 def _cost(method: Method, net: SplitModel, features: Tensor) -> dict[str, int]:
     """Parameters and multiply-accumulates of the unit, and of all that the device runs."""
-    unit = method.transform
-    if not isinstance(unit, Unit):
+    unit = method.unit
+    if unit is None:
         return {"device_macs": net.point.macs}
     encoder_macs = mac_count(unit.encode, features[:1])
+    before = net.entry if unit.replaces else net.point
     return {
         "unit_params": parameter_count(unit),
         "unit_macs": mac_count(unit, features[:1]),
         "encoder_params": parameter_count(unit.encoder),
         "encoder_macs": encoder_macs,
-        "device_macs": net.point.macs + encoder_macs,
+        "device_macs": before.macs + encoder_macs,
     }

@@ -3,14 +3,14 @@
 import copy
 import dataclasses
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from filelock import FileLock
-from hydra.utils import instantiate
+from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
@@ -20,8 +20,9 @@ from bottleneck.data.base import ImageData
 from bottleneck.data.feature_cache import FeatureCache
 from bottleneck.data.features import CachedFeatures, LiveFeatures, features_of
 from bottleneck.end_to_end import EndToEndSystem
-from bottleneck.evaluation import Method, Reference, Untransformed, evaluate, reference_on
+from bottleneck.evaluation import Reference, evaluate, reference_on
 from bottleneck.layouts import shape_channels_first
+from bottleneck.methods import Method, Untransformed
 from bottleneck.models import PixelNetwork, weights_identity
 from bottleneck.results import Result
 from bottleneck.splitting import SplitModel, split, split_open, trace
@@ -81,11 +82,18 @@ class Experiment:
             task.check_output(model(image), image)
         return cls(cfg, model, images, task, image)
 
-    def split(self, at: str) -> SplitModel:
-        """The network cut at a split point, frozen; with `open_cut=true` wherever that is."""
+    def split(self, at: str, replace: bool | None = None) -> SplitModel:
+        """The network cut at a split point, frozen; with `open_cut=true` wherever that is.
+
+        Args:
+            at: The split point.
+            replace: Whether units may replace the module there; `None`: as the configured unit does.
+        """
         if self.cfg.open_cut:
             return split_open(trace(self.model, self.image), at).freeze()
-        return split(self.model, at, self.image).freeze()
+        if replace is None:
+            replace = at != "input" and get_method(self.cfg.unit._target_).__self__.replaces
+        return split(self.model, at, self.image, replace).freeze()
 
     def features(self, net: SplitModel) -> Features:
         """The data set's features at a split point, from the cache where the configuration has one."""
@@ -101,13 +109,17 @@ class Experiment:
         Raises:
             ValueError: If the split point is the uint8 image itself.
         """
-        calibration, _ = next(iter(sent_batches(net, features, "train")))
+        calibration, _ = next(iter(features.batches("train")))
         if not calibration.is_floating_point():
             raise ValueError(
                 f"split={net.point.name} sends {calibration.dtype} pixels, on which no bottleneck can be "
                 "trained. Use split=normalize, or a later split point."
             )
-        return instantiate(self.cfg.unit, features=calibration, layout=net.point.layout)
+        options: dict[str, Any] = {"features": net.sent(calibration), "layout": net.entry.layout}
+        if net.replaced is not None:
+            with torch.no_grad():
+                options["replaced"] = net.feature(calibration)
+        return instantiate(self.cfg.unit, **options)
 
     def system(self, unit: Unit, net: SplitModel) -> BottleneckSystem:
         """What Lightning trains on features while the network stays frozen."""
@@ -143,7 +155,9 @@ class Experiment:
         """
         cfg = copy.deepcopy(self.cfg)
         cfg.alpha = point.alpha
-        cfg.unit.update(latent_channels=point.latent_channels, stride=point.stride, step=point.step)
+        cfg.unit.update(latent_channels=point.latent_channels, step=point.step)
+        if "stride" in cfg.unit:
+            cfg.unit.stride = point.stride
         return dataclasses.replace(self, cfg=cfg)
 
     def reference(self, net: SplitModel, features: Features, subset: str) -> Reference:
@@ -179,11 +193,6 @@ class Experiment:
         )
 
 
-def sent_batches(net: SplitModel, features: Features, subset: str) -> Iterator[tuple[Tensor, Any]]:
-    """A subset's features as far as they go through the channel, with their targets."""
-    return ((net.sent(feature), target) for feature, target in features.batches(subset))
-
-
 def suite_methods(suite: DictConfig, net: SplitModel, at: str) -> list[Method]:
     """The suite's untrained methods at a split point, without those whose library is missing.
 
@@ -214,7 +223,7 @@ def torch_device(name: str) -> torch.device:
 
 
 def latent_codec(unit: Unit, options: Mapping[str, Any]) -> codecs.Codec:
-    """A codec for a unit's symbols, without tables yet.
+    """A codec for a unit's symbols, or for its latent, without tables yet.
 
     Args:
         unit: Its latent's shape is the codec's.
@@ -224,10 +233,10 @@ def latent_codec(unit: Unit, options: Mapping[str, Any]) -> codecs.Codec:
         ValueError: If the codec is unknown or codes something else.
     """
     codec = codecs.create(shape=unit.latent_shape, **options)
-    if codec.input != "symbols":
+    if codec.input not in ("symbols", "feature"):
         raise ValueError(
-            f"codec {codec.name!r} codes {codec.input}, a bottleneck sends symbols. "
-            f"Choose from {codecs.names('symbols')}."
+            f"codec {codec.name!r} codes {codec.input}, a bottleneck sends symbols or its latent. "
+            f"Choose from {codecs.names('symbols') + codecs.names('feature')}."
         )
     return codec
 
@@ -243,7 +252,7 @@ def also_methods(cfg: DictConfig, unit: Unit) -> list[Method]:
         ValueError: If a codec is unknown or codes something else than symbols.
     """
     return [
-        Method(f"bottleneck-{name}", latent_codec(unit, {"name": name}), unit)
+        Method.of_unit(f"bottleneck-{name}", latent_codec(unit, {"name": name}), unit)
         for name in cfg.also_codecs
         if name != cfg.codec.name
     ]

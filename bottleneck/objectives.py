@@ -26,6 +26,9 @@ class Passage:
         frozen: The frozen tail, or the whole frozen network.
         output: What the tail made of the reconstructed feature.
         layers: What the layers that the objective names made of it on the way.
+        sizes: What the tail was told beside the feature.
+        reconstruction: The feature that came out of the unit.
+        feature: The frozen network's own at the cut.
     """
 
     task: Task
@@ -34,6 +37,9 @@ class Passage:
     frozen: Any
     output: Any
     layers: dict[str, Tensor] = field(default_factory=dict)
+    sizes: dict[str, Any] = field(default_factory=dict)
+    reconstruction: Tensor | None = None
+    feature: Tensor | None = None
 
 
 class Objective(Protocol):
@@ -41,9 +47,11 @@ class Objective(Protocol):
 
     Attributes:
         layers: Modules behind the cut whose features it wants to see.
+        needs_output: Whether it looks at the output; if not, training ends behind the last layer.
     """
 
     layers: tuple[str, ...]
+    needs_output: bool
 
     def __call__(self, passage: Passage) -> Tensor:
         """Loss of a batch, a scalar."""
@@ -53,6 +61,7 @@ class TaskLoss:
     """The task's own loss against the labels, as in the paper."""
 
     layers = ()
+    needs_output = True
 
     def __call__(self, passage: Passage) -> Tensor:
         return passage.task.loss(passage.output, passage.target)
@@ -74,6 +83,7 @@ class FrozenLogits:
     """
 
     layers = ()
+    needs_output = True
 
     def __init__(self, temperature: float = 2.0):
         if not temperature > 0:
@@ -107,6 +117,8 @@ class FrozenFeatures:
     Source: head distillation, Matsubara and Levorato, arXiv:2007.15818, whose squared error is not scaled.
     """
 
+    needs_output = False
+
     def __init__(self, layers: Sequence[str]):
         if not layers or isinstance(layers, str):
             raise ValueError(f"objective.layers={layers!r} must be a list of modules behind the cut.")
@@ -114,9 +126,41 @@ class FrozenFeatures:
 
     def __call__(self, passage: Passage) -> Tensor:
         with torch.no_grad():
-            _, wanted = passage.frozen.watch(passage.inputs.detach(), self.layers)
+            _, wanted = passage.frozen.watch(
+                passage.inputs.detach(), self.layers, passage.sizes, finish=False
+            )
         errors = [relative_error(passage.layers[name], wanted[name]) for name in self.layers]
         return torch.stack(errors).mean()
+
+
+class HeadDistillation:
+    """Match the frozen network's feature at the cut, as it is; neither labels nor the tail are needed.
+
+    Squared error per element, summed over the cut and, in the generalised form, layers behind it.
+
+    Args:
+        layers: Names of modules behind the cut that are matched as well.
+
+    Source: Matsubara and Levorato, EMDL 2020, arXiv:2007.15818, who sum over elements; per element the weight
+    does not depend on the image's size.
+    """
+
+    needs_output = False
+
+    def __init__(self, layers: Sequence[str] = ()):
+        if isinstance(layers, str):
+            raise ValueError(f"objective.layers={layers!r} must be a list of modules behind the cut.")
+        self.layers = tuple(layers)
+
+    def __call__(self, passage: Passage) -> Tensor:
+        if passage.reconstruction is None or passage.feature is None:
+            raise ValueError("head distillation needs a frozen feature at the cut; use trainable=bottleneck.")
+        error = F.mse_loss(passage.reconstruction, passage.feature)
+        if self.layers:
+            with torch.no_grad():
+                _, wanted = passage.frozen.watch(passage.feature, self.layers, passage.sizes, finish=False)
+            error = error + sum(F.mse_loss(passage.layers[name], wanted[name]) for name in self.layers)
+        return error
 
 
 class Sum:
@@ -137,6 +181,7 @@ class Sum:
             )
         self.weighted = [(weights[name], term) for name, term in terms.items()]
         self.layers = tuple(dict.fromkeys(layer for term in terms.values() for layer in term.layers))
+        self.needs_output = any(term.needs_output for term in terms.values())
 
     def __call__(self, passage: Passage) -> Tensor:
         return torch.stack([weight * term(passage) for weight, term in self.weighted]).sum()

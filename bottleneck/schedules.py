@@ -1,11 +1,11 @@
 """Learning-rate schedules, stepped after every batch. The optimizer's `lr` is their peak."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, OneCycleLR
 
 Schedule = Callable[..., LRScheduler]
 
@@ -19,6 +19,13 @@ def one_cycle(optimizer: Optimizer, total_steps: int, warm_up: float = 0.3) -> O
 def cosine(optimizer: Optimizer, total_steps: int, floor: float = 0.0) -> CosineAnnealingLR:
     """Fall from the peak to `floor` along half a cosine."""
     return CosineAnnealingLR(optimizer, T_max=total_steps, eta_min=floor)
+
+
+def steps(
+    optimizer: Optimizer, total_steps: int, milestones: Sequence[float], factor: float = 0.1
+) -> MultiStepLR:
+    """Begin at the peak and multiply by `factor` after each of some shares of the steps."""
+    return MultiStepLR(optimizer, [round(share * total_steps) for share in milestones], factor)
 
 
 def with_schedule(optimizer: Optimizer, schedule: Schedule | None, trainer: Any) -> Any:

@@ -83,6 +83,11 @@ class BottleneckSystem(LightningModule):
         """From a batch's inputs to the head's output."""
         return inputs
 
+    @torch.no_grad()
+    def wanted(self, inputs: Tensor) -> Tensor | None:
+        """The frozen feature at the cut, which `frozen` takes; `None` where that takes the inputs."""
+        return self.net.feature(inputs)
+
     def training_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> Tensor:
         loss, terms, _, _ = self._loss(batch)
         self.log_dict({f"train/{name}": value for name, value in terms.items()})
@@ -130,8 +135,27 @@ class BottleneckSystem(LightningModule):
         inputs, target = batch
         feature = self.feature(inputs)
         reconstruction, latent = self.unit(self.net.sent(feature))
-        output, layers = self.net.tail.watch(self.net.joined(reconstruction, feature), self.objective.layers)
-        task = self.objective(Passage(self.task, target, inputs, self.frozen, output, layers))
+        sizes = self.task.sizes(self.task.headers(target))
+        output, layers = self.net.tail.watch(
+            self.net.joined(reconstruction, feature),
+            self.objective.layers,
+            sizes,
+            finish=self.objective.needs_output or not self.training,
+        )
+        wanted = self.wanted(inputs)
+        task = self.objective(
+            Passage(
+                self.task,
+                target,
+                inputs if wanted is None else wanted,
+                self.frozen,
+                output,
+                layers,
+                sizes,
+                reconstruction,
+                wanted,
+            )
+        )
         rate = self.rate(latent, self.pixels)
         loss = rate + self.alpha * task
         return (

@@ -12,8 +12,8 @@ from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities.warnings import PossibleUserWarning
 
-from bottleneck.evaluation import Method
-from bottleneck.experiment import Experiment, Features, latent_codec, sent_batches
+from bottleneck.experiment import Experiment, Features, latent_codec
+from bottleneck.methods import Method
 from bottleneck.system import BottleneckSystem
 from bottleneck.unit import Unit
 from bottleneck.warm_start import WarmStart
@@ -26,6 +26,8 @@ def warm_start(experiment: Experiment, unit: Unit, features: Features) -> None:
         return
     if cfg.open_cut:
         raise ValueError("warm_start.epochs > 0 matches closed cuts only. Set it to 0, or open_cut=false.")
+    if unit.replaces:
+        raise ValueError("warm_start.epochs: unit replaces a module; use objective=distillation instead.")
     options = {"max_epochs": cfg.warm_start.epochs, "limit_val_batches": 0, "enable_checkpointing": False}
     matching = WarmStart(
         unit,
@@ -69,8 +71,8 @@ def train_method(
     if not trainer.is_global_zero:
         return None
     system.to(experiment.image.device).eval()
-    method = Method("bottleneck", codec, unit)
-    method.fit(sent_batches(system.net, features, "train"))
+    method = Method.of_unit("bottleneck", codec, unit)
+    method.fit(features.batches("train"), system.net)
     return method
 
 

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from bottleneck import codecs
-from bottleneck.evaluation import Method, evaluate, reference_on
+from bottleneck.evaluation import evaluate, reference_on
+from bottleneck.methods import Method
 from bottleneck.splitting import split
 from bottleneck.tasks import Classification
 from bottleneck.unit import BottleneckUnit

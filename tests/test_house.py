@@ -29,7 +29,7 @@ ROWS = [
     ],
     ["unit", "rate", "splitting", "results", "pareto"],
     ["tasks", "compat", "models"],
-    ["bundle", "deploy", "data", "evaluation", "report", "html_report", "profile", "export"],
+    ["bundle", "deploy", "data", "methods", "evaluation", "report", "html_report", "profile", "export"],
     ["objectives"],
     ["system", "warm_start", "plugin"],
     ["end_to_end"],

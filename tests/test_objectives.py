@@ -5,7 +5,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bottleneck.objectives import FrozenFeatures, FrozenLogits, Passage, Sum, TaskLoss, relative_error
+from bottleneck.objectives import (
+    FrozenFeatures,
+    FrozenLogits,
+    HeadDistillation,
+    Passage,
+    Sum,
+    TaskLoss,
+    relative_error,
+)
 from bottleneck.splitting import split
 from bottleneck.tasks import Classification
 
@@ -55,6 +63,7 @@ def test_frozen_side_takes_no_gradient():
     [
         (lambda: FrozenLogits(0), r"objective\.temperature=0"),
         (lambda: FrozenFeatures([]), r"objective\.layers=\[\] must be a list"),
+        (lambda: HeadDistillation("layer3"), r"objective\.layers='layer3' must be a list"),
         (lambda: FrozenFeatures("layer3"), r"objective\.layers='layer3' must be a list"),
         (lambda: Sum({"a": TaskLoss()}, {"b": 1.0}), r"terms=\['a'\] and objective\.weights=\['b'\]"),
         (lambda: Sum({}, {}), "must name the same"),
@@ -76,7 +85,9 @@ def net():
 
 def passage_through(net, reconstruction, feature, objective):
     output, layers = net.tail.watch(reconstruction, objective.layers)
-    return Passage(TASK, TARGET, feature, net.tail, output, layers)
+    return Passage(
+        TASK, TARGET, feature, net.tail, output, layers, reconstruction=reconstruction, feature=feature
+    )
 
 
 def test_features_are_matched_layer_by_layer(net):
@@ -95,12 +106,34 @@ def test_features_are_matched_layer_by_layer(net):
     assert objective(passage_through(net, feature, feature, objective)) == 0
 
 
+def test_head_distillation_is_the_squared_error_per_element(net):
+    """At the cut, and summed over further layers in the generalised form, independent of the map's size."""
+    feature, reconstruction = torch.randn(2, 6, 4, 6, 6, generator=torch.Generator().manual_seed(2))
+    here = (reconstruction - feature).square().sum() / feature.numel()
+    objective = HeadDistillation()
+    torch.testing.assert_close(objective(passage_through(net, reconstruction, feature, objective)), here)
+    objective = HeadDistillation(["1"])
+    layer = net.tail.graph.get_submodule("1")
+    behind = (layer(reconstruction) - layer(feature)).square().mean()
+    loss = objective(passage_through(net, reconstruction, feature, objective))
+    torch.testing.assert_close(loss, here + behind)
+    assert not objective.needs_output
+
+
+def test_head_distillation_needs_a_frozen_feature():
+    """Where the head is trained too there is nothing to be matched at the cut."""
+    with pytest.raises(ValueError, match="trainable=bottleneck"):
+        HeadDistillation()(passage(FEATURE))
+
+
 def test_sums_weigh_their_terms(net):
     """A sum is the weighted sum of its terms, and asks for all layers that any of them wants."""
     feature, reconstruction = torch.randn(2, 6, 4, 6, 6, generator=torch.Generator().manual_seed(3))
     terms = {"task": TaskLoss(), "features": FrozenFeatures(["1"]), "more": FrozenFeatures(["1", "4"])}
     total = Sum(terms, {"task": 0.5, "features": 2.0, "more": 0.0})
     assert total.layers == ("1", "4")
+    assert total.needs_output
+    assert not Sum({"features": FrozenFeatures(["1"])}, {"features": 1.0}).needs_output
     through = passage_through(net, reconstruction, feature, total)
     torch.testing.assert_close(total(through), 0.5 * terms["task"](through) + 2 * terms["features"](through))
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bottleneck.rate import L1Rate
+from bottleneck.rate import L1Rate, NoRate
 
 LATENT = torch.tensor(
     [[[[1.0, -2.0]], [[0.0, 3.0]]], [[[0.0, 0.0]], [[0.0, 4.0]]]]
@@ -35,3 +35,8 @@ def test_unknown_normalisation_is_refused():
     """A mistyped normalisation is answered with the known ones."""
     with pytest.raises(ValueError, match=r"rate\.normalisation='pixel'.*per_pixel"):
         L1Rate("pixel")
+
+
+def test_no_rate_is_nothing_whatever_the_latent():
+    """A bottleneck that is bounded by its shape pays nothing for what is in it."""
+    assert NoRate()(LATENT, 64) == 0

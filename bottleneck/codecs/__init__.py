@@ -33,6 +33,7 @@ __all__ = ["Codec", "MissingLibraryError", "create", "from_dict", "names"]
 
 #: Registry name -> "module:Class".
 _CODECS = {
+    "affine": "bottleneck.codecs.affine:Affine",
     "avif": "bottleneck.codecs.pillow:Avif",
     "deflate": "bottleneck.codecs.deflate:Deflate",
     "heic": "bottleneck.codecs.heic:Heic",

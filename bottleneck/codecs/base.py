@@ -176,6 +176,14 @@ class Codec(ABC):
             ) from error
         return codec
 
+    def reshaped(self, shape: Sequence[int]) -> Self:
+        """The same codec, tables included, for samples of another shape.
+
+        Raises:
+            ValueError: If its tables belong to one shape.
+        """
+        return type(self).from_dict({**self.to_dict(), "shape": list(shape)})
+
     def __repr__(self) -> str:
         options = "".join(f", {key}={value!r}" for key, value in self.options.items())
         return f"{type(self).__name__}(shape={self.shape}{options})"

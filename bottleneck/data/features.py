@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Subset
 
 from bottleneck.data.base import SUBSETS, ImageData, SeededShuffle
 from bottleneck.data.feature_cache import ArrayLayout, Batches, FeatureCache, StoredFeatures
-from bottleneck.devices import device_of
+from bottleneck.devices import device_of, moved
 from bottleneck.models.identity import weights_identity
 from bottleneck.splitting import SplitModel
 
@@ -43,11 +43,15 @@ class LiveFeatures(LightningDataModule):
         self, batch: tuple[Tensor, Tensor], dataloader_idx: int
     ) -> tuple[Tensor, Tensor]:
         images, targets = batch
+        self.net.head.to(images[0].device)
         with torch.no_grad():
-            return self.net.head.to(images.device)(images), targets
+            return _head_output(self.net, images, targets)
 
     def batches(self, subset: str) -> Batches:
-        """`(features, targets)` of a subset in order, on the head's device."""
+        """`(features, targets)` of a subset in order, on the head's device.
+
+        Images of different sizes come one by one, so that none is padded to another's size.
+        """
         yield from _head_outputs(self.images, self.net, subset, 0)
 
 
@@ -111,7 +115,7 @@ def features_of(
         "graph": net.head.code,
         "modules": str(net.head),
         "weights": weights_identity(net.head),
-        "split": net.point.name,
+        "split": net.entry.name,
         "input": list(images.image_shape),
     }
     stores: dict[str, StoredFeatures] = {}
@@ -119,7 +123,7 @@ def features_of(
         stored = cache.get(
             {**head, "images": images.fingerprint(subset)},
             images.count(subset),
-            net.feature_shape,
+            net.entry.shape,
             ArrayLayout(*images.target_layout),
             partial(_head_outputs, images, net, subset),
         )
@@ -140,5 +144,23 @@ def _head_outputs(images: ImageData, net: SplitModel, subset: str, start: int) -
         num_workers=images.num_workers,
         collate_fn=images.collate,
     )
-    for pixels, targets in loader:
-        yield net.head(pixels.to(device)), targets
+    for images, targets in loader:
+        images = moved(images, device)
+        if isinstance(images, list) and len({image.shape for image in images}) > 1:
+            for image, target in zip(images, targets, strict=True):
+                yield _head_output(net, [image], [target])
+        else:
+            yield _head_output(net, images, targets)
+
+
+def _head_output(net: SplitModel, images: Any, targets: Any) -> tuple[Tensor, Any]:
+    """What the head makes of a batch, and its targets.
+
+    A list of images, which may have different sizes, leaves the sizes that cross the cut in each target.
+    """
+    if isinstance(images, list):
+        (sizes,) = net.sizes(images).values()
+        targets = [{**target, "sizes": sizes.of(index)} for index, target in enumerate(targets)]
+        if len({image.shape for image in images}) == 1:
+            images = torch.stack(images)
+    return net.head(images), targets

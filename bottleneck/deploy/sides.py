@@ -1,6 +1,8 @@
 """Both sides of the link for one operating point.
 
-image ──► Device ──► payload ┄┄► Server ──► output
+image ──► Device ──► [sizes] + payload ┄┄► Server ──► output
+
+A detector's payload begins with the sizes that its tail needs (`ImageSizes`); images may then have any size.
 """
 
 from collections.abc import Callable
@@ -10,9 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from bottleneck.bundle import Bundle
+from bottleneck.codecs import Codec
 from bottleneck.devices import device_of
+from bottleneck.models.image_sizes import ImageSizes
 from bottleneck.preprocess import prepared, preprocess
 from bottleneck.splitting import SplitModel, split
+from bottleneck.unit import transform_for
+
+_SIZES = "image_sizes"  # what a detector's tail calls the sizes that it takes
+_MOST_PIXELS = 8192  # per side of a padded image; a server does not fill its memory because of damaged bytes
 
 #: What a server makes of the network's output, by task; tasks without an entry get the output itself.
 _ANSWERS: dict[str, Callable[[Any], Any]] = {"segmentation": lambda logits: logits.argmax(dim=1)}
@@ -25,9 +33,10 @@ class Device:
         bundle: The operating point.
     """
 
-    def __init__(self, bundle: Bundle, head: nn.Module):
+    def __init__(self, bundle: Bundle, net: SplitModel):
         self.bundle = bundle
-        self._head = head
+        self._net = net
+        self._coder = _Coder(bundle)
         self._preprocess = (
             prepared
             if bundle.preprocessing is None
@@ -48,19 +57,28 @@ class Device:
         return self.encode(self.feature(image))
 
     @torch.no_grad()
-    def feature(self, image: Any) -> Tensor:
-        """The head's output for one image, `(1, C, H, W)`; it is the same for every point of a frontier."""
+    def feature(self, image: Any) -> tuple[Tensor, bytes]:
+        """What is the same for every point of a frontier.
+
+        Returns:
+            The head's output for one image, `(1, C, H, W)`, and the sizes that travel with it, if any.
+        """
         pixels = self._preprocess(image)
+        if _takes_sizes(self._net):
+            images = pixels[None].to(device_of(self.bundle.unit))
+            return self._net.head(images), self._net.sizes(images)[_SIZES].pack()
         if tuple(pixels.shape) != tuple(self.bundle.image_shape):
             raise ValueError(
                 f"The image is {tuple(pixels.shape)} after preprocessing, this bundle takes "
                 f"{tuple(self.bundle.image_shape)} (C, H, W)."
             )
-        return self._head(pixels[None].to(device_of(self.bundle.unit)))
+        return self._net.head(pixels[None].to(device_of(self.bundle.unit))), b""
 
-    def encode(self, feature: Tensor) -> bytes:
-        """The payload of one feature."""
-        return self.bundle.codec.encode(self.bundle.unit.symbols(feature)[0].cpu().numpy())
+    def encode(self, sent: tuple[Tensor, bytes]) -> bytes:
+        """The payload of what `feature` returned."""
+        feature, header = sent
+        array = self._coder.transform.symbols(feature)[0].cpu().numpy()
+        return header + self._coder.codec_for(array.shape).encode(array)
 
 
 class Server:
@@ -70,9 +88,10 @@ class Server:
         bundle: The operating point.
     """
 
-    def __init__(self, bundle: Bundle, tail: nn.Module):
+    def __init__(self, bundle: Bundle, net: SplitModel):
         self.bundle = bundle
-        self._tail = tail
+        self._net = net
+        self._coder = _Coder(bundle)
 
     def __call__(self, payload: bytes) -> Any:
         """The answer for one image: the class of every pixel, `(1, H, W)`, for segmentation, else `output`.
@@ -90,9 +109,52 @@ class Server:
         Raises:
             ValueError: If the bytes cannot be a payload of this bundle.
         """
-        unit = self.bundle.unit
-        symbols = torch.from_numpy(self.bundle.codec.decode(payload)).to(device_of(unit))
-        return self._tail(unit.reconstruct(symbols[None]))
+        unit, sizes, shape = self.bundle.unit, {}, self.bundle.unit.latent_shape
+        if _takes_sizes(self._net):
+            header, payload = payload[: ImageSizes.nbytes], payload[ImageSizes.nbytes :]
+            sizes = {_SIZES: ImageSizes.unpack(header)}
+            shape = unit.latent_shape_of(self._entry_shape(sizes[_SIZES]))
+        array = self._coder.codec_for(shape).decode(payload)
+        symbols = torch.from_numpy(array).to(device_of(unit))
+        return self._net.tail(self._coder.transform.reconstruct(symbols[None]), sizes)
+
+    def _entry_shape(self, sizes: ImageSizes) -> tuple[int, ...]:
+        """Shape of what entered the unit, which is a fixed fraction of the padded image.
+
+        Raises:
+            ValueError: If the image cannot have had such sizes.
+        """
+        seen = self._net.tail.sizes[_SIZES].padded
+        channels, *size = self._net.entry.shape
+        if any(padded * part % whole for padded, part, whole in zip(sizes.padded, size, seen, strict=True)):
+            raise ValueError(f"the payload says that the image was padded to {sizes.padded}; it was damaged.")
+        if max(sizes.padded) > _MOST_PIXELS:
+            raise ValueError(
+                f"the payload says that the image was padded to {sizes.padded}, more than {_MOST_PIXELS}; it "
+                "was damaged."
+            )
+        scaled = [p * part // whole for p, part, whole in zip(sizes.padded, size, seen, strict=True)]
+        return (channels, *scaled)
+
+
+class _Coder:
+    """The codec of a bundle, for latents of any shape that its unit makes."""
+
+    def __init__(self, bundle: Bundle):
+        self.transform = transform_for(bundle.unit, bundle.codec)
+        self._codec = bundle.codec
+        self._reshaped: dict[tuple[int, ...], Codec] = {}
+
+    def codec_for(self, shape: tuple[int, ...]) -> Codec:
+        if shape == self._codec.shape:
+            return self._codec
+        if shape not in self._reshaped:
+            self._reshaped[shape] = self._codec.reshaped(shape)
+        return self._reshaped[shape]
+
+
+def _takes_sizes(net: SplitModel) -> bool:
+    return _SIZES in net.tail.sizes
 
 
 def both_sides(bundles: list[Bundle], model: nn.Module) -> list[tuple[Device, Server]]:
@@ -102,11 +164,13 @@ def both_sides(bundles: list[Bundle], model: nn.Module) -> list[tuple[Device, Se
         ValueError: If a bundle belongs to another network.
     """
     where = device_of(model)
-    nets: dict[str, SplitModel] = {}
+    nets: dict[tuple[str, bool], SplitModel] = {}
     for bundle in bundles:
         bundle.check_network(model)
         bundle.unit.to(where)
-        if bundle.split not in nets:
+        cut = (bundle.split, bundle.unit.replaces)
+        if cut not in nets:
             example = torch.zeros(1, *bundle.image_shape, dtype=bundle.image_dtype, device=where)
-            nets[bundle.split] = split(model, bundle.split, example)
-    return [(Device(b, nets[b.split].head), Server(b, nets[b.split].tail)) for b in bundles]
+            nets[cut] = split(model, bundle.split, example, replace=bundle.unit.replaces)
+    chosen = [(bundle, nets[bundle.split, bundle.unit.replaces]) for bundle in bundles]
+    return [(Device(bundle, net), Server(bundle, net)) for bundle, net in chosen]

@@ -1,6 +1,7 @@
 """What a detector's tail has to know of images that it never sees: their sizes, and these as bytes."""
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 Size = tuple[int, int]
@@ -23,6 +24,12 @@ class ImageSizes(NamedTuple):
 
     #: Bytes that `pack` makes for one image.
     nbytes = _FORMAT.size
+
+    @classmethod
+    def joined(cls, images: Sequence["ImageSizes"]) -> Self:
+        """The sizes of a batch from those of its images, which are padded alike."""
+        resized = tuple(size for image in images for size in image.resized)
+        return cls(images[0].padded, resized, tuple(size for image in images for size in image.original))
 
     def of(self, index: int) -> Self:
         """The sizes of one image of the batch."""

@@ -130,7 +130,7 @@ def _measure_baselines(study: optuna.Study, bench: Bench) -> None:
     if "baselines" not in study.user_attrs:
         methods = suite_methods(bench.experiment.cfg.suite, bench.net, "feature")
         for method in methods:
-            method.fit(bench.features.batches("train"))
+            method.fit(bench.features.batches("train"), bench.net)
         rows = bench.experiment.measure(bench.net, bench.features, methods, "val", bench.references["val"])
         study.set_user_attr("baselines", [dataclasses.asdict(row) for row in rows])
 

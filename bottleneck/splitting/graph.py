@@ -30,6 +30,7 @@ class _NamingTracer(fx.Tracer):
         self.opaque = opaque
         self.calls: dict[str, list[fx.Node]] = defaultdict(list)
         self.results: dict[str, list[list[fx.Node]]] = defaultdict(list)
+        self.entries: dict[fx.Node, fx.Node] = {}
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         path = self.path_of_module(m)
@@ -43,6 +44,8 @@ class _NamingTracer(fx.Tracer):
         passed_through = any(output is argument for argument in (*args, *kwargs.values()))
         if isinstance(output, fx.Proxy) and not passed_through:
             self.calls[path].append(output.node)
+            if args and isinstance(args[0], fx.Proxy):  # the outermost module comes last
+                self.entries[output.node] = args[0].node
         if not passed_through:
             proxies = [value for value in tree_leaves(output) if isinstance(value, fx.Proxy)]
             self.results[path].append([proxy.node for proxy in proxies])
@@ -133,6 +136,7 @@ class TracedNetwork:
         nodes: The graph's nodes in the order in which they run.
         names: Every name of a node: the outermost module whose output it is first, then its aliases.
         results: The nodes that each module's last call returned, one or several, by the module's name.
+        entries: What went into the outermost module that returns a node.
         values: `TensorInfo`, or the plain value, of each node on the example.
         macs: Multiply-accumulates of each node on the whole example batch.
         batch: Batch size of the example.
@@ -144,6 +148,7 @@ class TracedNetwork:
     nodes: list[fx.Node]
     names: dict[fx.Node, list[str]]
     results: dict[str, list[fx.Node]]
+    entries: dict[fx.Node, fx.Node]
     values: dict[fx.Node, Any]
     macs: dict[fx.Node, int]
     _bit: dict[fx.Node, int] = field(default_factory=dict)
@@ -268,7 +273,9 @@ def trace(model: nn.Module, example: Tensor) -> TracedNetwork:
 
     nodes = list(graph.nodes)
     names, results = _names(model, tracer, nodes), _results(model, tracer, nodes)
-    return TracedNetwork(model, graph, example, nodes, names, results, recorder.values, recorder.macs)
+    return TracedNetwork(
+        model, graph, example, nodes, names, results, tracer.entries, recorder.values, recorder.macs
+    )
 
 
 def _equal(outputs: Any, expected: Any) -> bool:

@@ -1,8 +1,10 @@
 """Head and tail: the two halves of a network, each a module that runs alone.
 
-image ──► head ──► feature ──► tail ──► output          tail(head(x)) == model(x)
+image ──► head ──► feature ──► tail ──► output                      tail(head(x)) == model(x)
+image ──► head ──► entry ──► module ──► feature ──► tail ──► output    for a unit that replaces the module
 """
 
+import contextlib
 import copy
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +26,6 @@ class Tail(nn.Module):
     Attributes:
         sizes: The plain values that cross the cut, by name, as they were on the example.
         layers: Names of the modules behind the cut, with the nodes of the graph that are their outputs.
-        feature_shape: Shape of the feature for one sample.
     """
 
     def __init__(
@@ -42,7 +43,6 @@ class Tail(nn.Module):
         self.sizes = sizes
         self._doubled = doubled
         self._batch = feature.shape[0]
-        self.feature_shape = tuple(feature.shape[1:])
         # Networks often go on with an in-place activation; the caller's feature must survive that.
         version = feature._version
         with torch.no_grad():
@@ -66,27 +66,37 @@ class Tail(nn.Module):
             feature = feature.clone()
         return self.graph(feature, **{**crossing, **(sizes or {})})
 
-    def watch(self, feature: Tensor, layers: Sequence[str]) -> tuple[Any, dict[str, Tensor]]:
+    def watch(
+        self,
+        feature: Tensor,
+        layers: Sequence[str],
+        sizes: dict[str, Any] | None = None,
+        finish: bool = True,
+    ) -> tuple[Any, dict[str, Tensor]]:
         """Finish the inference, and see what some layers make of the feature on the way.
 
         Args:
             feature: The head's output, `(b, ...)`.
             layers: Names of modules behind the cut.
+            sizes: As for `forward`.
+            finish: Whether the output is wanted; without it nothing is computed behind the last layer.
 
         Returns:
-            The output, and each layer's feature by the layer's name.
+            The output (or `None`), and each layer's feature by the layer's name.
 
         Raises:
             ValueError: If a layer is no module behind the cut.
         """
         if not layers:
-            return self(feature), {}
+            return (self(feature, sizes) if finish else None), {}
         if unknown := [name for name in layers if name not in self.layers]:
             raise ValueError(f"layers={unknown} are not behind this cut, which has {[*self.layers]} there.")
         if self._overwrites:
             feature = feature.clone()
-        watcher = _Watcher(self.graph, {self.layers[name] for name in layers})
-        output = watcher.run(feature, *self._sizes_for(feature).values())
+        watcher = _Watcher(self.graph, {self.layers[name] for name in layers}, finish)
+        output = None
+        with contextlib.suppress(_SeenAllError):
+            output = watcher.run(feature, *{**self._sizes_for(feature), **(sizes or {})}.values())
         return output, {name: watcher.seen[self.layers[name]] for name in layers}
 
     def _sizes_for(self, feature: Tensor) -> dict[str, Any]:
@@ -97,18 +107,25 @@ class Tail(nn.Module):
         }
 
 
+class _SeenAllError(Exception):
+    """What is left of a graph is not needed."""
+
+
 class _Watcher(fx.Interpreter):
     """Run a graph and keep what some of its nodes give."""
 
-    def __init__(self, graph: fx.GraphModule, nodes: set[str]):
+    def __init__(self, graph: fx.GraphModule, nodes: set[str], finish: bool):
         super().__init__(graph)
         self.nodes = nodes
+        self.finish = finish
         self.seen: dict[str, Tensor] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
         if n.name in self.nodes:
             self.seen[n.name] = value.clone()  # what follows may work in place
+            if not self.finish and len(self.seen) == len(self.nodes):
+                raise _SeenAllError
         return value
 
 
@@ -116,23 +133,42 @@ class SplitModel(nn.Module):
     """A network in two halves that share its parameters.
 
     Attributes:
-        head: Image to feature.
+        head: Image to feature; with `replaced`, image to what enters that module.
+        replaced: The module at the cut, where a unit is to take its place; else `None`.
         tail: Feature to output.
         point: The split point: name, shape, share of the work.
-        feature_shape: Shape of the head's output for one sample; at a closed cut the split point's.
+        entry: The split point at which the head ends: `point`, or the one before `replaced`.
     """
 
-    def __init__(self, head: fx.GraphModule, tail: Tail, point: SplitPoint):
+    def __init__(
+        self,
+        head: fx.GraphModule,
+        tail: Tail,
+        point: SplitPoint,
+        sizes: fx.GraphModule,
+        replaced: fx.GraphModule | None = None,
+        entry: SplitPoint | None = None,
+    ):
         super().__init__()
         self.head = head
+        self.replaced = replaced
         self.tail = tail
         self.point = point
-        self.feature_shape = tail.feature_shape
+        self.entry = entry or point
+        self._sizes = sizes
         self._frozen = False
         self.eval()
 
     def forward(self, image: Tensor) -> Any:
-        return self.tail(self.head(image))
+        return self.tail(self.feature(self.head(image)))
+
+    def feature(self, entry: Tensor) -> Tensor:
+        """The network's own feature at the cut, from what the head gives."""
+        return entry if self.replaced is None else self.replaced(entry)
+
+    def sizes(self, images: Any) -> dict[str, Any]:
+        """The plain values that cross the cut for these images, by name; what `tail` takes as `sizes`."""
+        return self._sizes(images)
 
     def sent(self, feature: Tensor) -> Tensor:
         """The part of the head's output that goes through the channel: all of it at a closed cut."""
@@ -158,7 +194,7 @@ class SplitModel(nn.Module):
         return super().train(mode and not self._frozen)
 
 
-def split(model: nn.Module, at: str, example: Tensor) -> SplitModel:
+def split(model: nn.Module, at: str, example: Tensor, replace: bool = False) -> SplitModel:
     """Cut a network behind one of its modules.
 
     Args:
@@ -167,18 +203,26 @@ def split(model: nn.Module, at: str, example: Tensor) -> SplitModel:
         at: Name of the split point, such as `layer3.4`, or `input`.
         example: A batch of inputs, `(b, ...)`. The halves run on any batch size, and on other image
             sizes as far as the network itself does.
+        replace: Whether the module itself is to be replaced: the head then ends before it.
 
     Raises:
-        ValueError: If the model cannot be traced, the name is unknown, or the cut is not closed.
+        ValueError: If the model cannot be traced, the name is unknown, or the cut is not closed; with
+            `replace`, if the cut before the module is not closed.
     """
-    return split_traced(trace(model, example), at)
+    return split_traced(trace(model, example), at, replace)
 
 
-def split_traced(traced: TracedNetwork, at: str) -> SplitModel:
+def split_traced(traced: TracedNetwork, at: str, replace: bool = False) -> SplitModel:
     """Cut a network that is traced already; see `split`."""
     cut = find_cut(traced, at)
     head_nodes = set(traced.members(cut.before))
-    head, _ = subgraph(traced, {traced.input: "image"}, cut.node, head_nodes)
+    replaced, entry = None, cut
+    if replace:
+        entry = _cut_before(traced, cut, at)
+        replaced, _ = subgraph(traced, {entry.node: "entry"}, cut.node, head_nodes)
+    head, _ = subgraph(traced, {traced.input: "image"}, entry.node, head_nodes)
+    measured = {node.name: node for node in cut.sizes}
+    sizes, _ = subgraph(traced, {traced.input: "image"}, measured, head_nodes)
 
     inputs = {cut.node: "feature"} | {node: node.name for node in cut.sizes}
     tail_nodes = {n for n in traced.nodes if n not in head_nodes or not traced.depends_on_input(n)}
@@ -186,20 +230,44 @@ def split_traced(traced: TracedNetwork, at: str) -> SplitModel:
     behind = [node for node in traced.names if node in copies and node not in inputs]
     layers = {name: copies[node].name for node in behind for name in traced.names[node]}
     with evaluating(traced.model), torch.no_grad():
-        tail = Tail(tail_graph, layers, *size_samples(traced, cut), head(traced.example))
+        feature = head(traced.example)
+        feature = feature if replaced is None else replaced(feature)
+        tail = Tail(tail_graph, layers, *size_samples(traced, cut), feature)
 
-    return SplitModel(head, tail, point_of(traced, cut))
+    return SplitModel(head, tail, point_of(traced, cut), sizes, replaced, point_of(traced, entry))
+
+
+def _cut_before(traced: TracedNetwork, cut: Cut, at: str) -> Cut:
+    """The cut in front of the module at a cut.
+
+    Raises:
+        ValueError: If it is not closed.
+    """
+    entry = traced.entries.get(cut.node)
+    before = None if entry is None else traced.cut(entry)
+    if before is None or not before.closed or before.sizes != cut.sizes:
+        crossing = [] if before is None else [traced.name(source) for source in before.tensors]
+        raise ValueError(
+            f"split={at!r} cannot be replaced: one tensor has to enter it, and nothing may pass it by; these "
+            f"enter or pass: {crossing}. Choose a unit that stands behind the module, such as unit=depthwise."
+        )
+    return before
 
 
 def subgraph(
-    traced: TracedNetwork, inputs: dict[fx.Node, str], output: fx.Node, allowed: set[fx.Node]
+    traced: TracedNetwork,
+    inputs: dict[fx.Node, str],
+    output: fx.Node | dict[str, fx.Node],
+    allowed: set[fx.Node],
 ) -> tuple[fx.GraphModule, dict[fx.Node, fx.Node]]:
-    """The module that computes `output` from `inputs`, taking from `allowed` only what it needs.
+    """The module that computes `output`, one node or several by name, from `inputs`.
+
+    It takes from `allowed` only what it needs.
 
     Returns:
         The module, and its nodes by those of the network that they are copies of.
     """
-    needed = {output}
+    needed = set(output.values()) if isinstance(output, dict) else {output}
     for node in reversed(traced.nodes):
         if node in needed and node not in inputs:
             needed.update(node.all_input_nodes)
@@ -209,7 +277,9 @@ def subgraph(
     for node in traced.nodes:
         if node in needed and node in allowed and node not in copies:
             copies[node] = graph.node_copy(node, copies.__getitem__)
-    if output.op != "output":
+    if isinstance(output, dict):
+        graph.output({name: copies[node] for name, node in output.items()})
+    elif output.op != "output":
         graph.output(copies[output])
     return fx.GraphModule(traced.model, graph), copies
 

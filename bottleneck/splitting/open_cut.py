@@ -50,8 +50,13 @@ def split_open(traced: TracedNetwork, at: str) -> SplitModel:
     _take_one(graph, len(tensors), [shape[0] for shape in shapes if shape is not None])
     with evaluating(traced.model), torch.no_grad():
         tail = Tail(graph, layers, *size_samples(traced, cut), head(traced.example))
+    measured = {size.name: size for size in cut.sizes}
+    sizes, _ = subgraph(traced, {traced.input: "image"}, measured, head_nodes)
     names = tuple(traced.name(tensor) for tensor in beside)
-    return SplitModel(head, tail, dataclasses.replace(point_of(traced, cut), beside=names))
+    point = dataclasses.replace(point_of(traced, cut), beside=names)
+    channels = sum(shape[0] for shape in shapes if shape is not None)
+    entry = dataclasses.replace(point, shape=(channels, *point.shape[1:]))
+    return SplitModel(head, tail, point, sizes, entry=entry)
 
 
 def _head(traced: TracedNetwork, tensors: list[fx.Node]) -> fx.GraphModule:

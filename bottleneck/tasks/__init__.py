@@ -2,6 +2,7 @@
 
 from bottleneck.tasks.base import Metrics, Task
 from bottleneck.tasks.classification import Classification
+from bottleneck.tasks.detection import Detection
 from bottleneck.tasks.segmentation import Segmentation
 
-__all__ = ["Classification", "Metrics", "Segmentation", "Task"]
+__all__ = ["Classification", "Detection", "Metrics", "Segmentation", "Task"]

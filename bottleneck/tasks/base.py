@@ -34,6 +34,12 @@ class Task(Protocol):
     name: str
     metric: str
 
+    def headers(self, target: Any) -> list[bytes]:
+        """What crosses the channel beside each sample's feature, because the tail needs it."""
+
+    def sizes(self, headers: list[bytes]) -> dict[str, Any]:
+        """What the tail takes as `sizes` for a batch, from the headers that arrived."""
+
     def check_output(self, output: Any, image: Tensor) -> None:
         """Refuse a network that was made for other data.
 
@@ -69,3 +75,13 @@ class Task(Protocol):
 
     def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval | None:
         """95 % interval of the metric lost between two outputs for the same samples; see `interval`."""
+
+
+class OneSize:
+    """Part of tasks whose images all have one size, which both sides know."""
+
+    def headers(self, target: Any) -> list[bytes]:
+        return [b""] * len(target)
+
+    def sizes(self, headers: list[bytes]) -> dict[str, Any]:
+        return {}

@@ -9,9 +9,10 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from bottleneck.results import Interval, paired_interval, proportion_interval
+from bottleneck.tasks.base import OneSize
 
 
-class Classification:
+class Classification(OneSize):
     """One label per image.
 
     Attributes:

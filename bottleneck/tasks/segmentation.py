@@ -10,11 +10,12 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
 from bottleneck.results import Interval
+from bottleneck.tasks.base import OneSize
 
 _RESAMPLES = 1000  # of the bootstrap; its ends then vary by a few hundredths of the interval
 
 
-class Segmentation:
+class Segmentation(OneSize):
     """One class per pixel; outputs are logits `(b, num_classes, H, W)`, targets classes `(b, H, W)`.
 
     Attributes:

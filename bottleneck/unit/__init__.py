@@ -4,31 +4,37 @@ BottleneckUnit   the paper's: one depthwise-separable layer, mirrored; the defau
 ResidualUnit     deeper: residual blocks in each half
 PlainUnit        shallower: one linear layer in each half
 TokenUnit        linear maps of tokens (ViT, Swin)
+SlimUnit         Matsubara and Levorato's: replaces a detector's first layer
 """
 
 from typing import Any
 
 from bottleneck.unit.base import Unit, UnitOutput
 from bottleneck.unit.depthwise import BottleneckUnit
+from bottleneck.unit.latents import Latents, transform_for
 from bottleneck.unit.plain import PlainUnit
 from bottleneck.unit.residual import ResidualUnit
+from bottleneck.unit.slim import SlimUnit
 from bottleneck.unit.tokens import TokenUnit
 
 __all__ = [
     "UNITS",
     "BottleneckUnit",
+    "Latents",
     "PlainUnit",
     "ResidualUnit",
+    "SlimUnit",
     "TokenUnit",
     "Unit",
     "UnitOutput",
     "build",
+    "transform_for",
     "unit_class",
 ]
 
 #: Units by their `kind`.
 UNITS: dict[str, type[Unit]] = {
-    unit.kind: unit for unit in (BottleneckUnit, ResidualUnit, PlainUnit, TokenUnit)
+    unit.kind: unit for unit in (BottleneckUnit, ResidualUnit, PlainUnit, TokenUnit, SlimUnit)
 }
 
 

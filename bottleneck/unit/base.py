@@ -32,6 +32,7 @@ class Unit(nn.Module, ABC):
 
     Attributes:
         kind: Name in configurations, bundles and checkpoints.
+        replaces: Whether it takes the place of the module at the split point, rather than standing behind it.
         layouts: Layouts of the features that it takes.
         feature_shape: Shape of one feature, in the network's own layout.
         latent_shape: Shape of one latent, channels first; the codec is made for it.
@@ -51,6 +52,7 @@ class Unit(nn.Module, ABC):
     """
 
     kind: ClassVar[str]
+    replaces: ClassVar[bool] = False
     layouts: ClassVar[tuple[str, ...]]
     feature_shape: tuple[int, ...]
     latent_shape: tuple[int, ...]
@@ -133,12 +135,21 @@ class Unit(nn.Module, ABC):
         Raises:
             ValueError: If the feature has another shape than the unit was built for.
         """
-        if feature.shape[1:] != self.feature_shape:
+        self.latent_shape_of(tuple(feature.shape[1:]))
+        return self.encoder(channels_first(feature, self.layout))
+
+    def latent_shape_of(self, feature_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the latent that a feature of this shape has; some units take maps of several sizes.
+
+        Raises:
+            ValueError: If the unit does not take such features.
+        """
+        if feature_shape != self.feature_shape:
             raise ValueError(
                 f"This unit was built for features of {self.layout} {self.feature_shape}, "
-                f"got {tuple(feature.shape[1:])}. Split with an example of the right size."
+                f"got {feature_shape}. Split with an example of the right size."
             )
-        return self.encoder(channels_first(feature, self.layout))
+        return self.latent_shape
 
     def decode(self, latent: Tensor) -> Tensor:
         """The feature from a quantized latent, in the unit's layout."""

@@ -11,9 +11,12 @@ Source: Datta et al., "A low-complexity approach to rate-distortion optimized va
 compression for split DNN computing", ICPR 2022.
 """
 
+import dataclasses
+
 from torch import nn
 
 from bottleneck.geometry import ENCODER_KERNEL, GEOMETRIES
+from bottleneck.layouts import shape_channels_first
 from bottleneck.unit.maps import MapUnit
 
 
@@ -89,3 +92,16 @@ class BottleneckUnit(MapUnit):
             nn.BatchNorm2d(channels),
             self.last_activation(),
         )
+
+    def latent_shape_of(self, feature_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the latent; maps of other sizes are taken where they need the very same paddings."""
+        channels, *size = shape_channels_first(feature_shape, self.layout)
+        if channels == self.channels and len(size) == 2:
+            geometry = GEOMETRIES[self.geometry]
+            own, found = (
+                [geometry(length, self.stride, self.kernel) for length in lengths]
+                for lengths in (self.size, size)
+            )
+            if [dataclasses.replace(f, size=o.size) for f, o in zip(found, own, strict=True)] == own:
+                return (self.latent_channels, found[0].latent_size, found[1].latent_size)
+        return super().latent_shape_of(feature_shape)

@@ -126,3 +126,42 @@ def test_wrapping_a_detector_of_ones_own():
         point.name for point in split_points(models.wrap(own), torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
     ]
     assert "0" in names  # mobilenet's first block
+
+
+def test_sizes_that_cross_are_measured_without_the_network(mask_rcnn, images):
+    """For any cut the sizes of a batch are those that the detector itself works with."""
+    net = split(mask_rcnn, "layer1", images[0][None])
+    (sizes,) = net.sizes(images).values()
+    assert sizes == mask_rcnn.image_sizes(images)
+    assert (sizes.padded, sizes.original) == ((96, 96), tuple(SIDES))
+    assert sizes.resized == ((64, 96), (80, 64), (64, 89))
+
+
+def test_replaced_module_stands_between_head_and_tail(mask_rcnn, images):
+    """Where a unit is to replace layer 1, the head ends before it, and all three parts equal the detector."""
+    net = split(mask_rcnn, "layer1", images[0][None], replace=True)
+    assert (net.entry.name, net.point.name) == ("maxpool", "layer1")
+    with torch.no_grad():
+        entry = net.head(images[:1])
+        assert entry.shape[1] == 64
+        same(net.tail(net.feature(entry), sizes=net.sizes(images[:1])), mask_rcnn(images[:1]))
+
+
+def test_module_that_something_passes_by_cannot_be_replaced(mask_rcnn, images):
+    """A unit cannot replace the image itself; the message names another kind of unit."""
+    with pytest.raises(ValueError, match="unit=depthwise"):
+        split(mask_rcnn, "input", images[0][None], replace=True)
+
+
+def test_watching_ends_behind_the_last_layer(mask_rcnn, images):
+    """Without the output the pyramid is still seen, equal to that of the whole run."""
+    net = split(mask_rcnn, "layer1", images[0][None])
+    layers = ["layer2", "fpn.layer_blocks.0"]
+    with torch.no_grad():
+        feature = net.head(images[:1])
+        sizes = net.sizes(images[:1])
+        output, seen = net.tail.watch(feature, layers, sizes)
+        nothing, again = net.tail.watch(feature, layers, sizes, finish=False)
+    assert nothing is None
+    assert len(output) == 1
+    assert all(torch.equal(seen[name], again[name]) for name in layers)

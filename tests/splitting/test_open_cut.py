@@ -58,7 +58,7 @@ def test_open_cuts_say_what_lies_beside(net):
     """An open cut names what the tail reads beside the payload; a closed cut has nothing beside it."""
     assert (net.point.name, net.point.shape, net.point.beside) == ("left", (4, 4, 4), ("stem",))
     assert not net.point.closed
-    assert net.feature_shape == (9, 4, 4)
+    assert net.entry.shape == (9, 4, 4)
     closed = split(TwoBranches(), "stem", IMAGE)
     assert closed.point.closed
     feature = closed.head(IMAGE)

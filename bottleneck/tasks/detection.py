@@ -1,0 +1,131 @@
+"""Object detection: the detector's own losses, COCO's mean average precision of boxes and masks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics.detection import MeanAveragePrecision
+
+from bottleneck.models.detection import Detections
+from bottleneck.models.image_sizes import ImageSizes
+from bottleneck.results import Interval
+
+Found = dict[str, Tensor]
+
+
+class Detection:
+    """A list of objects per image; outputs and targets are lists of dictionaries, as torchvision has them.
+
+    Targets hold `boxes`, `labels`, `masks` where masks are judged, and the image's `sizes` (`ImageSizes`).
+
+    Attributes:
+        name: What results call the task.
+        metric: The metric that ranks operating points: mAP over IoU 0.5 to 0.95.
+
+    Args:
+        num_classes: Number of classes, the ground included.
+        masks: Whether masks are judged as well; the network has to make them.
+    """
+
+    name = "detection"
+    metric = "map"
+
+    def __init__(self, num_classes: int, masks: bool = False):
+        self.num_classes = num_classes
+        self.masks = masks
+
+    def headers(self, target: Sequence[dict[str, Any]]) -> list[bytes]:
+        return [entry["sizes"].pack() for entry in target]
+
+    def sizes(self, headers: list[bytes]) -> dict[str, Any]:
+        return {"image_sizes": ImageSizes.joined([ImageSizes.unpack(header) for header in headers])}
+
+    def check_output(self, output: Any, image: Tensor) -> None:
+        if not isinstance(output, list) or len(output) != 1 or "boxes" not in output[0]:
+            raise ValueError(
+                f"The network returns {type(output).__name__} for an image; detection takes a list with a "
+                "dictionary of boxes, labels and scores. Use one of torchvision's R-CNN detectors."
+            )
+        if self.masks and "masks" not in output[0]:
+            raise ValueError("The network makes no masks. Set task.masks=false, or use a Mask R-CNN.")
+
+    def loss(self, output: Detections, target: Sequence[Found]) -> Tensor:
+        """Sum of the losses that trained the detector, a scalar; crowds are not learnt from."""
+        return torch.stack(list(output.losses([_single(entry) for entry in target]).values())).sum()
+
+    def metrics(self, prefix: str = "", synchronised: bool = True) -> "DetectionMetrics":
+        """Fresh metrics in [0, 1]: `map`, `map50`, and `mask_map`, `mask_map50` where masks are judged."""
+        return DetectionMetrics(self.masks, prefix, synchronised)
+
+    def scores(self, output: Sequence[Found], target: Any) -> Tensor:
+        """Nothing per sample: average precision ranks the detections of all images together."""
+        return torch.empty(len(output), 0)
+
+    def interval(self, scores: np.ndarray, value: float) -> Interval | None:
+        return None
+
+    def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval | None:
+        return None
+
+
+class DetectionMetrics(nn.Module):
+    """COCO's average precision through torchmetrics, computed by faster-coco-eval.
+
+    Args:
+        masks: Whether masks are judged as well.
+        prefix: Put before the metrics' names.
+        synchronised: Whether a distributed run computes them over all processes.
+    """
+
+    def __init__(self, masks: bool, prefix: str, synchronised: bool):
+        super().__init__()
+        self.masks, self.prefix = masks, prefix
+        kinds = {"bbox": ""} | ({"segm": "mask_"} if masks else {})
+        self.precisions = nn.ModuleDict(
+            {
+                f"of_{named}boxes": MeanAveragePrecision(
+                    iou_type=kind, backend="faster_coco_eval", sync_on_compute=synchronised
+                )
+                for kind, named in kinds.items()
+            }
+        )
+
+    def update(self, output: Sequence[Found], target: Sequence[Found]) -> None:
+        """Count a batch."""
+        keys = ("boxes", "labels", "scores", "iscrowd", "area") + (("masks",) if self.masks else ())
+        found, wanted = (
+            [{key: _as_judged(key, entry[key]) for key in keys if key in entry} for entry in batch]
+            for batch in (output, target)
+        )
+        for precision in self.precisions.values():
+            precision.update(found, wanted)
+
+    def compute(self) -> dict[str, Tensor]:
+        """The metrics by name; 0 where there was nothing to be found."""
+        values = {}
+        for name, precision in self.precisions.items():
+            found = precision.compute()
+            named = name.removeprefix("of_").removesuffix("boxes")
+            for key in ("map", "map_50"):
+                values[f"{self.prefix}{named}{key.replace('_', '')}"] = found[key].clamp(min=0)
+        return values
+
+    def reset(self) -> None:
+        """Forget what was counted."""
+        for precision in self.precisions.values():
+            precision.reset()
+
+
+def _as_judged(key: str, value: Tensor) -> Tensor:
+    """Masks as booleans `(k, H, W)`: detectors return the probability of each pixel, `(k, 1, H, W)`."""
+    if key != "masks":
+        return value.detach()
+    return value[:, 0] > 0.5 if value.dim() == 4 else value.bool()
+
+
+def _single(target: Found) -> Found:
+    """What a detector learns from: single objects, and of them boxes, labels and masks."""
+    crowd = target.get("iscrowd", torch.zeros_like(target["labels"])).bool()
+    return {key: target[key][~crowd] for key in ("boxes", "labels", "masks") if key in target}
