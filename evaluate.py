@@ -2,6 +2,7 @@
 
 python evaluate.py                                          # the suite on the embedded digits
 python evaluate.py bundles='[PATH,PATH]'                    # and bundles beside it
+python evaluate.py bundles=studies/NAME/frontier            # all points of a frontier
 python evaluate.py experiment=imagenette data.root=PATH bundles='[PATH]'
 """
 
@@ -14,10 +15,12 @@ from pytorch_lightning import seed_everything
 
 from bottleneck.bundle import Bundle
 from bottleneck.config import config_dir
+from bottleneck.curves import curve_name
+from bottleneck.deploy.frontier import read_frontier
 from bottleneck.experiment import Experiment, suite_methods
 from bottleneck.html_report import Mark, Report, untrained_mark, write_report
 from bottleneck.methods import Method
-from bottleneck.report import draw_rate_accuracy, table
+from bottleneck.report import bd_table, draw_rate_accuracy, table
 from bottleneck.results import Result, write_results
 
 
@@ -26,7 +29,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
 
     Args:
         cfg: The composed configuration (`conf/evaluate.yaml`).
-        folder: The run's folder, which receives results.jsonl, the picture and the report.
+        folder: The run's folder, which receives results.jsonl, the picture, the report and bd_rates.md.
 
     Returns:
         The rows of results.jsonl: the frozen network first, then every method.
@@ -34,9 +37,13 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
     Raises:
         ValueError: If a bundle belongs to another network or to other images, or nothing is to be measured.
     """
+    if cfg.open_cut:
+        raise ValueError(
+            "open_cut=true is for train.py. Bundles, and what is compared with them, need closed cuts."
+        )
     seed_everything(cfg.seed, workers=True, verbose=False)
     paths = [cfg.bundles] if isinstance(cfg.bundles, str) else cfg.bundles
-    bundles = [Bundle.read(path) for path in paths]
+    bundles = [Bundle.read(folder) for path in paths for folder in _bundle_folders(Path(path))]
     experiment = Experiment.from_config(cfg)
     for bundle in bundles:
         bundle.check_network(experiment.model)
@@ -74,16 +81,26 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
     for row in rows:
         row.seed = seeds.get(row.method, row.seed)
     write_results(rows, folder / "results.jsonl")
+    (folder / "bd_rates.md").write_text(bd_table(rows) + "\n")
     draw_rate_accuracy(rows, folder / "rate_accuracy.png")
     write_report(_report(cfg, rows, bundles), folder / "report.html")
     return rows
+
+
+def _bundle_folders(path: Path) -> list[Path]:
+    """A bundle's own folder, or those of all points of a frontier."""
+    if not (path / "frontier.json").exists():
+        return [path]
+    return [path / point.bundle for point in read_frontier(path)]
 
 
 def _report(cfg: DictConfig, rows: list[Result], bundles: list[Bundle]) -> Report:
     frozen, *sent = rows
     points = {f"bundle:{b.id}": {**b.unit.options, "alpha": b.result.get("alpha")} for b in bundles}
     marks = [
-        Mark("trained", row.method, row, points[row.method]) if row.method in points else untrained_mark(row)
+        Mark("trained", row.method, row, points[row.method], curve_name(row))
+        if row.method in points
+        else untrained_mark(row)
         for row in sent
     ]
     return Report(
@@ -101,7 +118,7 @@ def main(cfg: DictConfig) -> None:
     """Compose the configuration, measure, and print the table."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     print(table(evaluate(cfg, folder)))
-    print(f"\nWritten to {folder}: results.jsonl, report.html, rate_accuracy.png")
+    print(f"\nWritten to {folder}: results.jsonl, report.html, rate_accuracy.png, bd_rates.md")
 
 
 if __name__ == "__main__":

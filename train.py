@@ -57,7 +57,7 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
     )
 
     also, untrained = also_methods(cfg, unit), suite_methods(cfg.suite, net, "feature")
-    trainer = new_trainer(cfg, *run_outputs(folder), default_root_dir=folder)
+    trainer = new_trainer(cfg, *run_outputs(cfg, folder), default_root_dir=folder)
     if cfg.ckpt_path is None:
         warm_start(experiment, unit, features)
     if cfg.trainable == "all":
@@ -80,7 +80,10 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
     reference = experiment.reference(net, features, cfg.subset)
     rows = tuned.measure(tuned_net, sent, [trained, *also], cfg.subset, reference)
     rows += experiment.measure(net, features, untrained, cfg.subset, reference)[1:]
-    tuned.bundle(tuned_net, unit, trained.codec, dataclasses.asdict(rows[1])).save(folder / "bundle")
+    if net.point.closed:
+        tuned.bundle(tuned_net, unit, trained.codec, dataclasses.asdict(rows[1])).save(folder / "bundle")
+    else:
+        log.warning("no bundle is written: behind an open cut no server could go on from the payload")
     if cfg.trainable == "all":
         with replace_file(folder / "network.safetensors") as temporary:
             save_file(tuned.model.network.state_dict(), temporary)

@@ -6,17 +6,14 @@ Huffman runs beside dahuffman (same table, same bytes), and so does the range co
 which it codes in fewer bytes; run-length coding beside zlib on the same quantised bytes, on a ReLU feature
 (half zeros) and on a signed one (no zeros). One sample has 200,704 values (1024 x 14 x 14). Ours counts
 everything from NumPy array to bytes and back, checks and quantization included; zlib gets its bytes
-ready-made, dahuffman its symbols as a list. Takes about 15 seconds.
+ready-made, dahuffman its symbols as a list. Processor time; takes about 15 seconds. Every codec on
+features of a real network: throughput.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 import zlib
-from collections.abc import Callable
-from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -25,24 +22,10 @@ from numpy.typing import NDArray
 from bottleneck import codecs
 from bottleneck.codecs.huffman import Huffman
 from bottleneck.codecs.jit import Loop
+from bottleneck.timing import processor_ms
 
 SHAPE = (1024, 14, 14)
 N = 1024 * 14 * 14
-
-
-def median_ms(run: Callable[[], Any], repeats: int) -> float:
-    """Median processor time of a call in milliseconds, after one call to warm up (compile, fill caches).
-
-    Wall time would flatter us on a busy machine: the references run long enough to be interrupted
-    for other processes, our calls end before that.
-    """
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        run()
-        times.append(time.process_time() - start)
-    return statistics.median(times) * 1e3
 
 
 def row(name: str, payload: bytes, ours: float, reference: str, theirs: float) -> str:
@@ -63,13 +46,13 @@ def latent_rows(rng: np.random.Generator, repeats: int) -> list[str]:
         theirs = PrefixCodec(huffman.dahuffman_table())
         as_list, same = symbols.ravel().tolist(), huffman.encode(symbols)
         assert theirs.encode(as_list) == same
-        their_encode_ms = median_ms(lambda: theirs.encode(as_list), few)  # noqa: B023  # called at once
-        their_decode_ms = median_ms(lambda: theirs.decode(same), few)  # noqa: B023
+        their_encode_ms = processor_ms(lambda: theirs.encode(as_list), few)  # noqa: B023  # called at once
+        their_decode_ms = processor_ms(lambda: theirs.decode(same), few)  # noqa: B023
         for codec in (huffman, codecs.create("range", SHAPE).fit([symbols])):
             payload = codec.encode(symbols)
             assert np.array_equal(codec.decode(payload), symbols)
-            encode_ms = median_ms(lambda: codec.encode(symbols), repeats)  # noqa: B023
-            decode_ms = median_ms(lambda: codec.decode(payload), repeats)  # noqa: B023
+            encode_ms = processor_ms(lambda: codec.encode(symbols), repeats)  # noqa: B023
+            decode_ms = processor_ms(lambda: codec.decode(payload), repeats)  # noqa: B023
             name, reference = f"{codec.name}, {zeros:.0%} zeros,", f"dahuffman, {len(same):,} B"
             rows += [
                 row(f"{name} encode", payload, encode_ms, reference, their_encode_ms),
@@ -85,8 +68,8 @@ def portable_range_ms(rng: np.random.Generator, repeats: int) -> tuple[float, fl
     payload = codec.encode(symbols)
     with patch.object(Loop, "__call__", Loop.py_func):
         return (
-            median_ms(lambda: codec.encode(symbols), repeats),
-            median_ms(lambda: codec.decode(payload), repeats),
+            processor_ms(lambda: codec.encode(symbols), repeats),
+            processor_ms(lambda: codec.decode(payload), repeats),
         )
 
 
@@ -98,12 +81,12 @@ def rle_rows(feature: NDArray[np.float32], kind: str, repeats: int, bits: int) -
     deflated = zlib.compress(as_bytes, 6)
     reference = f"zlib-6, {len(deflated):,} B"
     encode_ms, decode_ms = (
-        median_ms(lambda: codec.encode(feature), repeats),
-        median_ms(lambda: codec.decode(payload), repeats),
+        processor_ms(lambda: codec.encode(feature), repeats),
+        processor_ms(lambda: codec.decode(payload), repeats),
     )
     their_encode_ms, their_decode_ms = (
-        median_ms(lambda: zlib.compress(as_bytes, 6), repeats),
-        median_ms(lambda: zlib.decompress(deflated), repeats),
+        processor_ms(lambda: zlib.compress(as_bytes, 6), repeats),
+        processor_ms(lambda: zlib.decompress(deflated), repeats),
     )
     return [
         row(f"rle n={bits} encode, {kind}", payload, encode_ms, reference, their_encode_ms),
@@ -120,7 +103,7 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     source = np.zeros(SHAPE, np.int32)
     target = np.empty_like(source)
-    floor = median_ms(lambda: np.copyto(target, source), options.repeats)
+    floor = processor_ms(lambda: np.copyto(target, source), options.repeats)
     print("| codec | payload B | ms | ns/symbol | reference | ms | ratio |")
     print("| --- | ---: | ---: | ---: | --- | ---: | ---: |")
     rows = latent_rows(rng, options.repeats)

@@ -18,7 +18,7 @@ def summary(rows: list[Result]) -> str:
     """A table of means over seeds, accuracies with their range."""
     groups: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
     for row in rows:
-        groups[row.model, row.split, row.method].append(row)
+        groups[row.model, row.place, row.method].append(row)
     lines = []
     for (model, split, method), members in groups.items():
         values = [row.value for row in members]

@@ -41,6 +41,7 @@ class Bundle:
             float images that its user's own transform has made.
         model: How the network was made, for people and for `evaluate.py`.
         result: The evaluated row at export.
+        task: What the network is for, hence what a server returns; the network's output where it is unknown.
     """
 
     unit: Unit
@@ -51,6 +52,7 @@ class Bundle:
     preprocessing: dict[str, int] | None = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
+    task: str = "classification"
 
     @property
     def image_dtype(self) -> torch.dtype:
@@ -78,7 +80,7 @@ class Bundle:
             "codec": self.codec.to_dict(),
             **{
                 key: getattr(self, key)
-                for key in ("split", "network", "image_shape", "preprocessing", "model", "result")
+                for key in ("split", "network", "image_shape", "preprocessing", "model", "result", "task")
             },
             "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         }
@@ -135,6 +137,7 @@ class Bundle:
             preprocessing=content["preprocessing"],
             model=content["model"],
             result=content["result"],
+            task=content.get("task", "classification"),  # bundles of 0.1 have none
         )
 
     def check_network(self, model: nn.Module) -> None:

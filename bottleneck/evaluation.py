@@ -143,16 +143,17 @@ def evaluate(
         if reference is None:
             frozen.judge(outputs.of(feature, sizes), target)
         for method, tally in zip(methods, tallies, strict=True):
-            arrived = _send(method, entry if method.replaces else feature, headers, tally)
+            given = entry if method.replaces else net.sent(feature)
+            arrived = net.joined(_send(method, given, headers, tally), feature)
             tally.judge(outputs.of(arrived, sizes), target)
             tally.pixels += _pixels(sizes, image, len(headers))
     if reference is None:
         reference = Reference(frozen, *_halves_ms(net, task, image, timed))
     assert timed is not None, "a reference has samples"
-    elements = net.feature(timed[0][:1]).numel()
+    elements = net.sent(net.feature(timed[0][:1])).numel()
 
     about = {"task": task.name, "metric": task.metric, "split": net.point.name, **about}
-    about |= {"head_ms": reference.head_ms, "tail_ms": reference.tail_ms}
+    about |= {"head_ms": reference.head_ms, "tail_ms": reference.tail_ms, "beside": list(net.point.beside)}
     return [_row("frozen", frozen, frozen, about)] + [
         _row(
             method.name,

@@ -25,7 +25,7 @@ from bottleneck.layouts import shape_channels_first
 from bottleneck.methods import Method, Untransformed
 from bottleneck.models import PixelNetwork, weights_identity
 from bottleneck.results import Result
-from bottleneck.splitting import SplitModel, split
+from bottleneck.splitting import SplitModel, split, split_open, trace
 from bottleneck.system import BottleneckSystem
 from bottleneck.tasks import Task
 from bottleneck.unit import Unit
@@ -83,12 +83,14 @@ class Experiment:
         return cls(cfg, model, images, task, image)
 
     def split(self, at: str, replace: bool | None = None) -> SplitModel:
-        """The network cut at a split point, frozen.
+        """The network cut at a split point, frozen; with `open_cut=true` wherever that is.
 
         Args:
             at: The split point.
             replace: Whether units may replace the module there; `None`: as the configured unit does.
         """
+        if self.cfg.open_cut:
+            return split_open(trace(self.model, self.image), at).freeze()
         if replace is None:
             replace = at != "input" and get_method(self.cfg.unit._target_).__self__.replaces
         return split(self.model, at, self.image, replace).freeze()
@@ -113,7 +115,7 @@ class Experiment:
                 f"split={net.point.name} sends {calibration.dtype} pixels, on which no bottleneck can be "
                 "trained. Use split=normalize, or a later split point."
             )
-        options: dict[str, Any] = {"features": calibration, "layout": net.entry.layout}
+        options: dict[str, Any] = {"features": net.sent(calibration), "layout": net.entry.layout}
         if net.replaced is not None:
             with torch.no_grad():
                 options["replaced"] = net.feature(calibration)
@@ -181,6 +183,7 @@ class Experiment:
             codec=codec,
             split=net.point.name,
             network=weights_identity(self.model),
+            task=self.task.name,
             image_shape=self.images.image_shape,
             preprocessing=self.images.preprocessing,
             model=model,

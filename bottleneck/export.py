@@ -112,7 +112,17 @@ def _write_torch(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> No
     torch.export.save(_program(module, inputs), path.with_suffix(".pt2"))
 
 
-def _write_onnx(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> None:
+def write_onnx(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> None:
+    """Write a module as an ONNX graph of any batch size; `path` gets the suffix `.onnx`.
+
+    Args:
+        module: In eval mode; its `forward` takes the inputs by their names.
+        inputs: An example of each, a batch of two.
+        path: The file.
+
+    Raises:
+        ModuleNotFoundError: If the extra `onnx` is not installed.
+    """
     for chatty in ("onnx_ir", "onnxscript"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
@@ -132,7 +142,7 @@ def _write_onnx(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> Non
 
 
 _WRITERS: dict[str, Callable[[nn.Module, dict[str, Tensor], Path], None]] = {
-    "onnx": _write_onnx,
+    "onnx": write_onnx,
     "torch": _write_torch,
 }
 

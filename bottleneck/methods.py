@@ -93,7 +93,7 @@ class Method:
     def given(self, entry: Tensor, net: SplitModel | None) -> Tensor:
         """What the method sends, from what the head gives."""
         with torch.no_grad():
-            return entry if net is None or self.replaces else net.feature(entry)
+            return entry if net is None or self.replaces else net.sent(net.feature(entry))
 
     def codec_for(self, shape: tuple[int, ...]) -> Codec:
         """The codec for a sample of this shape, which varies where images do."""

@@ -1,6 +1,5 @@
 """What a person sees of a run: one table, one picture."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,22 +13,30 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bottleneck.curves import bd_rates, curves
 from bottleneck.deploy.frontier import Point
 from bottleneck.results import Result
 
 
 def table(rows: Sequence[Result]) -> str:
-    """Rows as a Markdown table: accuracy with its paired drop, sizes, times."""
+    """Rows as a Markdown table: the metric with its paired drop, sizes, times, and what the device spends."""
     header = ["method", "split", rows[0].metric, "drop (95 %)", "bytes", "p95", "bpp", "ideal bpp", "zeros"]
-    header += ["encode ms", "decode ms"]
-    return tabulate([_cells(row) for row in rows], header, tablefmt="github", disable_numparse=True)
+    header += ["encode ms", "decode ms", "device MMACs", "device ms"]
+    lines = tabulate([_cells(row) for row in rows], header, tablefmt="github", disable_numparse=True)
+    beside = dict.fromkeys(name for row in rows for name in row.beside or ())
+    if beside:
+        lines += (
+            f"\n\nopen: the tail also reads {', '.join(beside)} beside the payload, so it cannot run on "
+            "another machine. Compare with a closed cut behind it."
+        )
+    return lines
 
 
 def _cells(row: Result) -> list[str]:
     drop = "" if row.drop is None or row.method == "frozen" else _drop(row)
     return [
         row.method,
-        row.split,
+        row.place,
         f"{row.value:.4f}",
         drop,
         _number(row.payload_bytes, ",.1f"),
@@ -39,6 +46,8 @@ def _cells(row: Result) -> list[str]:
         _number(row.zero_fraction, ".0%"),
         _number(row.encode_ms, ".2f"),
         _number(row.decode_ms, ".2f"),
+        _number(None if row.device_macs is None else row.device_macs / 1e6, ",.2f"),
+        _number(row.device_ms, ",.2f"),
     ]
 
 
@@ -57,15 +66,9 @@ def _number(value: float | None, spec: str) -> str:
 def draw_rate_accuracy(rows: Sequence[Result], path: Path) -> None:
     """Draw the metric against payload bytes (log axis), with the frozen network as a line."""
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    families: dict[tuple[str, str], list[Result]] = defaultdict(list)
-    for row in rows:
-        if row.payload_bytes is not None:
-            families[family(row.method), row.split].append(row)
-    for (name, split), members in families.items():
+    for name, members in curves(rows).items():
         trained = name.startswith(("bottleneck", "bundle"))
-        curve = np.array(
-            sorted((m.payload_bytes, m.value, *(m.value_interval or (m.value,) * 2)) for m in members)
-        )
+        curve = np.array([(m.payload_bytes, m.value, *(m.value_interval or (m.value,) * 2)) for m in members])
         size, value, low, high = curve.T
         axes.errorbar(
             size,
@@ -74,10 +77,19 @@ def draw_rate_accuracy(rows: Sequence[Result], path: Path) -> None:
             marker="*" if trained else "o",
             markersize=13 if trained else 6,
             capsize=3,
-            label=f"{name} at {split}",
+            label=name + _device_cost(members),
         )
     axes.set_title(f"{rows[0].model} on {rows[0].dataset}, n = {rows[0].n}, bars: 95 %")
     _finish(figure, axes, rows[0], path, legend="best")
+
+
+def _device_cost(members: Sequence[Result]) -> str:
+    """What the device spends on one image at most, for a curve's label."""
+    macs = [row.device_macs for row in members if row.device_macs is not None]
+    times = [row.device_ms for row in members if row.device_ms is not None]
+    cost = [f"{max(macs) / 1e6:,.1f} MMACs"] if macs else []
+    cost += [f"{max(times):,.1f} ms"] if times else []
+    return f" ({', '.join(cost)})" if cost else ""
 
 
 def draw_frontier(
@@ -134,7 +146,11 @@ def _finish(
     plt.close(figure)
 
 
-def family(method: str) -> str:
-    """`rle-4` and `rle-8` are points of one curve."""
-    stem, _, setting = method.rpartition("-")
-    return stem if stem and setting.isdigit() else method
+def bd_table(rows: Sequence[Result]) -> str:
+    """Markdown: what a column's method needs more (+) or less (-) than a line's at equal metric."""
+    compared = bd_rates(rows)
+    lines = [
+        [anchor, *("" if (saved := tests.get(test)) is None else f"{saved:+.1%}" for test in compared)]
+        for anchor, tests in compared.items()
+    ]
+    return tabulate(lines, ["BD-rate", *compared], tablefmt="github", disable_numparse=True)

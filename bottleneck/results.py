@@ -37,6 +37,8 @@ class Result:
         drop: `baseline - value`; `drop_interval` its 95 % interval, paired sample by sample.
         zero_fraction: Share of zeros among the quantized elements that run-length coding met.
         device_macs: Head and encoder.
+        beside: What the tail reads beside the payload. Where there is anything, the split is no closed cut,
+            and the tail cannot run on another machine.
     """
 
     method: str
@@ -68,6 +70,17 @@ class Result:
     encoder_params: int | None = None
     encoder_macs: int | None = None
     device_macs: int | None = None
+    beside: list[str] | None = None
+
+    @property
+    def place(self) -> str:
+        """The split point as tables show it, flagged where nothing could be deployed."""
+        return f"{self.split} (open: not remote)" if self.beside else self.split
+
+    @property
+    def device_ms(self) -> float | None:
+        """Milliseconds that the device works on one sample: head, encoder and coder."""
+        return None if self.head_ms is None or self.encode_ms is None else self.head_ms + self.encode_ms
 
 
 def write_results(rows: Iterable[Result], path: Path) -> None:

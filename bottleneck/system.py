@@ -80,7 +80,7 @@ class BottleneckSystem(LightningModule):
         return self.net.tail
 
     def feature(self, inputs: Tensor) -> Tensor:
-        """From a batch's inputs to what the unit is given."""
+        """From a batch's inputs to the head's output."""
         return inputs
 
     @torch.no_grad()
@@ -133,10 +133,11 @@ class BottleneckSystem(LightningModule):
 
     def _loss(self, batch: tuple[Tensor, Any]) -> tuple[Tensor, dict[str, Tensor], Any, Tensor]:
         inputs, target = batch
-        reconstruction, latent = self.unit(self.feature(inputs))
+        feature = self.feature(inputs)
+        reconstruction, latent = self.unit(self.net.sent(feature))
         sizes = self.task.sizes(self.task.headers(target))
         output, layers = self.net.tail.watch(
-            reconstruction,
+            self.net.joined(reconstruction, feature),
             self.objective.layers,
             sizes,
             finish=self.objective.needs_output or not self.training,

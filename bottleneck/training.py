@@ -3,10 +3,10 @@
 import contextlib
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningDataModule, Trainer
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
@@ -24,6 +24,8 @@ def warm_start(experiment: Experiment, unit: Unit, features: Features) -> None:
     cfg = experiment.cfg
     if cfg.warm_start.epochs == 0:
         return
+    if cfg.open_cut:
+        raise ValueError("warm_start.epochs > 0 matches closed cuts only. Set it to 0, or open_cut=false.")
     if unit.replaces:
         raise ValueError("warm_start.epochs: unit replaces a module; use objective=distillation instead.")
     options = {"max_epochs": cfg.warm_start.epochs, "limit_val_batches": 0, "enable_checkpointing": False}
@@ -74,13 +76,21 @@ def train_method(
     return method
 
 
-def run_outputs(folder: Path) -> tuple[list[Logger], list[Callback]]:
-    """Loggers (CSV always, TensorBoard where installed) and callbacks that keep a run in its folder."""
+def run_outputs(cfg: DictConfig, folder: Path) -> tuple[list[Logger], list[Callback]]:
+    """Loggers (CSV always, TensorBoard where installed) and callbacks that keep a run in its folder.
+
+    One more of each may be configured: `+trainer.logger._target_=...`, `+trainer.callbacks._target_=...`.
+    """
     loggers: list[Logger] = [CSVLogger(folder, name="logs", version="")]
     with contextlib.suppress(ModuleNotFoundError):  # TensorBoard is an optional extra
         loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
     checkpoints = ModelCheckpoint(folder / "checkpoints", save_last=True, enable_version_counter=False)
-    return loggers, [checkpoints, LearningRateMonitor()]
+    callbacks: list[Callback] = [checkpoints, LearningRateMonitor()]
+    if "logger" in cfg.trainer:
+        loggers.append(instantiate(cfg.trainer.logger))
+    if "callbacks" in cfg.trainer:
+        callbacks.append(instantiate(cfg.trainer.callbacks))
+    return loggers, callbacks
 
 
 def new_trainer(cfg: DictConfig, loggers: list[Logger], callbacks: list[Callback], **options: Any) -> Trainer:
@@ -102,4 +112,7 @@ def new_trainer(cfg: DictConfig, loggers: list[Logger], callbacks: list[Callback
     # Both are meant: cached features need no workers, and the frozen network stays in eval mode.
     warnings.filterwarnings("ignore", "The '.*dataloader' does not have many workers", PossibleUserWarning)
     warnings.filterwarnings("ignore", "Found .* in eval mode", PossibleUserWarning)
-    return instantiate(cfg.trainer, logger=loggers, callbacks=callbacks, **options)
+    # What the user configured of these two is in the lists, where the trainer is to have it.
+    configured = cast(dict[str, Any], OmegaConf.to_container(cfg.trainer, resolve=True))
+    others = {key: value for key, value in configured.items() if key not in ("logger", "callbacks")}
+    return instantiate(others, logger=loggers, callbacks=callbacks, **options)

@@ -1,9 +1,11 @@
 """Tables and pictures show what was measured."""
 
+import dataclasses
+
 import pytest
 from matplotlib import pyplot as plt
 
-from bottleneck.report import draw_rate_accuracy, table
+from bottleneck.report import bd_table, draw_rate_accuracy, table
 from bottleneck.results import Result
 
 
@@ -18,22 +20,34 @@ def rows():
         "metric": "accuracy_top1",
         "baseline": 0.95,
         "value_interval": (0.8, 0.99),
+        "head_ms": 3.0,
+        "device_macs": 2_150_000,
     }
     sent = [("rle-2", 200.0, 0.9), ("rle-4", 400.0, 0.95), ("bottleneck", 7.25, 0.94)]
     return [Result(method="frozen", value=0.95, **common)] + [
-        Result(method=m, payload_bytes=b, value=v, drop=0.95 - v, drop_interval=(-0.01, 0.06), **common)
+        Result(
+            method=m,
+            payload_bytes=b,
+            value=v,
+            encode_ms=0.25,
+            drop=0.95 - v,
+            drop_interval=(-0.01, 0.06),
+            **common,
+        )
         for m, b, v in sent
     ]
 
 
 def test_table_has_every_row_with_its_numbers(rows):
-    """Each method is one line with accuracy, paired drop and bytes; the frozen network has no drop."""
+    """Each method is one line with accuracy, drop, bytes, device MACs and ms; the frozen one has no drop."""
     lines = table(rows).splitlines()
     assert len(lines) == 2 + len(rows)
     assert "accuracy_top1" in lines[0]
     assert "0.9500" in lines[2]
     assert "[" not in lines[2]
-    assert all(text in lines[5] for text in ("bottleneck", "0.9400", "+1.0 [-1.0, +6.0]", "7.2"))
+    assert all(
+        text in lines[5] for text in ("bottleneck", "0.9400", "+1.0 [-1.0, +6.0]", "7.2", "2.15", "3.25")
+    )
 
 
 def test_picture_shows_curves_on_a_log_axis(rows, tmp_path, monkeypatch):
@@ -45,8 +59,21 @@ def test_picture_shows_curves_on_a_log_axis(rows, tmp_path, monkeypatch):
     (axes,) = drawn[0].axes
     assert (tmp_path / "picture.png").stat().st_size > 10_000
     assert axes.get_xscale() == "log"
+    cost = "at layer2 (2.1 MMACs, 3.2 ms)"
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert sorted(labels) == ["bottleneck at layer2", "frozen network", "rle at layer2"]
-    curve = next(c for c in axes.containers if c.get_label() == "rle at layer2")
+    assert sorted(labels) == [f"bottleneck {cost}", "frozen network", f"rle {cost}"]
+    curve = next(c for c in axes.containers if c.get_label() == f"rle {cost}")
     assert curve.lines[0].get_xydata().tolist() == [[200, 0.9], [400, 0.95]]
     plt.close(drawn[0])
+
+
+def test_bd_table_gives_the_saving_of_a_column_against_a_line(rows):
+    """A curve with a tenth of the bytes stands at -90 % in the other's line; single points do not appear."""
+    tenth = [
+        dataclasses.replace(r, method=f"zstd-{r.method[-1]}", payload_bytes=r.payload_bytes / 10)
+        for r in rows[1:3]
+    ]
+    header, _, rle, zstd = bd_table([*rows, *tenth]).splitlines()
+    assert "bottleneck" not in header
+    assert "-90.0%" in rle
+    assert "+900.0%" in zstd

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from bottleneck.timing import median_ms
+from bottleneck.timing import median_ms, processor_ms
 
 
 def test_median_of_calls_in_milliseconds():
@@ -22,3 +22,9 @@ def test_warm_up_is_not_timed():
 
     assert median_ms(slow_at_first, [0]) < 50
     assert len(calls) == 3
+
+
+def test_processor_time_leaves_out_waiting():
+    """A call that sleeps takes no processor time; one that counts does, in milliseconds."""
+    assert processor_ms(lambda: time.sleep(0.05), 3) < 25
+    assert processor_ms(lambda: sum(range(3_000_000)), 3) > 5

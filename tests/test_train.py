@@ -1,5 +1,6 @@
 """`python train.py` and `python evaluate.py`, end to end on the digits."""
 
+import csv
 import importlib
 import importlib.util
 import json
@@ -19,6 +20,7 @@ from pytorch_lightning import Callback
 import bottleneck
 from bottleneck import models
 from bottleneck.config import config_dir
+from bottleneck.deploy.frontier import Point, write_frontier
 from bottleneck.results import read_results
 
 ROOT = Path(config_dir()).parent
@@ -119,6 +121,19 @@ def test_exported_bundle_measures_the_same_in_evaluate(run, tmp_path, report_con
     assert {mark["kind"] for mark in untrained} == {"untrained"}
 
 
+def test_folder_of_a_frontier_stands_for_all_its_points(run, tmp_path):
+    """evaluate.py takes a frontier's folder where it takes bundles, and measures each of its points."""
+    folder, rows = run
+    shutil.copytree(folder / "bundle", tmp_path / "frontier" / "point-00")
+    point = Point(0, "point-00", rows[1].bpp, rows[1].payload_bytes, rows[1].value)
+    write_frontier(tmp_path / "frontier", [point], {})
+    cfg = composed("evaluate", "device=cpu", f"bundles='{tmp_path / 'frontier'}'", "suite=features")
+    measured = command("evaluate")(cfg, tmp_path)
+    (bundle,) = [row for row in measured if row.method.startswith("bundle:")]
+    assert (bundle.value, bundle.payload_bytes) == (rows[1].value, rows[1].payload_bytes)
+    assert "BD-rate" in (tmp_path / "bd_rates.md").read_text()
+
+
 def test_bundle_serves_single_images_as_evaluated(run, digits_network):
     """Image by image through device and server, the deployed accuracy and bytes are the reported ones."""
     folder, rows = run
@@ -166,7 +181,7 @@ def test_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path):
                 raise OSError("killed")
 
     train = command("train")
-    train.__globals__["run_outputs"] = lambda folder: (outputs(folder)[0], [*outputs(folder)[1], Kill()])
+    train.__globals__["run_outputs"] = lambda *run: (outputs(*run)[0], [*outputs(*run)[1], Kill()])
     with pytest.raises(OSError, match="killed"):
         train(composed("train", *short), tmp_path / "half")
     checkpoint = tmp_path / "half" / "checkpoints" / "last.ckpt"
@@ -308,6 +323,23 @@ def test_warm_start_changes_where_training_begins(tmp_path):
     warm = command("train")(composed("train", *SHORT, "warm_start.epochs=5"), tmp_path / "warm")
     assert (warm[1].value, warm[1].payload_bytes) != (cold[1].value, cold[1].payload_bytes)
     assert warm[1].value > 0.5
+
+
+def test_users_logger_and_callback_take_part(tmp_path):
+    """A logger and a callback from the command line work beside ours: theirs ends the run after one epoch."""
+    short = ["device=cpu", "trainer.max_epochs=3", "trainer.enable_progress_bar=false", "suite=features"]
+    few = ["data.train_limit=64", "data.val_limit=32", "trainer.log_every_n_steps=1"]
+    logger = ["_target_=pytorch_lightning.loggers.CSVLogger", f"save_dir={tmp_path}/mine"]
+    stop = ["_target_=pytorch_lightning.callbacks.EarlyStopping", "monitor=val/accuracy_top1", "mode=max"]
+    stop += ["stopping_threshold=0"]
+    own = [f"+trainer.logger.{option}" for option in logger] + [
+        f"+trainer.callbacks.{option}" for option in stop
+    ]
+    command("train")(composed("train", *short, *few, *own), tmp_path)
+    for folder in ("mine", "logs"):
+        (log,) = (tmp_path / folder).rglob("metrics.csv")
+        with log.open() as lines:
+            assert {line["epoch"] for line in csv.DictReader(lines)} - {""} == {"0"}
 
 
 def test_unit_trains_on_last_batches_of_one(tmp_path):

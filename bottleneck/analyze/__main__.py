@@ -13,9 +13,11 @@ from bottleneck.analyze import figures
 from bottleneck.analyze.coefficients import Coefficients
 from bottleneck.analyze.differences import Differences, panned
 from bottleneck.analyze.fourier import Fourier
+from bottleneck.analyze.quantization import Quantization
 from bottleneck.analyze.relevance import Relevance, relevance_of
 from bottleneck.analyze.samples import Samples
 from bottleneck.analyze.similarity import Similarity
+from bottleneck.analyze.sizes import Sizes
 from bottleneck.config import config_dir
 
 
@@ -42,10 +44,16 @@ def answer(question: str, samples: Samples, cfg: DictConfig) -> Any:
             return Differences.of(features, before, options.bits, frames, float(same_output.float().mean()))
         case "fourier":
             return Fourier.of(features, cfg.fourier.fractions, samples.metric)
+        case "quantization":
+            training = samples.features_of(samples.training)
+            return Quantization.of(features, training, cfg.quantization, samples.metric)
         case "relevance":
             return Relevance.of(features, relevance_of(samples.tail, features), cfg.relevance.top)
         case "similarity":
             return Similarity.of(features, cfg.similarity.pool)
+        case "sizes":
+            images = samples.images.numpy()
+            return Sizes.of(images, features, cfg.sizes, samples.image_scores, samples.feature_scores)
     raise ValueError(f"analyses: {question!r} is unknown. Choose from {list(figures.DRAW)}.")
 
 

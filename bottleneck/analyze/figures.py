@@ -15,8 +15,10 @@ from matplotlib.figure import Figure
 from bottleneck.analyze.coefficients import Coefficients
 from bottleneck.analyze.differences import Differences
 from bottleneck.analyze.fourier import Fourier
+from bottleneck.analyze.quantization import Quantization
 from bottleneck.analyze.relevance import Relevance
 from bottleneck.analyze.similarity import Similarity
+from bottleneck.analyze.sizes import Sizes
 
 
 def draw_coefficients(found: Coefficients, title: str, path: Path) -> None:
@@ -95,6 +97,21 @@ def draw_fourier(found: Fourier, title: str, path: Path) -> None:
     _save(figure, title, path)
 
 
+def draw_quantization(found: Quantization, title: str, path: Path) -> None:
+    """Metric against the number of levels, one panel for each scope, one line for each range."""
+    figure, panels = _panels(len(found.value), sharey=True)
+    for axes, (scope, grid) in zip(panels, found.value.items(), strict=True):
+        for sigmas, values in zip(found.sigmas, grid, strict=True):
+            axes.plot(found.levels, values, marker=".", label=f"w = {sigmas:g}")
+        axes.axhline(found.baseline - found.drop, color="grey", linestyle="--", label="limit")
+        axes.set(title=f"Statistics per {scope}", xlabel="levels N", xscale="log", ylim=(-0.02, 1.02))
+        axes.set_xticks(found.levels, [str(n) for n in found.levels], minor=False)
+        axes.minorticks_off()
+    panels[0].set_ylabel("metric")
+    panels[-1].legend(loc="lower right")
+    _save(figure, title, path)
+
+
 def draw_relevance(found: Relevance, title: str, path: Path) -> None:
     """Distribution of the most relevant coefficients against that of all, for each definition."""
     figure, panels = _panels(len(found.definitions), sharey=True)
@@ -127,13 +144,31 @@ def draw_similarity(found: Similarity, title: str, path: Path) -> None:
     _save(figure, title, path)
 
 
+def draw_sizes(found: Sizes, title: str, path: Path) -> None:
+    """Metric of each size bin, of the input and of the feature."""
+    figure, panels = _panels(len(found.crossover), sharey=True)
+    centres = np.sqrt(np.array(found.edges[:-1]) * np.array(found.edges[1:]))
+    for axes, picture in zip(panels, found.crossover, strict=True):
+        for where in ("input", "feature"):
+            values = [np.nan if value is None else value for value in found.value[f"{picture}, {where}"]]
+            axes.plot(centres, values, marker="o", label=where)
+        axes.axhline(found.baseline, color="grey", linestyle="--", label="nothing lost")
+        axes.set(title=picture, xlabel="payload (bytes)", xscale="log", ylim=(-0.02, 1.02))
+        axes.set_xlim(found.edges[0], found.edges[-1])
+    panels[0].set_ylabel("metric of the images in a bin")
+    panels[-1].legend(loc="lower right")
+    _save(figure, title, path)
+
+
 #: How each answer is drawn, by question.
 DRAW: dict[str, Callable[[Any, str, Path], None]] = {
     "coefficients": draw_coefficients,
     "differences": draw_differences,
     "fourier": draw_fourier,
+    "quantization": draw_quantization,
     "relevance": draw_relevance,
     "similarity": draw_similarity,
+    "sizes": draw_sizes,
 }
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from torch import Tensor
-from torch.utils.data import default_collate
+from torch.utils.data import Dataset, default_collate
 
 from bottleneck.experiment import Experiment
 from bottleneck.tasks import Task
@@ -28,6 +28,7 @@ class Samples:
         title: Network, split point, data set and number of images, for pictures.
         images: uint8, shape ``(n, c, h, w)``.
         targets: What the task judges by, one for each image: labels ``(n,)``, masks ``(n, h, w)``.
+        training: As many images of `train`, to fit on.
         head: Images to features, ``(b, C, H, W)``.
         tail: Features to logits; tensors on any device.
         task: Knows the metric.
@@ -36,6 +37,7 @@ class Samples:
     title: str
     images: Tensor
     targets: Tensor
+    training: Tensor
     head: Callable[[Tensor], Tensor]
     tail: Callable[[Tensor], Tensor]
     task: Task
@@ -64,13 +66,12 @@ class Samples:
             )
         to_maps = _TO_MAPS[layout]
         from_maps = np.argsort(to_maps).tolist()
-        subset = experiment.images.subset(cfg.subset)
-        positions = np.unique(np.linspace(0, len(subset) - 1, cfg.samples).round().astype(int))
-        images, targets = zip(*(subset[position] for position in positions.tolist()), strict=True)
+        images, targets = _spread(experiment.images.subset(cfg.subset), cfg.samples)
         return cls(
             title=f"{experiment.model.name} at {name}, {experiment.images.name}, n = {len(images)}",
-            images=torch.stack(images),
-            targets=default_collate(list(targets)),
+            images=images,
+            targets=targets,
+            training=_spread(experiment.images.subset("train"), cfg.samples)[0],
             head=lambda image: net.head(image.to(device)).permute(to_maps).float(),
             tail=lambda maps: net.tail(maps.to(device).permute(from_maps)),
             task=experiment.task,
@@ -91,9 +92,28 @@ class Samples:
 
     def metric(self, features: NDArray[np.float32]) -> float:
         """The task's metric through the images' features, or through what became of them."""
+        return self._judged(self.logits(features), self.targets)
+
+    def feature_scores(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The metric of each image alone, through its feature or what became of it. Shape ``(n,)``."""
+        pairs = zip(self.logits(features).split(1), self.targets.split(1), strict=True)
+        return np.array([self._judged(logits, target) for logits, target in pairs])
+
+    def image_scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """The metric of each image, or of what became of it. Shape ``(n,)``."""
+        return self.feature_scores(self.features_of(torch.from_numpy(images)))
+
+    def _judged(self, logits: Tensor, targets: Tensor) -> float:
         metrics = self.task.metrics()
-        metrics.update(self.logits(features), self.targets)
+        metrics.update(logits, targets)
         return float(metrics.compute()[self.task.metric])
+
+
+def _spread(subset: Dataset, n: int) -> tuple[Tensor, Tensor]:
+    """At most `n` images, evenly spread over a subset, and what they are judged by."""
+    positions = np.unique(np.linspace(0, len(subset) - 1, n).round().astype(int))  # type: ignore[arg-type]
+    images, targets = zip(*(subset[position] for position in positions.tolist()), strict=True)
+    return torch.stack(images), default_collate(list(targets))
 
 
 @torch.no_grad()

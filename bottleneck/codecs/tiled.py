@@ -41,7 +41,7 @@ class Tiled(QuantisingCodec):
     Lossy twice unless `image` is ``png``: `decode` returns what the picture's pixels stand for.
 
     Args:
-        shape: Shape of one sample, ``(C, H, W)``.
+        shape: Shape of one sample, ``(C, H, W)``, or ``(C, L)`` for L tokens.
         image: Image format: ``avif``, ``heic``, ``hevc``, ``jpeg``, ``jpeg2000``, ``png`` or ``webp``.
         levels: N, 2 to 256, spread over the pixels' 256.
         per: See `QuantisingCodec`.
@@ -72,8 +72,11 @@ class Tiled(QuantisingCodec):
         image_class = _FORMATS[as_choice(image, "image", tuple(_FORMATS))]
         options = {"image": image, "layout": layout, "block": block, "order": order, **image_options}
         super().__init__(shape, levels, per, sigmas, **options)
-        if len(self.shape) != 3:
-            raise ValueError(f"codec 'tiled' codes features of shape (C, H, W); got shape={self.shape}.")
+        if len(self.shape) not in (2, 3):
+            raise ValueError(
+                f"codec 'tiled' codes features of shape (C, H, W), or (C, L) for tokens; got "
+                f"shape={self.shape}."
+            )
         self._tiling = Tiling(self.shape, layout, block)
         if (max_bytes := as_budget(image_options.get("max_bytes"))) is not None:
             image_options["max_bytes"] = max_bytes - self.quantizer.n_header
@@ -95,14 +98,15 @@ class Tiled(QuantisingCodec):
         """
         if self.options["order"] == "given":
             return super().fit(arrays)
-        batches = (a if a.ndim > 3 else a[None] for a in self._checked_samples(arrays))
+        batches = (a if a.ndim > len(self.shape) else a[None] for a in self._checked_samples(arrays))
         samples = itertools.chain.from_iterable(batches)
         first = list(itertools.islice(samples, _COMPARED_SAMPLES))
         if not first:
             raise ValueError(
                 "no arrays to order channels by. Pass training features; a generator can be read once."
             )
-        self._order = similar_order(channel_distances(np.stack(first)))
+        maps = np.stack([self._tiling.maps(sample) for sample in first])
+        self._order = similar_order(channel_distances(maps))
         self.quantizer.fit(itertools.chain(first, samples))
         return self
 

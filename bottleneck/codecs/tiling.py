@@ -5,6 +5,9 @@
     C × H × W ─► tiles in rows and columns, row by row   0 1 2 3
                  each padded to whole transform blocks   4 5 6 ·     · missing tiles are black
 
+    C × L     ─► tokens row by row into a square map; a first row that is not full, as with a ViT's class
+                 token, is filled up in front with its first token
+
 Source: Ulhaq, BASc thesis, SFU 2020, who names blocks across two channels as a weakness left to solve.
 """
 
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +55,7 @@ class Tiling:
     """Where each channel lies in the picture.
 
     Args:
-        shape: Shape of one sample, ``(C, H, W)``.
+        shape: Shape of one sample, ``(C, H, W)``, or ``(C, L)`` for L tokens.
         layout: One of `LAYOUTS`.
         block: Sides of a tile are padded, by their last values, to multiples of this; 8 keeps JPEG's
             transform blocks within a channel, 1 pads nothing.
@@ -62,7 +66,12 @@ class Tiling:
     """
 
     def __init__(self, shape: Sequence[int], layout: str, block: int) -> None:
-        self.channels, self.height, self.width = shape
+        self.channels = shape[0]
+        self._tokens = shape[1] if len(shape) == 2 else None
+        if self._tokens is not None:
+            side = math.isqrt(self._tokens)
+            shape = (shape[0], -(-self._tokens // side) if side else 0, side)
+        self.height, self.width = shape[1:]
         self.block = as_integer(block, "block", 1, 64)
         self._tile = (_round_up(self.height, self.block), _round_up(self.width, self.block))
         rows = LAYOUTS[as_choice(layout, "layout", tuple(LAYOUTS))]
@@ -73,10 +82,20 @@ class Tiling:
             _round_up(self.columns * self._tile[1], _PICTURE_BLOCK),
         )
 
+    def maps(self, channels: NDArray[Any]) -> NDArray[Any]:
+        """Channels of a sample as maps, shape ``(C, H, W)``."""
+        if self._tokens is None:
+            return channels
+        missing = self.height * self.width - self._tokens
+        filled = np.pad(channels, ((0, 0), (missing, 0)), mode="edge")
+        return filled.reshape(self.channels, self.height, self.width)
+
     def tile(self, channels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The picture of a sample, shape `size`."""
         high, wide = self._tile
-        padded = np.pad(channels, ((0, 0), (0, high - self.height), (0, wide - self.width)), mode="edge")
+        padded = np.pad(
+            self.maps(channels), ((0, 0), (0, high - self.height), (0, wide - self.width)), mode="edge"
+        )
         tiles = np.zeros((self.rows * self.columns, high, wide), dtype=np.uint8)
         tiles[: self.channels] = padded
         grid = tiles.reshape(self.rows, self.columns, high, wide).swapaxes(1, 2)
@@ -85,11 +104,12 @@ class Tiling:
         return np.pad(picture, added, mode="edge")
 
     def untile(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The channels of a picture, shape ``(C, H, W)``."""
+        """The channels of a picture, of the sample's shape."""
         high, wide = self._tile
         grid = picture[: self.rows * high, : self.columns * wide]
         tiles = grid.reshape(self.rows, high, self.columns, wide).swapaxes(1, 2).reshape(-1, high, wide)
-        return tiles[: self.channels, : self.height, : self.width]
+        maps = tiles[: self.channels, : self.height, : self.width]
+        return maps if self._tokens is None else maps.reshape(self.channels, -1)[:, -self._tokens :]
 
 
 def _round_up(size: int, multiple: int) -> int:

@@ -5,6 +5,7 @@ image ──► Device ──► [sizes] + payload ┄┄► Server ──► ou
 A detector's payload begins with the sizes that its tail needs (`ImageSizes`); images may then have any size.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,6 +21,9 @@ from bottleneck.unit import transform_for
 
 _SIZES = "image_sizes"  # what a detector's tail calls the sizes that it takes
 _MOST_PIXELS = 8192  # per side of a padded image; a server does not fill its memory because of damaged bytes
+
+#: What a server makes of the network's output, by task; tasks without an entry get the output itself.
+_ANSWERS: dict[str, Callable[[Any], Any]] = {"segmentation": lambda logits: logits.argmax(dim=1)}
 
 
 class Device:
@@ -89,9 +93,18 @@ class Server:
         self._net = net
         self._coder = _Coder(bundle)
 
-    @torch.no_grad()
     def __call__(self, payload: bytes) -> Any:
-        """What the frozen network returns for a batch of one.
+        """The answer for one image: the class of every pixel, `(1, H, W)`, for segmentation, else `output`.
+
+        Raises:
+            ValueError: If the bytes cannot be a payload of this bundle.
+        """
+        output = self.output(payload)
+        return _ANSWERS[self.bundle.task](output) if self.bundle.task in _ANSWERS else output
+
+    @torch.no_grad()
+    def output(self, payload: bytes) -> Any:
+        """What the frozen network returns for a batch of one, such as logits.
 
         Raises:
             ValueError: If the bytes cannot be a payload of this bundle.

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from bottleneck import pareto, provenance
+from bottleneck.curves import curve_name
 from bottleneck.files import replace_file
-from bottleneck.report import family
 from bottleneck.results import Result
 
 Fact = tuple[str, str, str]
@@ -95,7 +95,7 @@ class Report:
 
 def untrained_mark(row: Result) -> Mark:
     """The mark of a codec without training; the settings of one codec make a curve."""
-    return Mark("untrained", row.method, row, curve=f"{family(row.method)} at {row.split}")
+    return Mark("untrained", row.method, row, curve=curve_name(row))
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -135,6 +135,7 @@ def _mark(mark: Mark) -> dict[str, Any]:
         "curve": mark.curve,
         **{key: mark.settings.get(key) for key in _SETTINGS},
         **{key: row[key] for key in _MEASURED},
+        "device_ms": mark.row.device_ms,
     }
 
 

@@ -46,6 +46,7 @@ const details = mark => [
   [metric, mark.value, v => `${percent(v)} %${between(mark.value_interval, percent)}`],
   ["drop", mark.drop, v => `${signed(v)} points${between(mark.drop_interval, signed)}`],
   ["device", mark.device_macs, v => `${scaled(v)} MACs` + (known(mark.encoder_macs) ? `, encoder ${scaled(mark.encoder_macs)}` : "")],
+  ["device time", mark.device_ms, v => `${short(v)} ms`],
   ["cut at", manyCuts ? mark.split : null, String],
 ].filter(([, value]) => known(value)).map(([name, value, format]) => [name, format(value)]);
 
@@ -207,6 +208,7 @@ const COLUMNS = [
   [`${metric}, %`, mark => mark.value, percent],
   ["drop, points", mark => mark.drop, signed, mark => between(mark.drop_interval, signed)],
   ["device MACs", mark => mark.device_macs, scaled],
+  ["device ms", mark => mark.device_ms, short],
 ].filter(([, value]) => report.marks.some(mark => known(value(mark))));
 
 for (const mark of report.marks) {

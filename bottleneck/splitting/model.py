@@ -170,6 +170,14 @@ class SplitModel(nn.Module):
         """The plain values that cross the cut for these images, by name; what `tail` takes as `sizes`."""
         return self._sizes(images)
 
+    def sent(self, feature: Tensor) -> Tensor:
+        """The part of the head's output that goes through the channel: all of it at a closed cut."""
+        return feature if self.point.closed else feature[:, : self.point.shape[0]]
+
+    def joined(self, received: Tensor, feature: Tensor) -> Tensor:
+        """What the tail takes: what came through the channel, and what it reads beside it at an open cut."""
+        return received if self.point.closed else torch.cat([received, feature[:, received.shape[1] :]], 1)
+
     def freeze(self) -> "SplitModel":
         """Stop all gradients to the network's parameters and hold both halves in eval mode for good."""
         self.requires_grad_(False)
@@ -211,20 +219,20 @@ def split_traced(traced: TracedNetwork, at: str, replace: bool = False) -> Split
     replaced, entry = None, cut
     if replace:
         entry = _cut_before(traced, cut, at)
-        replaced, _ = _subgraph(traced, {entry.node: "entry"}, cut.node, head_nodes)
-    head, _ = _subgraph(traced, {traced.input: "image"}, entry.node, head_nodes)
+        replaced, _ = subgraph(traced, {entry.node: "entry"}, cut.node, head_nodes)
+    head, _ = subgraph(traced, {traced.input: "image"}, entry.node, head_nodes)
     measured = {node.name: node for node in cut.sizes}
-    sizes, _ = _subgraph(traced, {traced.input: "image"}, measured, head_nodes)
+    sizes, _ = subgraph(traced, {traced.input: "image"}, measured, head_nodes)
 
     inputs = {cut.node: "feature"} | {node: node.name for node in cut.sizes}
     tail_nodes = {n for n in traced.nodes if n not in head_nodes or not traced.depends_on_input(n)}
-    tail_graph, copies = _subgraph(traced, inputs, traced.output, tail_nodes)
+    tail_graph, copies = subgraph(traced, inputs, traced.output, tail_nodes)
     behind = [node for node in traced.names if node in copies and node not in inputs]
     layers = {name: copies[node].name for node in behind for name in traced.names[node]}
     with evaluating(traced.model), torch.no_grad():
         feature = head(traced.example)
         feature = feature if replaced is None else replaced(feature)
-        tail = Tail(tail_graph, layers, *_size_samples(traced, cut), feature)
+        tail = Tail(tail_graph, layers, *size_samples(traced, cut), feature)
 
     return SplitModel(head, tail, point_of(traced, cut), sizes, replaced, point_of(traced, entry))
 
@@ -246,7 +254,7 @@ def _cut_before(traced: TracedNetwork, cut: Cut, at: str) -> Cut:
     return before
 
 
-def _subgraph(
+def subgraph(
     traced: TracedNetwork,
     inputs: dict[fx.Node, str],
     output: fx.Node | dict[str, fx.Node],
@@ -276,7 +284,7 @@ def _subgraph(
     return fx.GraphModule(traced.model, graph), copies
 
 
-def _size_samples(traced: TracedNetwork, cut: Cut) -> tuple[dict[str, Any], dict[str, Any]]:
+def size_samples(traced: TracedNetwork, cut: Cut) -> tuple[dict[str, Any], dict[str, Any]]:
     """The crossing sizes on the example and on twice its batch, which tells batch sizes from the others."""
     if not cut.sizes:
         return {}, {}

@@ -28,6 +28,7 @@ class SplitPoint:
         input_ratio: `nbytes` over the float32 bytes of one input sample.
         macs, params: Multiply-accumulates (one sample) and parameters before the cut.
         macs_share, params_share: The same as a fraction of the whole network.
+        beside: Names of what the tail reads beside this tensor; none at a closed cut.
     """
 
     name: str
@@ -40,6 +41,12 @@ class SplitPoint:
     params: int
     macs_share: float
     params_share: float
+    beside: tuple[str, ...] = ()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the tail runs from this tensor alone."""
+        return not self.beside
 
 
 def split_points(model: nn.Module, example: Tensor) -> list[SplitPoint]:
@@ -102,15 +109,8 @@ def find_cut(traced: TracedNetwork, at: str) -> Cut:
         ValueError: If the name is unknown (similar ones are given), or if its cut is not closed (what
             crosses and the nearest closed cuts are given).
     """
-    nodes = {name: node for node, names in traced.names.items() for name in names}
+    node = find_node(traced, at)
     closed = {traced.name(cut.node): cut for cut in closed_cuts(traced)}
-    if at not in nodes:
-        similar = difflib.get_close_matches(at, [name for name in nodes if "#" not in name], n=5, cutoff=0.3)
-        raise ValueError(
-            f"split={at!r} is no split point of this network. Similar names: {similar or list(closed)[:5]}. "
-            "`bottleneck.split_points(model, example)` lists all of them."
-        )
-    node = nodes[at]
     if traced.name(node) in closed:
         return closed[traced.name(node)]
 
@@ -123,6 +123,23 @@ def find_cut(traced: TracedNetwork, at: str) -> Cut:
         else f"these tensors cross it: {crossing}"
     )
     raise ValueError(f"split={at!r} is not a closed cut: {reason}. Nearest closed cuts: {nearest}.")
+
+
+def find_node(traced: TracedNetwork, at: str) -> fx.Node:
+    """The node of a name or alias.
+
+    Raises:
+        ValueError: If the name is unknown; similar ones are given.
+    """
+    nodes = {name: node for node, names in traced.names.items() for name in names}
+    if at not in nodes:
+        similar = difflib.get_close_matches(at, [name for name in nodes if "#" not in name], n=5, cutoff=0.3)
+        closed = [traced.name(cut.node) for cut in closed_cuts(traced)]
+        raise ValueError(
+            f"split={at!r} is no split point of this network. Similar names: {similar or closed[:5]}. "
+            "`bottleneck.split_points(model, example)` lists all of them."
+        )
+    return nodes[at]
 
 
 def parameters_read(traced: TracedNetwork, nodes: list[fx.Node], norms: bool = True) -> int:

@@ -4,8 +4,8 @@
     C×H×W                                                  C_r×h×w         │
     feature' ◄── 1×1 W→C ◄─ k_d ×S ◄─ N blocks ◄─ 1×1 C_r→W ◄──────────────┘
 
-Each convolution is followed by BatchNorm and ReLU (the last of all by the unit's activation); a block is two 3×3
-convolutions around a shortcut.
+Each convolution is followed by BatchNorm and ReLU (the last of all by the unit's activation); a block is two
+3×3 convolutions around a shortcut.
 
 Source: the block is that of He et al., "Deep residual learning for image recognition", CVPR 2016.
 """

@@ -27,11 +27,11 @@ def samples(digits_network):
 
 
 def test_command_writes_a_json_file_and_a_picture_for_each_question(tmp_path, digits_network):
-    """All five questions of the digits, asked from the command line."""
+    """All questions, of the digits, asked from the command line."""
     command = [sys.executable, "-m", "bottleneck.analyze", "samples=24", f"hydra.run.dir={tmp_path}/out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for question in ("coefficients", "differences", "fourier", "relevance", "similarity"):
+    for question in figures.DRAW:
         assert f"\n{question}: " in done.stdout
         assert json.loads((tmp_path / "out" / f"{question}.json").read_text())
         assert (tmp_path / "out" / f"{question}.png").stat().st_size > 20_000
@@ -122,6 +122,7 @@ def test_single_and_constant_images_are_drawn(question, tmp_path):
         title="constant",
         images=torch.zeros(1, 1, 3, 3, dtype=torch.uint8),
         targets=torch.tensor([0]),
+        training=torch.zeros(1, 1, 3, 3, dtype=torch.uint8),
         head=lambda images: torch.ones(len(images), 1, 3, 3),
         tail=lambda maps: maps.flatten(1)[:, :2],
         task=Classification(2),

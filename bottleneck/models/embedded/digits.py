@@ -1,4 +1,6 @@
-"""`digits_resnet`: a classifier of scikit-learn's handwritten digits."""
+"""`digits_resnet`, `digits_vit`, `digits_swin`: classifiers of scikit-learn's handwritten digits."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +10,7 @@ from bottleneck.models.embedded.blocks import Block
 from bottleneck.models.embedded.first_use import Embedded, fit, reproducible
 from bottleneck.models.pixels import Normalize, PixelNetwork
 
-_EPOCHS, _BATCH, _PEAK_LR, _SEED = 30, 64, 4e-3, 0
+_EPOCHS, _BATCH, _SEED = 30, 64, 0
 
 
 class DigitsResNet(nn.Module):
@@ -31,30 +33,45 @@ class DigitsResNet(nn.Module):
         return self.fc(torch.flatten(self.pool(x), 1))
 
 
-def _build() -> PixelNetwork:
-    normalize = Normalize([0.305], [0.376], maximum=16)
-    return PixelNetwork(DigitsResNet(), normalize, name="digits_resnet", input_shape=(1, 8, 8))
+def _vit() -> nn.Module:
+    from bottleneck.models.embedded.transformers import DigitsViT  # loads torchvision
+
+    return DigitsViT()
 
 
-def _train(network: PixelNetwork) -> None:
-    """Train on the digits' training images."""
-    from bottleneck.data.digits import Digits  # here, because inference must not import Lightning
+def _swin() -> nn.Module:
+    from bottleneck.models.embedded.transformers import DigitsSwin
 
-    samples = Digits(holdout=0).subset("train")
-    images = torch.stack([samples[index][0] for index in range(len(samples))])
-    labels = torch.tensor([samples[index][1] for index in range(len(samples))])
-    with reproducible(_SEED, threads=1):
-        network.network = DigitsResNet()  # drawn from the seed
-        fit(
-            network,
-            len(images),
-            lambda chosen: F.cross_entropy(network(images[chosen]), labels[chosen]),
-            _EPOCHS,
-            _BATCH,
-            _PEAK_LR,
-            "Training the digits network",
-        )
+    return DigitsSwin()
 
 
-#: Seconds on a CPU.
-DIGITS_RESNET = Embedded("digits_resnet-1", _build, _train)
+def _classifier(name: str, network: Callable[[], nn.Module], peak_lr: float) -> Embedded:
+    """A network for digits and how it is trained on their training images."""
+
+    def build() -> PixelNetwork:
+        normalize = Normalize([0.305], [0.376], maximum=16)
+        return PixelNetwork(network(), normalize, name=name, input_shape=(1, 8, 8))
+
+    def train(model: PixelNetwork) -> None:
+        from bottleneck.data.digits import Digits  # here, because inference must not import Lightning
+
+        samples = Digits(holdout=0).subset("train")
+        images = torch.stack([samples[index][0] for index in range(len(samples))])
+        labels = torch.tensor([samples[index][1] for index in range(len(samples))])
+
+        def loss(chosen: Tensor) -> Tensor:
+            return F.cross_entropy(model(images[chosen]), labels[chosen])
+
+        with reproducible(_SEED, threads=1):
+            model.network = network()  # drawn from the seed
+            fit(model, len(images), loss, _EPOCHS, _BATCH, peak_lr, f"Training {name}")
+
+    return Embedded(f"{name}-1", build, train)
+
+
+#: Each is trained in seconds on a CPU.
+DIGITS = {
+    "digits_resnet": _classifier("digits_resnet", DigitsResNet, 4e-3),
+    "digits_vit": _classifier("digits_vit", _vit, 8e-3),
+    "digits_swin": _classifier("digits_swin", _swin, 8e-3),
+}

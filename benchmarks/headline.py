@@ -1,0 +1,100 @@
+"""Studies of several split points in one picture: python benchmarks/headline.py PICTURE ROWS... -- STUDY...
+
+STUDY is a `trials.jsonl`; its frontier is chosen on the selection samples and drawn at its validation rows.
+ROWS is a `results.jsonl` of `python evaluate.py`, whose pictures of the input are drawn beside it. All are of
+one network on the same validation images. Left: the metric against bytes. Right: what a metric of 1 and of 3
+points below the frozen network costs in bytes, against what the device has to compute; printed as a table.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from tabulate import tabulate
+
+from bottleneck import pareto
+from bottleneck.curves import curves
+from bottleneck.results import Result, read_results
+
+DROPS = (0.01, 0.03)
+
+
+def study_frontier(path: Path) -> list[Result]:
+    """Validation rows of the trials that no other beats on the selection samples, by rising rate there."""
+    trials = [json.loads(line) for line in path.read_text().splitlines()]
+    done = [trial for trial in trials if trial["state"] == "COMPLETE"]
+    rates, values = zip(*(trial["values"] for trial in done), strict=True)
+    return [Result(**done[index]["val"]) for index in pareto.frontier(rates, values)]
+
+
+def bytes_at(rows: list[Result], drop: float) -> float | None:
+    """Mean payload at which a curve loses no more than `drop`, between its points."""
+    sent = [(row.payload_bytes, row.value) for row in rows if row.payload_bytes]
+    sizes, values = zip(*sent, strict=True)
+    return pareto.rate_at(sizes, values, rows[0].baseline - drop)
+
+
+def draw(lines: dict[str, list[Result]], studies: dict[str, list[Result]], path: Path) -> None:
+    """Both panels."""
+    figure, (rate, device) = plt.subplots(1, 2, figsize=(12, 4.8), layout="constrained")
+    for name, rows in {**studies, **lines}.items():
+        sizes, values = zip(*((row.payload_bytes, row.value) for row in rows), strict=True)
+        style = "-*" if name in studies else ":o"
+        rate.plot(sizes, values, style, markersize=9 if name in studies else 4, label=name)
+    frozen = next(iter(studies.values()))[0].baseline
+    rate.axhline(frozen, color="grey", linestyle="--", label="frozen network")
+    rate.set(xscale="log", xlabel="payload (bytes per image)", ylabel="top-1 on validation images")
+    for drop, marker in zip(DROPS, "ov", strict=True):
+        _draw_costs(device, studies, lines, drop, marker)
+    device.set(xlabel="device (million multiply-accumulates)", ylabel="bytes per image", yscale="log")
+    for axes in (rate, device):
+        axes.grid(alpha=0.3, which="both")
+        axes.legend(fontsize="small")
+    figure.savefig(path, dpi=150)
+
+
+def _draw_costs(
+    axes: Axes, studies: dict[str, list[Result]], lines: dict[str, list[Result]], drop: float, marker: str
+) -> None:
+    points = [
+        (max(row.device_macs or 0 for row in rows) / 1e6, size, name)
+        for name, rows in {**studies, **lines}.items()
+        if (size := bytes_at(rows, drop)) is not None
+    ]
+    axes.scatter(
+        [macs for macs, *_ in points],
+        [size for _, size, _ in points],
+        marker=marker,
+        label=f"{100 * drop:.0f} point{'s' * (drop > 0.01)} below the frozen network",
+    )
+    for macs, size, name in points:
+        axes.annotate(name, (macs, size), fontsize="x-small", textcoords="offset points", xytext=(5, 4))
+
+
+def main(picture: Path, row_files: list[Path], study_files: list[Path]) -> None:
+    """Read, print, draw."""
+    studies = {}
+    for path in study_files:
+        rows = study_frontier(path)
+        studies[f"bottleneck at {rows[0].split}"] = rows
+    sent = [row for path in row_files for row in read_results(path) if row.split == "input"]
+    lines = {name.removesuffix(" at input"): rows for name, rows in curves(sent).items() if len(rows) > 1}
+    table = [
+        [
+            name,
+            f"{max(row.device_macs or 0 for row in rows) / 1e6:,.1f}",
+            *("not reached" if (size := bytes_at(rows, drop)) is None else f"{size:,.1f}" for drop in DROPS),
+        ]
+        for name, rows in {**studies, **lines}.items()
+    ]
+    header = ["method", "device MMACs", *(f"bytes at {100 * drop:.0f} below" for drop in DROPS)]
+    print(tabulate(table, header, tablefmt="github", disable_numparse=True))
+    draw(lines, studies, picture)
+
+
+if __name__ == "__main__":
+    first, *others = sys.argv[1:]
+    cut = others.index("--")
+    main(Path(first), [Path(o) for o in others[:cut]], [Path(o) for o in others[cut + 1 :]])

@@ -1,0 +1,257 @@
+r"""Who should split at all: what a device waits for, image by image, in four runtimes.
+
+    python benchmarks/latency.py BUNDLE experiment=imagenette data.root=PATH --rows latency.jsonl
+
+Median milliseconds at batch 1 of three ways to an answer: the whole network on the device; head, encoder and
+quantizer of a trained bundle on the device and the rest on a server; the image as JPEG to the server. Network
+and device's half run in eager PyTorch, `torch.compile`, ONNX Runtime, and ONNX Runtime with 8-bit weights and
+activations, static, calibrated on training images. Accuracies are of validation images, through real bytes
+where something is sent; 8 bits are usable within `--margin` of what the same graph has in float. Overrides
+are those of `python evaluate.py`.
+
+The second table says on which links splitting is the fastest of the three if the server takes no time: above
+the rate at which computing everything locally is faster, below the one at which the JPEG, larger and ready
+sooner, has arrived as well. The JPEG is the smallest measured one that keeps the margin.
+"""
+
+import argparse
+import json
+import logging
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime
+import torch
+from hydra import compose, initialize_config_dir
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from tabulate import tabulate
+from torch import nn
+
+from bottleneck import codecs
+from bottleneck.bundle import Bundle
+from bottleneck.config import config_dir
+from bottleneck.data.base import ImageData
+from bottleneck.experiment import Experiment
+from bottleneck.export import DeviceGraph, write_onnx
+from bottleneck.splitting import SplitModel
+from bottleneck.timing import median_ms
+
+QUALITIES = (10, 20, 50, 80)  # of JPEG
+QUANTIZED = ["Conv", "MatMul", "Gemm"]
+
+Graph = Callable[[np.ndarray], np.ndarray]  # a batch of one in, its output
+
+
+class Samples(NamedTuple):
+    """Validation images uint8 `(1, C, H, W)` with their labels."""
+
+    images: list[np.ndarray]
+    labels: np.ndarray
+
+
+class Calibration(CalibrationDataReader):
+    """Training images, one at a time."""
+
+    def __init__(self, images: list[np.ndarray]):
+        self._left = iter(images)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        image = next(self._left, None)
+        return None if image is None else {"image": image}
+
+
+class TakesImage(nn.Module):
+    """A network whose argument is called `image`."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.network(image)
+
+
+def some_of(images: ImageData, subset: str, count: int) -> Samples:
+    """Samples that are evenly spread over a subset, so that all classes take part."""
+    samples = images.subset(subset)
+    positions = np.unique(np.linspace(0, len(samples) - 1, count).round().astype(int)).tolist()
+    pairs = [samples[position] for position in positions]
+    return Samples([image[None].numpy() for image, _ in pairs], np.array([int(label) for _, label in pairs]))
+
+
+def runtimes(
+    module: nn.Module, calibration: list[np.ndarray], folder: Path, threads: int
+) -> dict[str, Graph]:
+    """A module of images in all four runtimes."""
+    image = torch.from_numpy(calibration[0]).repeat(2, 1, 1, 1)
+    write_onnx(module, {"image": image}, folder / "float")
+    quant_pre_process(str(folder / "float.onnx"), str(folder / "folded.onnx"))  # folds BatchNorm
+    quantize_static(
+        str(folder / "folded.onnx"),
+        str(folder / "int8.onnx"),
+        Calibration(calibration),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=QUANTIZED,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+    return {
+        "eager": _of_torch(module),
+        "compile": _of_torch(torch.compile(module)),
+        "onnx": _of_onnx(folder / "float.onnx", threads),
+        "onnx-int8": _of_onnx(folder / "int8.onnx", threads),
+    }
+
+
+def _of_torch(module: Callable[[torch.Tensor], torch.Tensor]) -> Graph:
+    return lambda image: module(torch.from_numpy(image)).numpy()
+
+
+def _of_onnx(file: Path, threads: int) -> Graph:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # it warns of shapes that depend on the batch
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    return lambda image: session.run(None, {"image": image})[0]
+
+
+def accuracy(answer: Callable[[np.ndarray], np.ndarray], samples: Samples) -> float:
+    """Share of the samples whose largest logit is right."""
+    found = [int(answer(image).argmax()) for image in samples.images]
+    return float((np.array(found) == samples.labels).mean())
+
+
+def measure(
+    bundle: Bundle,
+    net: SplitModel,
+    model: nn.Module,
+    calibration: list[np.ndarray],
+    samples: Samples,
+    args: Any,
+) -> list[dict[str, Any]]:
+    """One row per way and runtime; `ms` up to the symbols, `code_ms` from there to bytes."""
+    rows: list[dict[str, Any]] = []
+    timed = samples.images[: args.timed]
+    sizes: list[int] = []
+
+    def served(symbols: np.ndarray) -> np.ndarray:
+        payload = bundle.codec.encode(symbols[0])
+        sizes.append(len(payload))
+        received = torch.from_numpy(bundle.codec.decode(payload)[None])
+        return net.tail(bundle.unit.reconstruct(received)).numpy()
+
+    halves = {"whole network": TakesImage(model), "split": DeviceGraph(net.head, bundle.unit)}
+    for way, module in halves.items():
+        with tempfile.TemporaryDirectory() as folder:
+            graphs = runtimes(module.eval(), calibration, Path(folder), args.threads)
+            for runtime, graph in graphs.items():
+                sizes.clear()
+                row: dict[str, Any] = {
+                    "way": way,
+                    "runtime": runtime,
+                    "ms": median_ms(graph, timed),
+                    "n": len(samples.labels),
+                }
+                if way == "split":
+                    symbols = [graph(image)[0] for image in timed]
+                    row["code_ms"] = median_ms(bundle.codec.encode, symbols)
+                    row["value"] = accuracy(lambda image, graph=graph: served(graph(image)), samples)  # type: ignore[misc]
+                    row["payload_bytes"] = float(np.mean(sizes))
+                else:
+                    row["value"] = accuracy(graph, samples)
+                in_float = next(
+                    (r["value"] for r in rows if (r["way"], r["runtime"]) == (way, "onnx")), row["value"]
+                )
+                row["usable"] = row["value"] >= in_float - args.margin
+                rows.append(row)
+    whole = rows[0]
+    for quality in QUALITIES:
+        jpeg = codecs.create("jpeg", shape=samples.images[0].shape[1:], quality=quality)
+        payloads = [jpeg.encode(image[0]) for image in samples.images]
+        decoded = Samples([jpeg.decode(payload)[None] for payload in payloads], samples.labels)
+        value = accuracy(_of_torch(model), decoded)
+        rows.append(
+            {
+                "way": f"JPEG {quality}",
+                "runtime": "Pillow",
+                "ms": median_ms(lambda image, jpeg=jpeg: jpeg.encode(image[0]), timed),  # type: ignore[misc]
+                "payload_bytes": float(np.mean([len(payload) for payload in payloads])),
+                "value": value,
+                "n": len(samples.labels),
+                "usable": value >= whole["value"] - args.margin,
+            }
+        )
+    return rows
+
+
+def links(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each runtime the rates in kbit/s between which splitting is the fastest way; `None`: there is none.
+
+    A link of r kbit/s takes 8 * bytes / r milliseconds.
+    """
+    by_way = {(row["way"], row["runtime"]): row for row in rows}
+    jpegs = [row for row in rows if row["way"].startswith("JPEG") and row["usable"]]
+    jpeg = min(jpegs, key=lambda row: row["payload_bytes"], default=None)
+    found = []
+    for runtime in dict.fromkeys(row["runtime"] for row in rows if row["way"] == "split"):
+        whole, split = by_way["whole network", runtime], by_way["split", runtime]
+        device_ms, size = split["ms"] + split["code_ms"], split["payload_bytes"]
+        lowest = 8 * size / (whole["ms"] - device_ms) if whole["ms"] > device_ms else None
+        highest = None
+        if jpeg is not None and device_ms > jpeg["ms"]:
+            highest = 8 * (jpeg["payload_bytes"] - size) / (device_ms - jpeg["ms"])
+        found.append(
+            {
+                "runtime": runtime,
+                "usable": whole["usable"] and split["usable"],
+                "faster than the whole network above kbit/s": lowest,
+                f"faster than {jpeg['way'] if jpeg else 'JPEG'} below kbit/s": highest,
+                "fastest somewhere": lowest is not None and (highest is None or lowest < highest),
+            }
+        )
+    return found
+
+
+def main() -> None:
+    """Measure, write the rows, print both tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--rows", type=Path, required=True, help="JSON lines; an older file is replaced")
+    parser.add_argument("--images", type=int, default=500, help="validation images that are judged")
+    parser.add_argument("--timed", type=int, default=100, help="of these, how many are timed")
+    parser.add_argument(
+        "--calibration", type=int, default=100, help="training images that 8 bits are fitted on"
+    )
+    parser.add_argument("--margin", type=float, default=0.01, help="of accuracy")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("overrides", nargs="*", help="of python evaluate.py")
+    args = parser.parse_intermixed_args()
+    for chatty in ("root", "onnx_ir", "onnxscript"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    torch.set_num_threads(args.threads)
+    bundle = Bundle.read(args.bundle)
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        experiment = Experiment.from_config(compose("evaluate", ["device=cpu", *args.overrides]))
+    bundle.check_network(experiment.model)
+    net = experiment.split(bundle.split)
+    calibration = some_of(experiment.images, "train", args.calibration).images
+    with torch.no_grad():
+        samples = some_of(experiment.images, "val", args.images)
+        rows = measure(bundle, net, experiment.model, calibration, samples, args)
+    args.rows.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    columns = ("way", "runtime", "ms", "code_ms", "payload_bytes", "value", "n", "usable")
+    print(
+        tabulate([{key: row.get(key) for key in columns} for row in rows], headers="keys", tablefmt="github")
+    )
+    print(tabulate(links(rows), headers="keys", tablefmt="github", floatfmt=".1f"))
+
+
+if __name__ == "__main__":
+    main()
