@@ -1,4 +1,4 @@
-"""The gap to the frozen detector on the scenes: python benchmarks/detection.py OUT.jsonl [OVERRIDE...].
+"""The gap to the frozen detector on the scenes: python benchmarks/detection.py OUT.jsonl [OVERRIDE...] [OPTION...].
 
 Matsubara and Levorato's slim layer 1 for each number of channels, with their 8-bit payload and with our
 quantiser and range coder, beside the depthwise unit and untrained run-length coding at the same split point.
@@ -78,16 +78,17 @@ def main() -> None:
     """Measure everything that is asked for and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("out", type=Path)
+    parser.add_argument("overrides", nargs="*", help="of train.py, before the options")
     parser.add_argument("--slim", type=int, nargs="*", default=[3, 6, 9, 12, 15])
     parser.add_argument("--depthwise", type=int, nargs="*", default=[4, 16])
     parser.add_argument("--table", action="store_true", help="measure nothing")
-    options, overrides = parser.parse_known_args()
+    options = parser.parse_args()
     runs = [(f"depthwise-{c}", [f"unit.latent_channels={c}"]) for c in options.depthwise]
     runs += [(f"slim-{c}", [*_SLIM, f"unit.latent_channels={c}"]) for c in options.slim]
     first = not options.out.exists()
     with initialize_config_dir(config_dir(), version_base="1.3"):
         for name, settings in [] if options.table else runs:
-            frozen, *rows = measure(name, [*settings, *overrides], first)
+            frozen, *rows = measure(name, [*settings, *options.overrides], first)
             with options.out.open("a") as file:
                 file.writelines(json.dumps(row) + "\n" for row in ([frozen] if first else []) + rows)
             first = False

@@ -1,4 +1,4 @@
-"""One 800×800 image through a slim Faster R-CNN, every step timed: python benchmarks/full_size.py.
+"""One 800×800 image through a slim Faster R-CNN, every step timed: python benchmarks/faster_rcnn.py.
 
 Random weights, one CPU: a train step, the codecs, a bundle, and both sides that are loaded from it.
 """
