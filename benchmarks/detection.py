@@ -1,4 +1,4 @@
-"""The gap to the frozen detector on the scenes: python benchmarks/detection.py OUT.jsonl [OVERRIDE...] [OPTION...].
+"""The gap to the frozen detector on the scenes: python benchmarks/detection.py OUT [OVERRIDE...] [OPTION...].
 
 Matsubara and Levorato's slim layer 1 for each number of channels, with their 8-bit payload and with our
 quantiser and range coder, beside the depthwise unit and untrained run-length coding at the same split point.
