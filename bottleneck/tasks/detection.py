@@ -38,6 +38,11 @@ class Detection:
         self.masks = masks
 
     def headers(self, target: Sequence[dict[str, Any]]) -> list[bytes]:
+        if any("sizes" not in entry for entry in target):
+            raise ValueError(
+                "The targets have no sizes of their images, which the head leaves there. A detector's head and "
+                "tail cannot be trained: use trainable=bottleneck."
+            )
         return [entry["sizes"].pack() for entry in target]
 
     def sizes(self, headers: list[bytes]) -> dict[str, Any]:

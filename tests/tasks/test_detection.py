@@ -93,6 +93,12 @@ def test_sizes_travel_in_twelve_bytes_per_image():
     assert task.sizes(headers) == {"image_sizes": ImageSizes((64, 96), ((64, 90),) * 2, ((128, 180),) * 2)}
 
 
+def test_targets_without_sizes_are_refused():
+    """Where no head has seen the images, as with trainable=all, the message says what to use."""
+    with pytest.raises(ValueError, match="trainable=bottleneck"):
+        Detection(3).headers([{"boxes": torch.zeros(0, 4)}])
+
+
 def test_networks_that_detect_nothing_are_refused():
     """Logits, and boxes without masks where masks are judged, are answered with the cure."""
     with pytest.raises(ValueError, match="R-CNN detectors"):
