@@ -72,7 +72,7 @@ def test_scenes_run_end_to_end(untrained_cache, tmp_path, overrides):
     rows = command("train")(cfg, tmp_path / "run")
     assert [row.method for row in rows][:2] == ["frozen", "bottleneck"]
     assert set(rows[1].metrics) == {"map", "map50", "mask_map", "mask_map50"}
-    assert rows[1].payload_bytes > 12
+    assert rows[1].payload_bytes >= 12  # the sizes; an untrained unit may have nothing to add
     assert rows[1].drop_interval is None
     model = models.create("scenes_detector", cache_dir=str(untrained_cache))
     device, server = bottleneck.load(tmp_path / "run" / "bundle", model)
