@@ -107,7 +107,7 @@ def test_slim_training_leaves_the_detector_alone_and_its_loss_falls(untrained_ca
     trainer = new_trainer(cfg, [], [], enable_checkpointing=False, limit_val_batches=0)
     train_method(experiment, experiment.system(unit, net), features, features, trainer)
     assert tensor_digests(experiment.model) == before
-    assert error() < first / 3
+    assert error() < first / 2
 
 
 def test_coco_run_evaluates_and_deploys(coco_folder, tmp_path):
