@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bottleneck.bundle import Bundle
 from bottleneck.codecs import Codec
 from bottleneck.devices import device_of
-from bottleneck.models.image_sizes import ImageSizes
+from bottleneck.models.image_sizes import PACKED_BYTES, ImageSizes
 from bottleneck.preprocess import prepared, preprocess
 from bottleneck.splitting import SplitModel, split
 from bottleneck.unit import transform_for
@@ -111,7 +111,7 @@ class Server:
         """
         unit, sizes, shape = self.bundle.unit, {}, self.bundle.unit.latent_shape
         if _takes_sizes(self._net):
-            header, payload = payload[: ImageSizes.nbytes], payload[ImageSizes.nbytes :]
+            header, payload = payload[:PACKED_BYTES], payload[PACKED_BYTES:]
             sizes = {_SIZES: ImageSizes.unpack(header)}
             shape = unit.latent_shape_of(self._entry_shape(sizes[_SIZES]))
         array = self._coder.codec_for(shape).decode(payload)

@@ -8,6 +8,9 @@ Size = tuple[int, int]
 
 _FORMAT = struct.Struct("<6H")
 
+#: Bytes that `ImageSizes.pack` makes for one image.
+PACKED_BYTES = _FORMAT.size
+
 
 class ImageSizes(NamedTuple):
     """Heights and widths in pixels of a batch of images.
@@ -21,9 +24,6 @@ class ImageSizes(NamedTuple):
     padded: Size
     resized: tuple[Size, ...]
     original: tuple[Size, ...]
-
-    #: Bytes that `pack` makes for one image.
-    nbytes = _FORMAT.size
 
     @classmethod
     def joined(cls, images: Sequence["ImageSizes"]) -> Self:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bottleneck.models.image_sizes import ImageSizes
+from bottleneck.models.image_sizes import PACKED_BYTES, ImageSizes
 
 SIZES = ImageSizes((800, 1088), ((800, 1066), (608, 800)), ((480, 640), (608, 800)))
 
@@ -10,7 +10,7 @@ SIZES = ImageSizes((800, 1088), ((800, 1066), (608, 800)), ((480, 640), (608, 80
 def test_sizes_of_one_image_come_back_from_twelve_bytes():
     """What is packed is unpacked, at the pinned cost and in the pinned layout."""
     assert SIZES.of(0).pack() == bytes.fromhex("2003 4004 2003 2a04 e001 8002")
-    assert len(SIZES.of(1).pack()) == ImageSizes.nbytes == 12
+    assert len(SIZES.of(1).pack()) == PACKED_BYTES == 12
     assert ImageSizes.unpack(SIZES.of(1).pack()) == SIZES.of(1)
 
 
