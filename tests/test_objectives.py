@@ -40,6 +40,15 @@ def test_matching_is_zero_at_the_frozen_output_and_positive_elsewhere():
     assert objective(passage(FEATURE.flip(1), TARGET.flip(0))) == objective(passage(FEATURE.flip(1)))
 
 
+def test_matching_pixels_is_matching_as_many_images():
+    """Logits of pixels are matched one by one and averaged, whatever the size of the image."""
+    generator = torch.Generator().manual_seed(2)
+    logits, wanted = torch.randn(2, 6, 5, generator=generator)
+    as_pixels = [values.T.reshape(1, 5, 2, 3) for values in (logits, wanted)]
+    dense = FrozenLogits(2.0)(passage(as_pixels[0], inputs=as_pixels[1]))
+    torch.testing.assert_close(dense, FrozenLogits(2.0)(passage(logits, inputs=wanted)))
+
+
 def test_gradient_leads_to_the_frozen_output():
     """Descending the objective from a flat output ends at the frozen network's probabilities."""
     output = torch.zeros(6, 5, requires_grad=True)
