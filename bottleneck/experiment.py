@@ -92,7 +92,8 @@ class Experiment:
         if self.cfg.open_cut:
             return split_open(trace(self.model, self.image), at).freeze()
         if replace is None:
-            replace = at != "input" and get_method(self.cfg.unit._target_).__self__.replaces
+            unit_type = cast(Any, get_method(self.cfg.unit._target_)).__self__
+            replace = at != "input" and unit_type.replaces
         return split(self.model, at, self.image, replace).freeze()
 
     def features(self, net: SplitModel) -> Features:
@@ -155,9 +156,7 @@ class Experiment:
         """
         cfg = copy.deepcopy(self.cfg)
         cfg.alpha = point.alpha
-        cfg.unit.update(latent_channels=point.latent_channels, step=point.step)
-        if "stride" in cfg.unit:
-            cfg.unit.stride = point.stride
+        cfg.unit.update(latent_channels=point.latent_channels, stride=point.stride, step=point.step)
         return dataclasses.replace(self, cfg=cfg)
 
     def reference(self, net: SplitModel, features: Features, subset: str) -> Reference:

@@ -52,8 +52,11 @@ def _cells(row: Result) -> list[str]:
 
 
 def _drop(row: Result) -> str:
-    low, high = row.drop_interval or (float("nan"), float("nan"))
-    return f"{100 * (row.drop or 0):+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+    drop = f"{100 * (row.drop or 0):+.1f}"
+    if row.drop_interval is None:  # some metrics are no mean over samples
+        return drop
+    low, high = row.drop_interval
+    return f"{drop} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def _number(value: float | None, spec: str) -> str:

@@ -64,7 +64,13 @@ def test_data_configurations_make_data_sets_without_the_data(option, tmp_path):
     assert data.batch_size == 64
 
 
-@pytest.mark.parametrize("option", sorted(o for g, o in GROUPS if g == "model"))
+@pytest.mark.parametrize(
+    "option",
+    [
+        pytest.param(o, marks=pytest.mark.slow) if o == "scenes_detector" else o  # it is trained for minutes
+        for o in sorted(o for g, o in GROUPS if g == "model")
+    ],
+)
 def test_model_configurations_make_networks(option, cache_dir):
     """Each network is made from its configuration, with random weights where it has to be downloaded."""
     if option == "efficientnet_lite0":

@@ -118,6 +118,7 @@ class _Watcher(fx.Interpreter):
         super().__init__(graph)
         self.nodes = nodes
         self.finish = finish
+        self.extra_traceback = False  # stopping early is no error to be explained
         self.seen: dict[str, Tensor] = {}
 
     def run_node(self, n: fx.Node) -> Any:

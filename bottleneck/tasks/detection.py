@@ -1,5 +1,6 @@
 """Object detection: the detector's own losses, COCO's mean average precision of boxes and masks."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,11 @@ class Detection:
         self.masks = masks
 
     def headers(self, target: Sequence[dict[str, Any]]) -> list[bytes]:
+        if any("sizes" not in entry for entry in target):
+            raise ValueError(
+                "The targets have no sizes of their images, which the head leaves there. A detector's head and "
+                "tail cannot be trained: use trainable=bottleneck."
+            )
         return [entry["sizes"].pack() for entry in target]
 
     def sizes(self, headers: list[bytes]) -> dict[str, Any]:
@@ -105,6 +111,8 @@ class DetectionMetrics(nn.Module):
     def compute(self) -> dict[str, Tensor]:
         """The metrics by name; 0 where there was nothing to be found."""
         values = {}
+        # Left to itself, the library logs a table of twelve lines with every value.
+        logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)
         for name, precision in self.precisions.items():
             found = precision.compute()
             named = name.removeprefix("of_").removesuffix("boxes")

@@ -30,6 +30,7 @@ class SlimUnit(Unit):
         step: Quantization step Q; larger: less rate. A codec of features codes the latent without it.
         size: Height and width (H, W) of the map; other sizes are taken as well.
         out_channels: Channels of the module's output.
+        stride: 1.
 
     Raises:
         ValueError: If an argument is out of range; the message names its configuration key.
@@ -40,9 +41,19 @@ class SlimUnit(Unit):
     layouts = ("CHW",)
 
     def __init__(
-        self, channels: int, latent_channels: int, step: float, size: tuple[int, int], out_channels: int
+        self,
+        channels: int,
+        latent_channels: int,
+        step: float,
+        size: tuple[int, int],
+        out_channels: int,
+        stride: int = 1,
     ):
-        super().__init__(channels, latent_channels, 1, step, size, "CHW")
+        super().__init__(channels, latent_channels, stride, step, size, "CHW")
+        if stride != 1:
+            raise ValueError(
+                f"unit.stride={stride}: unit=slim keeps the map's size. Use 1 (space.stride=[1])."
+            )
         self.out_channels = out_channels
         self.feature_shape = (channels, *self.size)
         self.latent_shape = self.latent_shape_of(self.feature_shape)

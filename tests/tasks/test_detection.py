@@ -49,8 +49,8 @@ def test_finding_everything_is_one_and_half_is_half():
 
 
 def test_looser_boxes_count_up_to_their_overlap():
-    """A box with IoU 0.6 counts at three of COCO's ten thresholds, and for map50 entirely."""
-    assert measured([found((0, 0, 20, 12))], [target(LEFT)]) == {"val/map": 0.3, "val/map50": 1}
+    """A box with IoU 0.61 counts at three of COCO's ten thresholds, and for map50 entirely."""
+    assert measured([found((0, 0, 20, 12.2))], [target(LEFT)]) == {"val/map": 0.3, "val/map50": 1}
 
 
 def test_nothing_found_or_nothing_there_is_zero():
@@ -91,6 +91,12 @@ def test_sizes_travel_in_twelve_bytes_per_image():
     headers = task.headers([target(LEFT), target(RIGHT)])
     assert [len(header) for header in headers] == [12, 12]
     assert task.sizes(headers) == {"image_sizes": ImageSizes((64, 96), ((64, 90),) * 2, ((128, 180),) * 2)}
+
+
+def test_targets_without_sizes_are_refused():
+    """Where no head has seen the images, as with trainable=all, the message says what to use."""
+    with pytest.raises(ValueError, match="trainable=bottleneck"):
+        Detection(3).headers([{"boxes": torch.zeros(0, 4)}])
 
 
 def test_networks_that_detect_nothing_are_refused():

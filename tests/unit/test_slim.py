@@ -55,6 +55,8 @@ def test_other_channels_and_modules_that_change_the_size_are_refused():
     """A map of another network, and a module with a stride, are answered with the cure."""
     with pytest.raises(ValueError, match="64 channels"):
         slim()(torch.randn(1, 32, 8, 10))
+    with pytest.raises(ValueError, match=r"unit\.stride=2"):
+        SlimUnit(64, 3, 1.0, (8, 8), 256, stride=2)
     with pytest.raises(ValueError, match="keeps the map's size"):
         SlimUnit.from_features(
             torch.zeros(1, 8, 8, 8), "CHW", torch.zeros(1, 8, 4, 4), latent_channels=3, step=1.0
