@@ -41,6 +41,7 @@ from bottleneck.splitting import SplitModel
 from bottleneck.timing import median_ms
 
 QUALITIES = (10, 20, 50, 80)  # of JPEG
+RUNTIMES = ("eager", "compile", "onnx", "onnx-int8")
 QUANTIZED = ["Conv", "MatMul", "Gemm"]
 
 Graph = Callable[[np.ndarray], np.ndarray]  # a batch of one in, its output
@@ -83,29 +84,29 @@ def some_of(images: ImageData, subset: str, count: int) -> Samples:
     return Samples([image[None].numpy() for image, _ in pairs], np.array([int(label) for _, label in pairs]))
 
 
-def runtimes(
-    module: nn.Module, calibration: list[np.ndarray], folder: Path, threads: int
-) -> dict[str, Graph]:
-    """A module of images in all four runtimes."""
+def runtimes(module: nn.Module, calibration: list[np.ndarray], folder: Path, args: Any) -> dict[str, Graph]:
+    """A module of images in the runtimes that were asked for."""
     image = torch.from_numpy(calibration[0]).repeat(2, 1, 1, 1)
     write_onnx(module, {"image": image}, folder / "float")
-    quant_pre_process(str(folder / "float.onnx"), str(folder / "folded.onnx"))  # folds BatchNorm
-    quantize_static(
-        str(folder / "folded.onnx"),
-        str(folder / "int8.onnx"),
-        Calibration(calibration),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=QUANTIZED,
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-    )
-    return {
+    graphs = {
         "eager": _of_torch(module),
         "compile": _of_torch(torch.compile(module)),
-        "onnx": _of_onnx(folder / "float.onnx", threads),
-        "onnx-int8": _of_onnx(folder / "int8.onnx", threads),
+        "onnx": _of_onnx(folder / "float.onnx", args.threads),
     }
+    if "onnx-int8" in args.runtimes:
+        quant_pre_process(str(folder / "float.onnx"), str(folder / "folded.onnx"))  # folds BatchNorm
+        quantize_static(
+            str(folder / "folded.onnx"),
+            str(folder / "int8.onnx"),
+            Calibration(calibration),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=QUANTIZED,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        graphs["onnx-int8"] = _of_onnx(folder / "int8.onnx", args.threads)
+    return {name: graph for name, graph in graphs.items() if name in args.runtimes}
 
 
 def _of_torch(module: Callable[[torch.Tensor], torch.Tensor]) -> Graph:
@@ -148,7 +149,7 @@ def measure(
     halves = {"whole network": TakesImage(model), "split": DeviceGraph(net.head, bundle.unit)}
     for way, module in halves.items():
         with tempfile.TemporaryDirectory() as folder:
-            graphs = runtimes(module.eval(), calibration, Path(folder), args.threads)
+            graphs = runtimes(module.eval(), calibration, Path(folder), args)
             for runtime, graph in graphs.items():
                 sizes.clear()
                 row: dict[str, Any] = {
@@ -230,9 +231,15 @@ def main() -> None:
         "--calibration", type=int, default=100, help="training images that 8 bits are fitted on"
     )
     parser.add_argument("--margin", type=float, default=0.01, help="of accuracy")
+    parser.add_argument(
+        "--runtimes", default=",".join(RUNTIMES), help="compile needs a C++ compiler and minutes"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("overrides", nargs="*", help="of python evaluate.py")
     args = parser.parse_intermixed_args()
+    args.runtimes = args.runtimes.split(",")
+    if "onnx" not in args.runtimes or not set(args.runtimes) <= set(RUNTIMES):
+        parser.error(f"--runtimes takes onnx, which the others are compared with, and any of {RUNTIMES}")
     for chatty in ("root", "onnx_ir", "onnxscript"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     torch.set_num_threads(args.threads)
