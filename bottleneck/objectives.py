@@ -114,7 +114,13 @@ class FrozenFeatures:
     def __call__(self, passage: Passage) -> Tensor:
         with torch.no_grad():
             _, wanted = passage.frozen.watch(passage.inputs.detach(), self.layers)
-        errors = [relative_error(passage.layers[name], wanted[name]) for name in self.layers]
+        errors = [
+            # Sequences of tokens, (b, L, C), have their channels last.
+            relative_error(
+                passage.layers[name], wanted[name], channel_axis=2 if wanted[name].dim() == 3 else 1
+            )
+            for name in self.layers
+        ]
         return torch.stack(errors).mean()
 
 
