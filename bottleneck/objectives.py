@@ -129,7 +129,13 @@ class FrozenFeatures:
             _, wanted = passage.frozen.watch(
                 passage.inputs.detach(), self.layers, passage.sizes, finish=False
             )
-        errors = [relative_error(passage.layers[name], wanted[name]) for name in self.layers]
+        errors = [
+            # Sequences of tokens, (b, L, C), have their channels last.
+            relative_error(
+                passage.layers[name], wanted[name], channel_axis=2 if wanted[name].dim() == 3 else 1
+            )
+            for name in self.layers
+        ]
         return torch.stack(errors).mean()
 
 

@@ -135,6 +135,21 @@ def test_head_distillation_needs_a_frozen_feature():
         HeadDistillation()(passage(FEATURE))
 
 
+def test_tokens_are_matched_channel_by_channel():
+    """Where a layer gives tokens, each channel counts by its own variance over all tokens."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3))
+    with torch.no_grad():
+        network[1].weight[0] *= 10
+    net = split(network, "0", torch.zeros(1, 7, 4)).freeze()
+    feature, reconstruction = torch.randn(2, 6, 7, 4)
+    objective = FrozenFeatures(["1"])
+    loss = objective(passage_through(net, reconstruction, feature, objective))
+    first, second = network[1](reconstruction), network[1](feature)
+    expected = [relative_error(first[..., [channel]], second[..., [channel]], 2) for channel in range(3)]
+    torch.testing.assert_close(loss, torch.stack(expected).mean())
+
+
 def test_sums_weigh_their_terms(net):
     """A sum is the weighted sum of its terms, and asks for all layers that any of them wants."""
     feature, reconstruction = torch.randn(2, 6, 4, 6, 6, generator=torch.Generator().manual_seed(3))
