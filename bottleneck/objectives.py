@@ -60,7 +60,7 @@ class Objective(Protocol):
 class TaskLoss:
     """The task's own loss against the labels, as in the paper."""
 
-    layers = ()
+    layers: tuple[str, ...] = ()
     needs_output = True
 
     def __call__(self, passage: Passage) -> Tensor:
@@ -82,7 +82,7 @@ class FrozenLogits:
     Source: Hinton et al., "Distilling the knowledge in a neural network", arXiv:1503.02531.
     """
 
-    layers = ()
+    layers: tuple[str, ...] = ()
     needs_output = True
 
     def __init__(self, temperature: float = 2.0):
