@@ -3,8 +3,8 @@
     python benchmarks/throughput.py experiment=imagenette data.root=PATH
     python benchmarks/throughput.py experiment=imagenette data.root=PATH splits='[_blocks.15,_blocks.2]'
 
-Codes the feature of one validation image at each split point with every method of the suites `paper` and
-`cohen`, and its symbols on 16 levels with the codecs of trained latents. Beside them, on the same symbols as
+Codes the feature of one validation image at each split point with every method of the suite `paper`, and its
+symbols on 16 levels with the codecs of trained latents. Beside them, on the same symbols as
 bytes: dahuffman, zlib 1 and 6, zstd 3, and a plain copy of the float32 feature, in whose time all others are
 given (processor time of one thread, median). Codecs that are fitted are fitted on 64 training images.
 Overrides are those of `python evaluate.py`.
@@ -44,7 +44,7 @@ class Coder:
     array: Any
 
 
-def coders(experiment: Experiment, suites: list, at: str) -> tuple[NDArray[np.float32], list[Coder]]:
+def coders(experiment: Experiment, at: str) -> tuple[NDArray[np.float32], list[Coder]]:
     """The feature of one validation image, and everything that can send it."""
     net = experiment.split(at)
     images = experiment.images.subset("train")
@@ -57,8 +57,7 @@ def coders(experiment: Experiment, suites: list, at: str) -> tuple[NDArray[np.fl
     for name in codecs.names("symbols"):
         codec = codecs.create(name, array.shape).fit([as_symbols(sample) for sample in training.numpy()])
         found.append(Coder(name, codec.encode, codec.decode, as_symbols(array)))
-    methods = {method.name: method for suite in suites for method in suite_methods(suite, net, "feature")}
-    for method in methods.values():
+    for method in suite_methods(experiment.cfg.suite, net, "feature"):
         method.fit([(training, torch.zeros(len(training)))])
         codec = method.codec
         found.append(Coder(method.name, codec.encode, codec.decode, method.arrays(feature)[0]))
@@ -109,11 +108,10 @@ def main(overrides: list[str]) -> None:
     splits = chosen[0].removeprefix("splits=").strip("[]").split(",") if chosen else SPLITS
     others = [o for o in overrides if o not in chosen]
     with initialize_config_dir(config_dir(), version_base="1.3"):
-        cfg = compose("evaluate", [*others, "device=cpu"])
-        suites = [compose("evaluate", [*others, f"suite={name}"]).suite for name in ("paper", "cohen")]
+        cfg = compose("evaluate", [*others, "device=cpu", "suite=paper"])
     experiment = Experiment.from_config(cfg)
     for at in splits:
-        feature, found = coders(experiment, suites, at)
+        feature, found = coders(experiment, at)
         copy_ms = processor_ms(feature.copy, 999)
         print(f"\n{experiment.model.name} at {at}, {feature.shape}: a copy takes {1e3 * copy_ms:.1f} µs\n")
         header = [

@@ -60,7 +60,7 @@ class Objective(Protocol):
 class TaskLoss:
     """The task's own loss against the labels, as in the paper."""
 
-    layers = ()
+    layers: tuple[str, ...] = ()
     needs_output = True
 
     def __call__(self, passage: Passage) -> Tensor:
@@ -82,7 +82,7 @@ class FrozenLogits:
     Source: Hinton et al., "Distilling the knowledge in a neural network", arXiv:1503.02531.
     """
 
-    layers = ()
+    layers: tuple[str, ...] = ()
     needs_output = True
 
     def __init__(self, temperature: float = 2.0):
@@ -129,7 +129,13 @@ class FrozenFeatures:
             _, wanted = passage.frozen.watch(
                 passage.inputs.detach(), self.layers, passage.sizes, finish=False
             )
-        errors = [relative_error(passage.layers[name], wanted[name]) for name in self.layers]
+        errors = [
+            # Sequences of tokens, (b, L, C), have their channels last.
+            relative_error(
+                passage.layers[name], wanted[name], channel_axis=2 if wanted[name].dim() == 3 else 1
+            )
+            for name in self.layers
+        ]
         return torch.stack(errors).mean()
 
 

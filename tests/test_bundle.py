@@ -5,7 +5,7 @@ import json
 import pytest
 from safetensors.torch import load_file, save_file
 
-from bottleneck.bundle import Bundle
+from bottleneck.bundle import Bundle, _checksum
 
 
 def test_saving_again_changes_nothing(bundle_folder, tmp_path):
@@ -70,3 +70,13 @@ def test_id_names_the_whole_operating_point(bundle_folder):
     bundle.split = "layer1"
     assert bundle.id != before
     assert Bundle.read(bundle_folder).id == before
+
+
+def test_bundle_without_a_task_is_of_classification(bundle_folder):
+    """Bundles that were written before there were other tasks are read as what they were."""
+    path = bundle_folder / "bundle.json"
+    content = json.loads(path.read_text())
+    del content["task"]
+    content["checksum"] = _checksum(content)
+    path.write_text(json.dumps(content))
+    assert Bundle.read(bundle_folder).task == "classification"

@@ -106,6 +106,31 @@ def test_paper_experiments_are_the_papers_split_points(number, split, tmp_path):
     assert (cfg.split, cfg.model.name, cfg.data.crop) == (split, "resnet50", 224)
 
 
+@pytest.mark.parametrize(
+    ("number", "split"),
+    [
+        ("1", "classifier.0.convs.1"),
+        ("1_closed", "classifier.0.project"),
+        ("2", "backbone.layer4"),
+        ("3", "backbone.layer4.1"),
+        ("4", "backbone.layer3"),
+    ],
+)
+def test_papers_segmentation_experiments(number, split, tmp_path):
+    """`deeplabv3_s1` to `_s4` cut DeepLabV3 where the paper does, on COCO at 513; the first alone is open."""
+    cfg = composed("train", f"experiment=deeplabv3_s{number}", f"data.root={tmp_path}")
+    assert (cfg.split, cfg.model.name, cfg.data.crop) == (split, "deeplabv3_resnet50", 513)
+    assert cfg.open_cut == (number == "1")
+
+
+def test_task_brings_network_and_data_that_may_be_overridden():
+    """`task=segmentation` is complete by itself; what the command line says still counts."""
+    cfg = composed("train", "task=segmentation")
+    assert (cfg.model.name, cfg.data._target_) == ("scenes_segmenter", "bottleneck.data.SemanticScenes")
+    cfg = composed("train", "task=segmentation", "data=digits", "alpha=7")
+    assert (cfg.data._target_, cfg.alpha) == ("bottleneck.data.Digits", 7)
+
+
 @pytest.mark.parametrize("override", ["unit.latent_chanels=3", "aplha=1", "data.rot=x"])
 def test_typing_slips_fail_at_composition(override):
     """A mistyped key is an error before anything is trained."""

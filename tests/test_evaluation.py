@@ -7,7 +7,7 @@ from torch import nn
 
 from bottleneck import codecs
 from bottleneck.evaluation import evaluate, reference_on
-from bottleneck.methods import Method
+from bottleneck.methods import Method, Untransformed
 from bottleneck.splitting import split
 from bottleneck.tasks import Classification
 from bottleneck.unit import BottleneckUnit
@@ -146,3 +146,13 @@ def test_no_samples_is_an_error(net):
         evaluate(net, [], [rle(4)], Classification(7), IMAGE, ABOUT)
     with pytest.raises(ValueError, match=r"no samples to measure.*data\.root"):
         reference_on(net, [], Classification(7), IMAGE)
+
+
+@pytest.mark.parametrize(("layout", "shape"), [("LC", (17, 5)), ("HWC", (4, 3, 5)), ("CHW", (5, 4, 3))])
+def test_untransformed_features_are_coded_channels_first(layout, shape):
+    """Codecs get one array per sample with channels first, and the tail its own layout back."""
+    feature = torch.randn(2, *shape)
+    transform = Untransformed(layout)
+    arrays = transform.symbols(feature)
+    assert arrays.shape[1] == 5
+    assert torch.equal(transform.reconstruct(arrays), feature)

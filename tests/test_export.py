@@ -14,9 +14,9 @@ from PIL import Image
 import bottleneck
 from bottleneck import codecs, models
 from bottleneck.bundle import Bundle
-from bottleneck.export import export
+from bottleneck.export import DeviceGraph, ServerGraph, export, write_onnx
 from bottleneck.splitting import split
-from bottleneck.unit import BottleneckUnit
+from bottleneck.unit import UNITS, BottleneckUnit
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="extra `onnx` is not installed")
 
@@ -235,3 +235,23 @@ def test_device_runs_where_nothing_else_is_installed(
     assert sum(same) >= len(same) - 1
     installed = {entry["name"] for entry in json.loads(succeed(python, "-m", "pip", "list", "--format=json"))}
     assert not installed & {"torch", "numba", "dahuffman", "pytorch-lightning"}
+
+
+@pytest.mark.parametrize("kind", sorted(UNITS))
+def test_every_kind_of_unit_is_exported(kind, tmp_path):
+    """Encoder and decoder of each kind agree with PyTorch's, also where strides leave partial cells."""
+    torch.manual_seed(0)
+    shape, layout, grid = ((36, 6), "LC", {"grid": (7, 5)}) if kind == "tokens" else ((6, 7, 5), "CHW", {})
+    features = torch.randn(8, *shape)
+    unit = UNITS[kind].from_features(features, layout, latent_channels=3, stride=2, step=0.1, **grid)
+    for _ in range(3):
+        unit(features)  # statistics other than a new BatchNorm's
+    unit.eval()
+    symbols = unit.symbols(features)
+    write_onnx(DeviceGraph(torch.nn.Identity(), unit).eval(), {"image": features}, tmp_path / "device")
+    write_onnx(ServerGraph(unit, torch.nn.Identity()).eval(), {"symbols": symbols}, tmp_path / "server")
+    (theirs,) = run(tmp_path / "device.onnx", image=features[:3])
+    assert np.abs(theirs - symbols[:3].numpy()).max() <= 1
+    assert (theirs != symbols[:3].numpy()).mean() < 0.02
+    (received,) = run(tmp_path / "server.onnx", symbols=symbols)
+    np.testing.assert_allclose(received, unit.reconstruct(symbols).numpy(), rtol=1e-3, atol=1e-4)

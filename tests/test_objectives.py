@@ -40,6 +40,15 @@ def test_matching_is_zero_at_the_frozen_output_and_positive_elsewhere():
     assert objective(passage(FEATURE.flip(1), TARGET.flip(0))) == objective(passage(FEATURE.flip(1)))
 
 
+def test_matching_pixels_is_matching_as_many_images():
+    """Logits of pixels are matched one by one and averaged, whatever the size of the image."""
+    generator = torch.Generator().manual_seed(2)
+    logits, wanted = torch.randn(2, 6, 5, generator=generator)
+    as_pixels = [values.T.reshape(1, 5, 2, 3) for values in (logits, wanted)]
+    dense = FrozenLogits(2.0)(passage(as_pixels[0], inputs=as_pixels[1]))
+    torch.testing.assert_close(dense, FrozenLogits(2.0)(passage(logits, inputs=wanted)))
+
+
 def test_gradient_leads_to_the_frozen_output():
     """Descending the objective from a flat output ends at the frozen network's probabilities."""
     output = torch.zeros(6, 5, requires_grad=True)
@@ -124,6 +133,21 @@ def test_head_distillation_needs_a_frozen_feature():
     """Where the head is trained too there is nothing to be matched at the cut."""
     with pytest.raises(ValueError, match="trainable=bottleneck"):
         HeadDistillation()(passage(FEATURE))
+
+
+def test_tokens_are_matched_channel_by_channel():
+    """Where a layer gives tokens, each channel counts by its own variance over all tokens."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3))
+    with torch.no_grad():
+        network[1].weight[0] *= 10
+    net = split(network, "0", torch.zeros(1, 7, 4)).freeze()
+    feature, reconstruction = torch.randn(2, 6, 7, 4)
+    objective = FrozenFeatures(["1"])
+    loss = objective(passage_through(net, reconstruction, feature, objective))
+    first, second = network[1](reconstruction), network[1](feature)
+    expected = [relative_error(first[..., [channel]], second[..., [channel]], 2) for channel in range(3)]
+    torch.testing.assert_close(loss, torch.stack(expected).mean())
 
 
 def test_sums_weigh_their_terms(net):

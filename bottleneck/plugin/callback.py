@@ -83,9 +83,9 @@ class BottleneckPlugin(Callback, _OtherCallback):
         super().__init__()
         if not isinstance(alpha, int | float) or not alpha >= 0:
             raise ValueError(f"alpha={alpha!r} must be a number of at least 0.")
-        if (kind := codecs.create(codec, shape=(1,)).input) != "symbols":
+        if (coded := codecs.create(codec, shape=(1,)).input) != "symbols":
             raise ValueError(
-                f"codec={codec!r} codes {kind}, a bottleneck sends symbols. "
+                f"codec={codec!r} codes {coded}, a bottleneck sends symbols. "
                 f"Choose from {codecs.names('symbols')}."
             )
         self.at, self.alpha, self.codec, self.example = at, alpha, codec, example

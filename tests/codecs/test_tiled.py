@@ -140,3 +140,13 @@ def test_impossible_options_are_refused(shape, options, message):
     """Each option, those of the image format among them, is checked by value."""
     with pytest.raises(ValueError, match=message):
         codecs.create("tiled", shape, **options)
+
+
+@pytest.mark.parametrize("order", ["given", "similar"])
+def test_tokens_are_tiled_as_maps_of_their_grid(order):
+    """Tokens of shape (C, L) come back as the quantizer left them, in any order of the channels."""
+    maps = feature(shape=(12, 4, 4))
+    tokens = np.concatenate([maps[:, :1, 0], maps.reshape(12, 16)], axis=1)
+    plain = codecs.create("quantised", tokens.shape, levels=256)
+    codec = codecs.create("tiled", tokens.shape, image="png", order=order).fit([tokens, -tokens])
+    assert np.array_equal(codec.decode(codec.encode(tokens)), plain.decode(plain.encode(tokens)))

@@ -71,3 +71,19 @@ def test_impossible_options_are_refused():
         Tiling((4, 4, 4), "spiral", 8)
     with pytest.raises(ValueError, match="block=0 is not an integer from 1 to 64"):
         Tiling((4, 4, 4), "square", 0)
+
+
+@pytest.mark.parametrize("length", [1, 2, 8, 16, 17, 50, 197])
+def test_tokens_come_back(length):
+    """Untiling gives all tokens of every channel back, whatever their number."""
+    tokens = np.random.default_rng(0).integers(0, 256, (5, length), dtype=np.uint8)
+    tiling = Tiling(tokens.shape, "square", 8)
+    assert np.array_equal(tiling.untile(tiling.tile(tokens)), tokens)
+
+
+def test_tokens_lie_in_the_picture_as_in_the_image():
+    """A grid of 3×3 tokens is a 3×3 map; the class token in front of it fills a row of its own."""
+    tokens = np.arange(10, dtype=np.uint8)[None]
+    grid = np.arange(1, 10).reshape(3, 3)
+    assert np.array_equal(Tiling((1, 9), "square", 1).maps(tokens[:, 1:])[0], grid)
+    assert np.array_equal(Tiling((1, 10), "square", 1).maps(tokens)[0], [[0, 0, 0], *grid])

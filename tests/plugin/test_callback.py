@@ -385,7 +385,12 @@ def test_wrong_arguments_are_named_before_training(options, message, plain, trai
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"alpha": -1}, "alpha=-1"), ({"codec": "rle"}, "codes feature")]
+    ("options", "message"),
+    [
+        ({"alpha": -1}, "alpha=-1"),
+        ({"codec": "rle"}, "codes feature"),
+        ({"kind": "wavelet"}, "kind 'wavelet'"),
+    ],
 )
 def test_wrong_arguments_are_named_at_once(options, message):
     """What needs no module to be wrong is refused by the constructor."""
@@ -508,3 +513,32 @@ def test_inductor_compiles_around_the_channel(plain, trainer_of):
     trainer.fit(compiled, plain.loader)
     (logged,) = trainer.test(compiled, in_order(plain.loader), verbose=False)
     assert logged["test/bpp"] > 0
+
+
+def test_tokens_of_a_transformer_are_sent_by_their_kind(plain, trainer_of, tmp_path):
+    """`kind="tokens"` sends a module's sequences through a token unit; the bundle runs on both sides."""
+
+    class Sequences(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.patches = torch.nn.Conv2d(1, 16, 2, 2)
+
+        def forward(self, x):
+            return self.patches(x).flatten(2).transpose(1, 2)
+
+    class Pooled(torch.nn.Module):
+        def forward(self, x):
+            return x.mean(1)[:, :, None, None].expand(-1, -1, 1, 1).repeat(1, 2, 1, 1)
+
+    module = plain.module
+    module.stem, module.stage = Sequences(), Pooled()
+    plugin = make_plugin("stem", kind="tokens", codec="huffman")
+    trainer = trainer_of(plain.package, plugin)
+    trainer.fit(module, plain.loader)
+    (logged,) = trainer.test(module, plain.loader, verbose=False)
+    assert logged["test/payload_bytes"] >= 1
+    assert (plugin.unit.kind, plugin.unit.layout) == ("tokens", "LC")
+    plugin.export(tmp_path / "bundle")
+    plugin.detach(module)
+    device, server = bottleneck.load(tmp_path / "bundle", module)
+    assert server(device(next(iter(plain.loader))[0][0].numpy())).shape == (1, 10)

@@ -1,5 +1,7 @@
 """Which cuts are offered, which are refused, and what is said of each."""
 
+import re
+
 import pytest
 import torch
 import torchvision
@@ -186,3 +188,38 @@ def test_example_of_a_wrong_shape_is_named():
     """An example that the network cannot take is reported with its shape."""
     with pytest.raises(ValueError, match=r"Skip does not run on an example of shape \(1, 5, 8, 8\)"):
         split_points(Skip(), torch.zeros(1, 5, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        (
+            "vit_b_16",
+            {
+                "conv_proj": ("CHW", (768, 14, 14)),
+                "encoder.dropout": ("LC", (197, 768)),
+                **{f"encoder.layers.encoder_layer_{k}": ("LC", (197, 768)) for k in range(12)},
+            },
+        ),
+        (
+            "swin_t",
+            {
+                "features.0": ("HWC", (56, 56, 96)),
+                "features.1.0": ("HWC", (56, 56, 96)),
+                "features.2": ("HWC", (28, 28, 192)),
+                "features.5.4": ("HWC", (14, 14, 384)),
+                "features.7": ("HWC", (7, 7, 768)),
+                "permute": ("CHW", (768, 7, 7)),
+            },
+        ),
+    ],
+)
+def test_transformers_are_cut_between_blocks(network, expected):
+    """Behind the patches and every block there is a cut; within a block there is none."""
+    points = split_points(getattr(torchvision.models, network)(), torch.zeros(1, 3, 224, 224))
+    found = {name: (point.layout, point.shape) for point in points for name in (point.name, *point.aliases)}
+    assert expected.items() <= found.items()
+    assert not [name for name in found if re.search(r"attention|attn|mlp|norm1|norm2|ln_[12]", name)]
+    shares = [point.macs_share for point in points]
+    assert shares == sorted(shares)
+    assert shares[-1] > 0.99
