@@ -1,6 +1,6 @@
-"""Draw metric and size against run-length coding's bits: python benchmarks/run_lengths.py RESULTS.jsonl PICTURE.
+"""Draw metric and size against the bits of run-length coding.
 
-Takes the rows of `python evaluate.py task=detection suite=carra`, or of any task, and prints them as well.
+python benchmarks/run_lengths.py RESULTS.jsonl PICTURE takes the rows of `python evaluate.py task=detection suite=carra`, or of any task, and prints them as well.
 """
 
 import sys

@@ -40,8 +40,8 @@ class Detection:
     def headers(self, target: Sequence[dict[str, Any]]) -> list[bytes]:
         if any("sizes" not in entry for entry in target):
             raise ValueError(
-                "The targets have no sizes of their images, which the head leaves there. A detector's head and "
-                "tail cannot be trained: use trainable=bottleneck."
+                "The targets have no sizes of their images, which the head leaves there. Head and tail of a "
+                "detector cannot be trained: use trainable=bottleneck."
             )
         return [entry["sizes"].pack() for entry in target]
 
