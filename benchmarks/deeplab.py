@@ -85,9 +85,10 @@ def _step(system: BottleneckSystem, optimizer: torch.optim.Optimizer, batch: Any
 
 
 def _timed(name: str, stage: Callable[[], Any]) -> Any:
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     result = stage()
-    print(f"{name}: {time.perf_counter() - start:.2f} s", flush=True)
+    elapsed, seconds = time.perf_counter() - start, time.process_time() - worked
+    print(f"{name}: {elapsed:.2f} s, {seconds:.2f} s of CPU", flush=True)
     return result
 
 
