@@ -1,6 +1,8 @@
 """Draw metric and size against the bits of run-length coding.
 
-python benchmarks/run_lengths.py RESULTS.jsonl PICTURE takes the rows of `python evaluate.py task=detection suite=carra`, or of any task, and prints them as well.
+python benchmarks/run_lengths.py RESULTS.jsonl PICTURE
+
+It takes the rows of `python evaluate.py task=detection suite=carra`, or of any task, and prints them as well.
 """
 
 import sys

@@ -148,6 +148,7 @@ def test_search_on_detection_writes_a_frontier_that_runs(untrained_cache, tmp_pa
             f"cache.dir={untrained_cache}",
             f"study.folder={tmp_path}/study",
             "study.n_trials=2",
+            "suite.feature={rle-4:{name:rle,bits:4}}",  # a study compares with something untrained
             "data.holdout=0.3",
             "data.batch_size=4",
         )
