@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -88,7 +88,9 @@ class DetectionMetrics(nn.Module):
     def __init__(self, masks: bool, prefix: str, synchronised: bool):
         super().__init__()
         self.masks, self.prefix = masks, prefix
-        kinds = {"bbox": ""} | ({"segm": "mask_"} if masks else {})
+        kinds: dict[Literal["bbox", "segm"], str] = {"bbox": ""}
+        if masks:
+            kinds["segm"] = "mask_"
         self.precisions = nn.ModuleDict(
             {
                 f"of_{named}boxes": MeanAveragePrecision(
@@ -105,7 +107,7 @@ class DetectionMetrics(nn.Module):
             [{key: _as_judged(key, entry[key]) for key in keys if key in entry} for entry in batch]
             for batch in (output, target)
         )
-        for precision in self.precisions.values():
+        for precision in self._by_name().values():
             precision.update(found, wanted)
 
     def compute(self) -> dict[str, Tensor]:
@@ -113,16 +115,19 @@ class DetectionMetrics(nn.Module):
         values = {}
         # Left to itself, the library logs a table of twelve lines with every value.
         logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)
-        for name, precision in self.precisions.items():
+        for name, precision in self._by_name().items():
             found = precision.compute()
             named = name.removeprefix("of_").removesuffix("boxes")
             for key in ("map", "map_50"):
                 values[f"{self.prefix}{named}{key.replace('_', '')}"] = found[key].clamp(min=0)
         return values
 
+    def _by_name(self) -> dict[str, MeanAveragePrecision]:
+        return cast(dict[str, MeanAveragePrecision], dict(self.precisions.items()))
+
     def reset(self) -> None:
         """Forget what was counted."""
-        for precision in self.precisions.values():
+        for precision in self._by_name().values():
             precision.reset()
 
 
