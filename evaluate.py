@@ -20,7 +20,7 @@ from bottleneck.deploy.frontier import read_frontier
 from bottleneck.experiment import Experiment, suite_methods
 from bottleneck.html_report import Mark, Report, untrained_mark, write_report
 from bottleneck.methods import Method
-from bottleneck.report import bd_table, draw_rate_accuracy, table
+from bottleneck.report import curves_table, draw_rate_accuracy, table
 from bottleneck.results import Result, write_results
 
 
@@ -29,7 +29,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
 
     Args:
         cfg: The composed configuration (`conf/evaluate.yaml`).
-        folder: The run's folder, which receives results.jsonl, the picture, the report and bd_rates.md.
+        folder: The run's folder, which receives results.jsonl, the picture, the report and curves.md.
 
     Returns:
         The rows of results.jsonl: the frozen network first, then every method.
@@ -81,7 +81,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
     for row in rows:
         row.seed = seeds.get(row.method, row.seed)
     write_results(rows, folder / "results.jsonl")
-    (folder / "bd_rates.md").write_text(bd_table(rows) + "\n")
+    (folder / "curves.md").write_text(curves_table(rows) + "\n")
     draw_rate_accuracy(rows, folder / "rate_accuracy.png")
     write_report(_report(cfg, rows, bundles), folder / "report.html")
     return rows
@@ -118,7 +118,7 @@ def main(cfg: DictConfig) -> None:
     """Compose the configuration, measure, and print the table."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     print(table(evaluate(cfg, folder)))
-    print(f"\nWritten to {folder}: results.jsonl, report.html, rate_accuracy.png, bd_rates.md")
+    print(f"\nWritten to {folder}: results.jsonl, report.html, rate_accuracy.png, curves.md")
 
 
 if __name__ == "__main__":

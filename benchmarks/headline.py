@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from tabulate import tabulate
 
 from bottleneck import pareto
-from bottleneck.curves import curves
+from bottleneck.curves import bytes_at, curves
 from bottleneck.results import Result, read_results
 
 DROPS = (0.01, 0.03)
@@ -27,13 +27,6 @@ def study_frontier(path: Path) -> list[Result]:
     done = [trial for trial in trials if trial["state"] == "COMPLETE"]
     rates, values = zip(*(trial["values"] for trial in done), strict=True)
     return [Result(**done[index]["val"]) for index in pareto.frontier(rates, values)]
-
-
-def bytes_at(rows: list[Result], drop: float) -> float | None:
-    """Mean payload at which a curve loses no more than `drop`, between its points."""
-    sent = [(row.payload_bytes, row.value) for row in rows if row.payload_bytes]
-    sizes, values = zip(*sent, strict=True)
-    return pareto.rate_at(sizes, values, rows[0].baseline - drop)
 
 
 def draw(lines: dict[str, list[Result]], studies: dict[str, list[Result]], path: Path) -> None:
@@ -61,7 +54,7 @@ def _draw_costs(
     points = [
         (max(row.device_macs or 0 for row in rows) / 1e6, size, name)
         for name, rows in {**studies, **lines}.items()
-        if (size := bytes_at(rows, drop)) is not None
+        if (size := bytes_at(rows, rows[0].baseline - drop)) is not None
     ]
     axes.scatter(
         [macs for macs, *_ in points],
@@ -85,7 +78,10 @@ def main(picture: Path, row_files: list[Path], study_files: list[Path]) -> None:
         [
             name,
             f"{max(row.device_macs or 0 for row in rows) / 1e6:,.1f}",
-            *("not reached" if (size := bytes_at(rows, drop)) is None else f"{size:,.1f}" for drop in DROPS),
+            *(
+                "not reached" if (size := bytes_at(rows, rows[0].baseline - drop)) is None else f"{size:,.1f}"
+                for drop in DROPS
+            ),
         ]
         for name, rows in {**studies, **lines}.items()
     ]

@@ -21,6 +21,12 @@ def curves(rows: Sequence[Result]) -> dict[str, list[Result]]:
     return {name: sorted(members, key=lambda row: row.payload_bytes or 0) for name, members in found.items()}
 
 
+def bytes_at(rows: Sequence[Result], target: float) -> float | None:
+    """The mean payload at which a curve reaches a value of the metric, see `pareto.rate_at`."""
+    sent = [(row.payload_bytes, row.value) for row in rows if row.payload_bytes]
+    return pareto.rate_at([size for size, _ in sent], [value for _, value in sent], target)
+
+
 def bd_rates(rows: Sequence[Result]) -> dict[str, dict[str, float | None]]:
     """Compare every two curves by what the second needs relative to the first at equal metric.
 

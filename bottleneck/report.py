@@ -13,9 +13,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bottleneck.curves import bd_rates, curves
+from bottleneck.curves import bd_rates, bytes_at, curves
 from bottleneck.deploy.frontier import Point
 from bottleneck.results import Result
+
+_LEGEND_INSIDE = 6  # more curves than that have their legend beside the picture
 
 
 def table(rows: Sequence[Result]) -> str:
@@ -65,8 +67,11 @@ def _number(value: float | None, spec: str) -> str:
 
 def draw_rate_accuracy(rows: Sequence[Result], path: Path) -> None:
     """Draw the metric against payload bytes (log axis), with the frozen network as a line."""
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    for name, members in curves(rows).items():
+    found = curves(rows)
+    many = len(found) > _LEGEND_INSIDE
+    figure, axes = plt.subplots(figsize=(12, 6.5) if many else (7, 4.5), layout="constrained")
+    colours = matplotlib.colormaps["tab20" if many else "tab10"]
+    for number, (name, members) in enumerate(found.items()):
         trained = name.startswith(("bottleneck", "bundle"))
         curve = np.array([(m.payload_bytes, m.value, *(m.value_interval or (m.value,) * 2)) for m in members])
         size, value, low, high = curve.T
@@ -74,13 +79,15 @@ def draw_rate_accuracy(rows: Sequence[Result], path: Path) -> None:
             size,
             value,
             yerr=(value - low, high - value),
-            marker="*" if trained else "o",
+            color=colours(number % colours.N),
+            marker="*" if trained else "osv^D"[number // colours.N % 5],
             markersize=13 if trained else 6,
-            capsize=3,
+            elinewidth=0.5 if many else 1.5,
+            capsize=0 if many else 3,
             label=name + _device_cost(members),
         )
     axes.set_title(f"{rows[0].model} on {rows[0].dataset}, n = {rows[0].n}, bars: 95 %")
-    _finish(figure, axes, rows[0], path, legend="best")
+    _finish(figure, axes, rows[0], path, "outside" if many else "best")
 
 
 def _device_cost(members: Sequence[Result]) -> str:
@@ -133,7 +140,7 @@ def draw_frontier(
 
 
 def _finish(
-    figure: Figure, axes: Axes, row: Result, path: Path, legend: Literal["best", "lower right"]
+    figure: Figure, axes: Axes, row: Result, path: Path, legend: Literal["best", "lower right", "outside"]
 ) -> None:
     """What every picture of metric against payload has: the frozen network's line, axes, legend; save it."""
     axes.axhline(row.baseline, color="grey", linestyle="--", label="frozen network")
@@ -141,16 +148,41 @@ def _finish(
     axes.set_xlabel("payload (bytes per image)")
     axes.set_ylabel(row.metric.replace("_", " "))
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize="small", loc=legend)
+    if legend == "outside":
+        figure.legend(fontsize="small", loc="outside right center")
+    else:
+        axes.legend(fontsize="small", loc=legend)
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
 
-def bd_table(rows: Sequence[Result]) -> str:
-    """Markdown: what a column's method needs more (+) or less (-) than a line's at equal metric."""
+def curves_table(rows: Sequence[Result]) -> str:
+    """Methods compared as curves, Markdown: bytes at 1 and 3 points below the frozen network, and BD-rates.
+
+    A cost with `≤` is that of a curve's cheapest point, which is better than asked for. A BD-rate is what a
+    column's method needs more (+) or less (-) than a line's at equal metric.
+    """
+    costs = [
+        [name, *(_cost(members, members[0].baseline - points / 100) for points in (1, 3))]
+        for name, members in curves(rows).items()
+    ]
     compared = bd_rates(rows)
     lines = [
         [anchor, *("" if (saved := tests.get(test)) is None else f"{saved:+.1%}" for test in compared)]
         for anchor, tests in compared.items()
     ]
-    return tabulate(lines, ["BD-rate", *compared], tablefmt="github", disable_numparse=True)
+    return "\n\n".join(
+        tabulate(body, header, tablefmt="github", disable_numparse=True)
+        for body, header in (
+            (costs, ["method", "bytes, 1 point below", "bytes, 3 points below"]),
+            (lines, ["BD-rate", *compared]),
+        )
+    )
+
+
+def _cost(members: Sequence[Result], target: float) -> str:
+    found = bytes_at(members, target)
+    if found is None:
+        return "not reached"
+    cheapest = members[0]
+    return ("≤ " if cheapest.value > target and found == cheapest.payload_bytes else "") + f"{found:,.1f}"

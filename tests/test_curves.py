@@ -2,7 +2,7 @@
 
 import pytest
 
-from bottleneck.curves import bd_rates, curve_name, curves
+from bottleneck.curves import bd_rates, bytes_at, curve_name, curves
 from bottleneck.results import Result
 
 
@@ -52,3 +52,10 @@ def test_what_cannot_be_compared_is_none_and_single_points_are_left_out():
         "rle at layer2": {"zstd at layer2": None},
         "zstd at layer2": {"rle at layer2": None},
     }
+
+
+def test_bytes_at_a_value_lie_between_the_points_around_it():
+    """The logarithm of the bytes is linear between points; rows that sent nothing do not count."""
+    rows = [row("frozen", None, 1.0), row("rle-1", 10.0, 0.8), row("rle-2", 40.0, 0.9)]
+    assert bytes_at(rows, 0.85) == pytest.approx(20)
+    assert bytes_at(rows, 0.95) is None

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from matplotlib import pyplot as plt
 
-from bottleneck.report import bd_table, draw_rate_accuracy, table
+from bottleneck.report import curves_table, draw_rate_accuracy, table
 from bottleneck.results import Result
 
 
@@ -67,13 +67,43 @@ def test_picture_shows_curves_on_a_log_axis(rows, tmp_path, monkeypatch):
     plt.close(drawn[0])
 
 
-def test_bd_table_gives_the_saving_of_a_column_against_a_line(rows):
+def test_many_curves_stay_apart_and_have_their_legend_beside_the_picture(rows, tmp_path, monkeypatch):
+    """From seven curves on no two look the same, and the legend covers none of them."""
+    drawn = []
+    monkeypatch.setattr(plt, "close", drawn.append)
+    many = [dataclasses.replace(rows[1], method=f"method{n}", payload_bytes=10.0 + n) for n in range(30)]
+    draw_rate_accuracy([rows[0], *many], tmp_path / "picture.png")
+    monkeypatch.undo()
+    (axes,) = drawn[0].axes
+    lines = [container.lines[0] for container in axes.containers]
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 30
+    assert axes.get_legend() is None
+    assert len(drawn[0].legends[0].get_texts()) == 31
+    plt.close(drawn[0])
+
+
+def test_curves_table_gives_the_saving_of_a_column_against_a_line(rows):
     """A curve with a tenth of the bytes stands at -90 % in the other's line; single points do not appear."""
     tenth = [
         dataclasses.replace(r, method=f"zstd-{r.method[-1]}", payload_bytes=r.payload_bytes / 10)
         for r in rows[1:3]
     ]
-    header, _, rle, zstd = bd_table([*rows, *tenth]).splitlines()
+    _, compared = curves_table([*rows, *tenth]).split("\n\n")
+    header, _, rle, zstd = compared.splitlines()
     assert "bottleneck" not in header
     assert "-90.0%" in rle
     assert "+900.0%" in zstd
+
+
+def test_curves_table_gives_bytes_at_one_and_three_points_below(rows):
+    """Costs lie between points; a cheapest point that is too good is a bound, a curve below has none."""
+    better = dataclasses.replace(rows[2], method="raw", payload_bytes=5000.0)
+    costs, _ = curves_table([*rows, better]).split("\n\n")
+    cells = {
+        line.split("|")[1].strip(): [c.strip() for c in line.split("|")[2:4]] for line in costs.splitlines()
+    }
+    low, high = (float(cell) for cell in reversed(cells["rle at layer2"]))
+    assert 200 < low < high < 400
+    assert cells["raw at layer2"] == ["≤ 5,000.0", "≤ 5,000.0"]
+    worse = [dataclasses.replace(row, value=0.5) for row in rows[1:]]
+    assert curves_table([rows[0], *worse]).count("not reached") == 4

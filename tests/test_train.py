@@ -131,7 +131,7 @@ def test_folder_of_a_frontier_stands_for_all_its_points(run, tmp_path):
     measured = command("evaluate")(cfg, tmp_path)
     (bundle,) = [row for row in measured if row.method.startswith("bundle:")]
     assert (bundle.value, bundle.payload_bytes) == (rows[1].value, rows[1].payload_bytes)
-    assert "BD-rate" in (tmp_path / "bd_rates.md").read_text()
+    assert "BD-rate" in (tmp_path / "curves.md").read_text()
 
 
 def test_bundle_serves_single_images_as_evaluated(run, digits_network):

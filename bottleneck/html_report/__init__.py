@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from bottleneck import pareto, provenance
-from bottleneck.curves import curve_name
+from bottleneck import provenance
+from bottleneck.curves import bytes_at, curve_name
 from bottleneck.files import replace_file
 from bottleneck.results import Result
 
@@ -156,7 +156,5 @@ def _headline(report: Report) -> list[Fact]:
 
 
 def _bytes_at(rows: Sequence[Result], target: float) -> str:
-    sent = [row for row in rows if row.payload_bytes]
-    sizes, values = [row.payload_bytes for row in sent], [row.value for row in sent]
-    found = pareto.rate_at(cast(list[float], sizes), values, target)
+    found = bytes_at(rows, target)
     return "not reached" if found is None else f"{found:,.{1 if found < 100 else 0}f} bytes"

@@ -42,7 +42,7 @@ def search(cfg: DictConfig) -> list[Point]:
         The frontier's points.
 
     Raises:
-        ValueError: If a trial would train on several devices.
+        ValueError: If a trial would train on several devices, or nothing untrained is there to compare with.
     """
     if cfg.trainer.devices != 1:
         raise ValueError(
@@ -52,6 +52,11 @@ def search(cfg: DictConfig) -> list[Point]:
     if cfg.open_cut:
         raise ValueError(
             "open_cut=true is for train.py. A study ends in bundles, which are deployed at closed cuts."
+        )
+    if not cfg.suite.feature:
+        raise ValueError(
+            "suite.feature is empty: a study's hypervolume ends at the smallest untrained method. Leave one, "
+            "as suite=features does."
         )
     experiment = Experiment.from_config(cfg)
     net = experiment.split(cfg.split)

@@ -137,6 +137,12 @@ def test_several_devices_are_several_commands(tmp_path):
         command.search(composed(tmp_path, "trainer.devices=2"))
 
 
+def test_study_needs_something_to_compare_with(tmp_path):
+    """Without any untrained method a study has no hypervolume, and says so before it trains."""
+    with pytest.raises(ValueError, match=r"suite.feature is empty.*suite=features"):
+        command.search(composed(tmp_path, "suite.feature=null"))
+
+
 def test_constraints_keep_trials_off_the_frontier(tmp_path):
     """With a byte budget that only small latents keep, the frontier has only trials within it."""
     command.search(composed(tmp_path, "study.n_trials=4", "study.constraints.max_bytes=6"))
