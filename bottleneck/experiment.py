@@ -248,7 +248,7 @@ def also_methods(cfg: DictConfig, unit: Unit) -> list[Method]:
         unit: Trained, or to be trained before the methods are fitted.
 
     Raises:
-        ValueError: If a codec is unknown or codes something else than symbols.
+        ValueError: If a codec is unknown or codes neither symbols nor the latent.
     """
     return [
         Method.of_unit(f"bottleneck-{name}", latent_codec(unit, {"name": name}), unit)

@@ -241,9 +241,11 @@ def test_device_runs_where_nothing_else_is_installed(
 def test_every_kind_of_unit_is_exported(kind, tmp_path):
     """Encoder and decoder of each kind agree with PyTorch's, also where strides leave partial cells."""
     torch.manual_seed(0)
-    shape, layout, grid = ((36, 6), "LC", {"grid": (7, 5)}) if kind == "tokens" else ((6, 7, 5), "CHW", {})
+    shape, layout = ((36, 6), "LC") if kind == "tokens" else ((6, 7, 5), "CHW")
     features = torch.randn(8, *shape)
-    unit = UNITS[kind].from_features(features, layout, latent_channels=3, stride=2, step=0.1, **grid)
+    options = {"latent_channels": 3, "stride": 2, "step": 0.1}
+    options |= {"tokens": {"grid": (7, 5)}, "slim": {"replaced": features, "stride": 1}}.get(kind, {})
+    unit = UNITS[kind].from_features(features, layout, **options)
     for _ in range(3):
         unit(features)  # statistics other than a new BatchNorm's
     unit.eval()

@@ -225,7 +225,9 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
         "mean": [0.5],
         "std": [0.5],
     }
-    with pytest.raises(ValueError, match=r"7 outputs, data set digits has 10 classes.*model\.logits"):
+    with pytest.raises(
+        ValueError, match=r"returns \(1, 7\) for an image, the data set has 10 classes.*model\.logits"
+    ):
         command("train")(cfg, tmp_path)
 
 
@@ -233,8 +235,8 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
     ("overrides", "message"),
     [
         (["codec.name=hufman"], "codec='hufman' is unknown"),
-        (["codec.name=raw"], "codec 'raw' codes feature, a bottleneck sends symbols"),
-        (["also_codecs=[rle]"], "codec 'rle' codes feature, a bottleneck sends symbols"),
+        (["codec.name=raw", "+codec.input=pixels"], "codec 'raw' codes pixels, a bottleneck sends symbols"),
+        (["also_codecs=[png]"], r"codec 'png' codes images of shape.*got shape=\(8, 2, 2\)"),
         (["subset=test"], "no subset 'test'"),
         (["subset=select", "data.holdout=0"], r"subset=select is empty.*data\.holdout"),
         (["split=input"], r"split=input sends torch\.uint8 pixels.*split=normalize"),
@@ -309,7 +311,7 @@ def test_full_training_can_match_the_network_as_it_was(tmp_path):
     "objective",
     [
         ("objective=features", "objective.layers=[layer3]", "alpha=10", "trainer.max_epochs=3"),
-        ("objective=sum", "alpha=1"),
+        ("objective=sum", "alpha=10", "trainer.max_epochs=3"),
     ],
 )
 def test_objectives_train_from_the_command_line(tmp_path, objective):

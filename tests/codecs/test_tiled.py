@@ -128,7 +128,7 @@ def test_damaged_order_is_refused():
 @pytest.mark.parametrize(
     ("shape", "options", "message"),
     [
-        ((4, 4), {}, r"codes features of shape \(C, H, W\); got shape=\(4, 4\)"),
+        ((4,), {}, r"codes features of shape \(C, H, W\), or \(C, L\) for tokens; got shape=\(4,\)"),
         (SHAPE, {"image": "gif"}, "image='gif' is not possible here. Choose one of 'avif'"),
         (SHAPE, {"levels": 257}, "levels=257 is not an integer from 2 to 256"),
         (SHAPE, {"order": "random"}, "order='random' is not possible here"),

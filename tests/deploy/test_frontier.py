@@ -98,9 +98,9 @@ def test_points_share_one_copy_of_the_network(folder, digits_network):
     """Holding a frontier holds the frozen network once: switching loads no backbone weight."""
     device, server = bottleneck.load(folder, digits_network)
     heads = {id(side._net.head) for side in device.devices.values()}
-    tails = {id(side._tail) for side in server._servers.values()}
+    tails = {id(side._net.tail) for side in server._servers.values()}
     assert len(heads) == len(tails) == 1
-    held = {id(p) for tail in (s._tail for s in server._servers.values()) for p in tail.parameters()}
+    held = {id(p) for tail in (s._net.tail for s in server._servers.values()) for p in tail.parameters()}
     assert held < {id(p) for p in digits_network.parameters()}
 
 
