@@ -96,7 +96,7 @@ def summarise(lines: list[dict[str, Any]], path: Path) -> None:
     marks = [f"after {number}" for number in _marks(shortest)]
     print(tabulate(rows, ["sampler", "seeds", *marks], tablefmt="github", disable_numparse=True))
     axes.set_xlabel("finished trials")
-    axes.set_ylabel(f"halvings of the smallest untrained rate, mean over {100 * POINTS_BELOW:.0f} points")
+    axes.set_ylabel("mean halvings of the smallest untrained rate")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.savefig(path, dpi=150)
