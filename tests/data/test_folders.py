@@ -78,6 +78,7 @@ def test_description_needs_no_data(tmp_path):
 @pytest.mark.filterwarnings(
     "ignore:.*multi-threaded:DeprecationWarning"
 )  # Python 3.12 on any fork after torch
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # where one core is visible
 def test_workers_decode_the_same(root):
     """Worker processes yield the same batches as the main process."""
     alone, helped = (ImageFolder(root, **SIZES, num_workers=n, batch_size=3) for n in (0, 2))
