@@ -81,7 +81,7 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
     rows = tuned.measure(tuned_net, sent, [trained, *also], cfg.subset, reference)
     rows += experiment.measure(net, features, untrained, cfg.subset, reference)[1:]
     if net.point.closed:
-        tuned.bundle(tuned_net, unit, trained.codec, dataclasses.asdict(rows[1])).save(folder / "bundle")
+        tuned.bundle(tuned_net, trained, dataclasses.asdict(rows[1])).save(folder / "bundle")
     else:
         log.warning("no bundle is written: behind an open cut no server could go on from the payload")
     if cfg.trainable == "all":

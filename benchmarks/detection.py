@@ -17,13 +17,12 @@ import time
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from pytorch_lightning import seed_everything
 from tabulate import tabulate
 
 from bottleneck.config import config_dir
 from bottleneck.experiment import Experiment, also_methods, suite_methods
 from bottleneck.results import read_results
-from bottleneck.training import new_trainer, train_method
+from bottleneck.training import train_unit
 
 _SLIM = ["unit=slim", "objective=distillation", "rate=none", "codec=affine", "also_codecs=[range]"]
 
@@ -34,15 +33,12 @@ def measure(name: str, overrides: list[str], untrained: bool) -> list[dict]:
     experiment = Experiment.from_config(cfg)
     net = experiment.split(cfg.split)
     features = experiment.features(net)
-    seed_everything(cfg.seed, workers=True, verbose=False)
-    unit = experiment.new_unit(net, features)
-    also = also_methods(cfg, unit)
     start = time.perf_counter()
-    trainer = new_trainer(cfg, [], [], enable_checkpointing=False)
-    trained = train_method(experiment, experiment.system(unit, net), features, features, trainer)
-    assert trained is not None, "one process trains"
+    trained = train_unit(experiment, net, features)
     seconds = time.perf_counter() - start
-    methods = [trained, *also, *(suite_methods(cfg.suite, net, "feature") if untrained else [])]
+    assert trained.unit is not None, "it was trained"
+    methods = [trained, *also_methods(cfg, trained.unit)]
+    methods += suite_methods(cfg.suite, net, "feature") if untrained else []
     for method in methods[1:]:
         method.fit(features.batches("train"), net)
     rows = [dataclasses.asdict(row) for row in experiment.measure(net, features, methods, cfg.subset)]

@@ -21,13 +21,12 @@ from typing import Any
 
 import numpy as np
 from hydra import compose, initialize_config_dir
-from pytorch_lightning import seed_everything
 from tabulate import tabulate
 
 from bottleneck.config import config_dir
 from bottleneck.experiment import Experiment, Features
 from bottleneck.splitting import SplitModel
-from bottleneck.training import new_trainer, train_method, warm_start
+from bottleneck.training import train_unit
 
 UNITS = {
     "plain": ["unit=plain"],
@@ -57,12 +56,7 @@ class Run:
 
 def measure(experiment: Experiment, net: SplitModel, features: Features) -> dict[str, Any]:
     """Train the run's unit as `train.py` does; its row on the experiment's subset."""
-    seed_everything(experiment.cfg.seed, workers=True, verbose=False)
-    unit = experiment.new_unit(net, features)
-    warm_start(experiment, unit, features)
-    trainer = new_trainer(experiment.cfg, [], [], enable_checkpointing=False)
-    method = train_method(experiment, experiment.system(unit, net), features, features, trainer)
-    assert method is not None, "one process trains"
+    method = train_unit(experiment, net, features)
     return dataclasses.asdict(experiment.measure(net, features, [method], experiment.cfg.subset)[1])
 
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from bottleneck.complexity import mac_count, parameter_count
 from bottleneck.devices import device_of, moved
 from bottleneck.methods import Batches, Method
+from bottleneck.models.image_sizes import IMAGE_SIZES
 from bottleneck.results import Result
 from bottleneck.splitting import SplitModel
 from bottleneck.tasks import Task
@@ -150,28 +151,24 @@ def evaluate(
     if reference is None:
         reference = Reference(frozen, *_halves_ms(net, task, image, timed))
     assert timed is not None, "a reference has samples"
-    elements = net.sent(net.feature(timed[0][:1])).numel()
+    entries, _ = timed
+    sent = net.sent(net.feature(entries))
+    elements = sent[0].numel()
 
     about = {"task": task.name, "metric": task.metric, "split": net.point.name, **about}
     about |= {"head_ms": reference.head_ms, "tail_ms": reference.tail_ms, "beside": list(net.point.beside)}
-    return [_row("frozen", frozen, frozen, about)] + [
-        _row(
-            method.name,
-            tally,
-            frozen,
-            about
-            | _rates(tally, elements)
-            | _times(method, method.given(timed[0], net))
-            | _cost(method, net, method.given(timed[0], net)),
-        )
-        for method, tally in zip(methods, tallies, strict=True)
-    ]
+    rows = [_row("frozen", frozen, frozen, about)]
+    for method, tally in zip(methods, tallies, strict=True):
+        given = entries if method.replaces else sent
+        known = about | _rates(tally, elements) | _times(method, given) | _cost(method, net, given)
+        rows.append(_row(method.name, tally, frozen, known))
+    return rows
 
 
 def _pixels(sizes: dict[str, Any], image: Tensor, count: int) -> list[int]:
     """Pixels of each image that enters the head: resized, and without padding."""
-    if "image_sizes" in sizes:
-        return [height * width for height, width in sizes["image_sizes"].resized]
+    if IMAGE_SIZES in sizes:
+        return [height * width for height, width in sizes[IMAGE_SIZES].resized]
     return [image.shape[-2] * image.shape[-1]] * count
 
 

@@ -175,13 +175,14 @@ class Experiment:
         about = {"dataset": self.images.name, "model": self.model.name, "seed": self.cfg.seed}
         return evaluate(net, features.batches(subset), methods, self.task, self.image, about, reference)
 
-    def bundle(self, net: SplitModel, unit: Unit, codec: codecs.Codec, result: dict[str, Any]) -> Bundle:
-        """The operating point of a trained unit, ready to be saved."""
+    def bundle(self, net: SplitModel, method: Method, result: dict[str, Any]) -> Bundle:
+        """The operating point of a trained unit's method, ready to be saved."""
+        assert method.unit is not None, "an untrained method has no bundle"
         options = cast(dict[str, Any], OmegaConf.to_container(self.cfg.model, resolve=True))
         model = {key: value for key, value in options.items() if key != "cache_dir"}  # this machine's path
         return Bundle(
-            unit=unit.eval(),
-            codec=codec,
+            unit=method.unit.eval(),
+            codec=method.codec,
             split=net.point.name,
             network=weights_identity(self.model),
             task=self.task.name,

@@ -84,16 +84,14 @@ class Method:
             features: What the head gives, and targets.
             net: The split network, needed where a module is to be replaced (`SplitModel.replaced`).
         """
-        self.codec.fit(
-            _as_shaped(array, self.codec.shape)
-            for feature, _ in features
-            for array in self.arrays(self.given(feature, net))
-        )
-
-    def given(self, entry: Tensor, net: SplitModel | None) -> Tensor:
-        """What the method sends, from what the head gives."""
         with torch.no_grad():
-            return entry if net is None or self.replaces else net.sent(net.feature(entry))
+            self.codec.fit(
+                _as_shaped(array, self.codec.shape)
+                for entry, _ in features
+                for array in self.arrays(
+                    entry if net is None or self.replaces else net.sent(net.feature(entry))
+                )
+            )
 
     def codec_for(self, shape: tuple[int, ...]) -> Codec:
         """The codec for a sample of this shape, which varies where images do."""

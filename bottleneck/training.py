@@ -2,18 +2,20 @@
 
 import contextlib
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning import Callback, LightningDataModule, Trainer
+from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities.warnings import PossibleUserWarning
 
 from bottleneck.experiment import Experiment, Features, latent_codec
 from bottleneck.methods import Method
+from bottleneck.splitting import SplitModel
 from bottleneck.system import BottleneckSystem
 from bottleneck.unit import Unit
 from bottleneck.warm_start import WarmStart
@@ -73,6 +75,35 @@ def train_method(
     system.to(experiment.image.device).eval()
     method = Method.of_unit("bottleneck", codec, unit)
     method.fit(features.batches("train"), system.net)
+    return method
+
+
+def train_unit(
+    experiment: Experiment,
+    net: SplitModel,
+    features: Features,
+    callbacks: Sequence[Callback] = (),
+    **options: Any,
+) -> Method:
+    """Train the experiment's unit from its seed, warm start included, in this process; no file is written.
+
+    Args:
+        experiment: Says what is trained, and how.
+        net: Its network, split.
+        features: What the head gives at the cut.
+        callbacks: Of the training proper.
+        options: Further options of its trainer, over those of the configuration.
+
+    Returns:
+        The trained way to send this feature, ready to be measured.
+    """
+    cfg = experiment.cfg
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    unit = experiment.new_unit(net, features)
+    warm_start(experiment, unit, features)
+    trainer = new_trainer(cfg, [], list(callbacks), enable_checkpointing=False, **options)
+    method = train_method(experiment, experiment.system(unit, net), features, features, trainer)
+    assert method is not None, "one process trains"
     return method
 
 

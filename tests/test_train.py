@@ -1,8 +1,6 @@
 """`python train.py` and `python evaluate.py`, end to end on the digits."""
 
 import csv
-import importlib
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -22,18 +20,14 @@ from bottleneck import models
 from bottleneck.config import config_dir
 from bottleneck.deploy.frontier import Point, write_frontier
 from bottleneck.results import read_results
+from bottleneck.training import run_outputs
+from evaluate import evaluate
+from train import train
 
 ROOT = Path(config_dir()).parent
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning"
 )  # Lightning's advice is not ours to follow here
-
-
-def command(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return getattr(module, name)
 
 
 def composed(name, *overrides):
@@ -45,9 +39,7 @@ def composed(name, *overrides):
 def run(tmp_path_factory, cache_dir):
     """The default run, shared by the tests below."""
     folder = tmp_path_factory.mktemp("run")
-    return folder, command("train")(
-        composed("train", "device=cpu", "trainer.enable_progress_bar=false"), folder
-    )
+    return folder, train(composed("train", "device=cpu", "trainer.enable_progress_bar=false"), folder)
 
 
 def test_default_run_keeps_its_promise(run):
@@ -81,7 +73,7 @@ def test_same_latent_is_measured_through_further_codecs(run):
 def test_codec_of_the_bundle_is_not_measured_twice(tmp_path):
     """`codec=huffman` gives one row of the trained latent, Huffman's."""
     short = ["device=cpu", "codec=huffman", "trainer.max_epochs=1", "suite=features"]
-    methods = [row.method for row in command("train")(composed("train", *short), tmp_path)]
+    methods = [row.method for row in train(composed("train", *short), tmp_path)]
     assert methods[:3] == ["frozen", "bottleneck", "feature-float32"]
 
 
@@ -102,7 +94,7 @@ def test_exported_bundle_measures_the_same_in_evaluate(run, tmp_path, report_con
     """evaluate.py reloads the bundle, finds the training run's very accuracy and bytes, and reports them."""
     folder, rows = run
     cfg = composed("evaluate", "device=cpu", f"bundles=['{folder / 'bundle'}']", "suite=features")
-    measured = command("evaluate")(cfg, tmp_path)
+    measured = evaluate(cfg, tmp_path)
     bundle = next(row for row in measured if row.method.startswith("bundle:"))
     assert (bundle.value, bundle.payload_bytes, bundle.bpp) == (
         rows[1].value,
@@ -128,7 +120,7 @@ def test_folder_of_a_frontier_stands_for_all_its_points(run, tmp_path):
     point = Point(0, "point-00", rows[1].bpp, rows[1].payload_bytes, rows[1].value)
     write_frontier(tmp_path / "frontier", [point], {})
     cfg = composed("evaluate", "device=cpu", f"bundles='{tmp_path / 'frontier'}'", "suite=features")
-    measured = command("evaluate")(cfg, tmp_path)
+    measured = evaluate(cfg, tmp_path)
     (bundle,) = [row for row in measured if row.method.startswith("bundle:")]
     assert (bundle.value, bundle.payload_bytes) == (rows[1].value, rows[1].payload_bytes)
     assert "BD-rate" in (tmp_path / "curves.md").read_text()
@@ -152,7 +144,7 @@ def test_equal_seeds_give_equal_results_and_other_seeds_do_not(tmp_path):
     short = ["device=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false", "suite=features"]
     outcomes = []
     for number, extra in enumerate((["seed=1"], ["seed=1", "cache.enabled=false"], ["seed=2"])):
-        rows = command("train")(composed("train", *short, *extra), tmp_path / str(number))
+        rows = train(composed("train", *short, *extra), tmp_path / str(number))
         outcomes.append((rows[1].value, rows[1].payload_bytes))
     assert outcomes[0] == outcomes[1] != outcomes[2]
 
@@ -162,32 +154,31 @@ def test_first_run_and_later_runs_agree(tmp_path, cache_dir, digits_network):
     short = ["device=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false", "suite=features"]
     shutil.copytree(cache_dir / "models", tmp_path / "models")
     cold = [*short, f"cache.dir={tmp_path}"]
-    outcomes = [
-        command("train")(composed("train", *cold), tmp_path / name)[1] for name in ("first", "second")
-    ]
+    outcomes = [train(composed("train", *cold), tmp_path / name)[1] for name in ("first", "second")]
     assert (outcomes[0].value, outcomes[0].payload_bytes) == (outcomes[1].value, outcomes[1].payload_bytes)
 
 
-def test_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path):
+def test_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch):
     """Killed after two of four epochs and resumed, a shuffled one-cycle run ends where the whole one does."""
     short = ["device=cpu", "trainer.max_epochs=4", "trainer.enable_progress_bar=false", "suite=features"]
-    whole = command("train")(composed("train", *short), tmp_path / "whole")[1]
+    whole = train(composed("train", *short), tmp_path / "whole")[1]
     state = torch.load(tmp_path / "whole" / "checkpoints" / "last.ckpt", weights_only=True)
-    outputs = importlib.import_module("bottleneck.training").run_outputs
 
     class Kill(Callback):
         def on_train_epoch_start(self, trainer, pl_module):
             if trainer.current_epoch == 2:
                 raise OSError("killed")
 
-    train = command("train")
-    train.__globals__["run_outputs"] = lambda *run: (outputs(*run)[0], [*outputs(*run)[1], Kill()])
+    def outputs(*of_run):
+        loggers, callbacks = run_outputs(*of_run)
+        return loggers, [*callbacks, Kill()]
+
+    monkeypatch.setitem(train.__globals__, "run_outputs", outputs)
     with pytest.raises(OSError, match="killed"):
         train(composed("train", *short), tmp_path / "half")
+    monkeypatch.undo()
     checkpoint = tmp_path / "half" / "checkpoints" / "last.ckpt"
-    resumed = command("train")(composed("train", *short, f"ckpt_path='{checkpoint}'"), tmp_path / "resumed")[
-        1
-    ]
+    resumed = train(composed("train", *short, f"ckpt_path='{checkpoint}'"), tmp_path / "resumed")[1]
     assert (resumed.value, resumed.payload_bytes) == (whole.value, whole.payload_bytes)
     again = torch.load(tmp_path / "resumed" / "checkpoints" / "last.ckpt", weights_only=True)
     assert all(torch.equal(again["state_dict"][k], state["state_dict"][k]) for k in state["state_dict"])
@@ -197,7 +188,7 @@ def test_resumed_run_may_be_longer(run, tmp_path):
     """More epochs than the checkpoint's run had continue on the longer schedule."""
     checkpoint = run[0] / "checkpoints" / "last.ckpt"
     overrides = ["device=cpu", f"ckpt_path='{checkpoint}'", "trainer.max_epochs=42", "suite=features"]
-    assert command("train")(composed("train", *overrides), tmp_path)[1].payload_bytes > 0
+    assert train(composed("train", *overrides), tmp_path)[1].payload_bytes > 0
 
 
 def test_training_resumes_from_a_checkpoint(run, tmp_path):
@@ -205,7 +196,7 @@ def test_training_resumes_from_a_checkpoint(run, tmp_path):
     folder, rows = run
     checkpoint = folder / "checkpoints" / "last.ckpt"
     cfg = composed("train", "device=cpu", f"ckpt_path='{checkpoint}'", "suite=features")
-    resumed = command("train")(cfg, tmp_path)
+    resumed = train(cfg, tmp_path)
     assert (resumed[1].value, resumed[1].payload_bytes) == (rows[1].value, rows[1].payload_bytes)
 
 
@@ -228,7 +219,7 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
     with pytest.raises(
         ValueError, match=r"returns \(1, 7\) for an image, the data set has 10 classes.*model\.logits"
     ):
-        command("train")(cfg, tmp_path)
+        train(cfg, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +246,7 @@ def test_mistakes_are_found_before_training(tmp_path, monkeypatch, overrides, me
     """A wrong codec, subset, split, precision or number never costs a training."""
     monkeypatch.setattr("pytorch_lightning.Trainer.fit", lambda *_, **__: pytest.fail("it was trained"))
     with pytest.raises((ValueError, InstantiationException), match=message):
-        command("train")(composed("train", "device=cpu", *overrides), tmp_path)
+        train(composed("train", "device=cpu", *overrides), tmp_path)
 
 
 SHORT = ("device=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false", "suite=features")
@@ -265,7 +256,7 @@ SHORT = ("device=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=fals
 def full_run(tmp_path_factory, cache_dir, digits_network):
     """Two epochs with the whole network trained, and an untouched copy of that network."""
     folder = tmp_path_factory.mktemp("all")
-    return folder, command("train")(composed("train", *SHORT, "trainable=all"), folder)
+    return folder, train(composed("train", *SHORT, "trainable=all"), folder)
 
 
 def test_full_training_is_compared_with_the_network_as_it_was(full_run, run):
@@ -300,10 +291,10 @@ def test_full_training_changes_and_keeps_the_network(full_run, digits_network):
 def test_full_training_can_match_the_network_as_it_was(tmp_path):
     """`objective=logits trainable=all` follows the frozen network, and resumes from its checkpoint."""
     options = (*SHORT, "trainable=all", "objective=logits")
-    first = command("train")(composed("train", *options), tmp_path / "first")
+    first = train(composed("train", *options), tmp_path / "first")
     assert first[1].value > 0.5
     checkpoint = tmp_path / "first" / "checkpoints" / "last.ckpt"
-    again = command("train")(composed("train", *options, f"ckpt_path='{checkpoint}'"), tmp_path / "again")
+    again = train(composed("train", *options, f"ckpt_path='{checkpoint}'"), tmp_path / "again")
     assert (again[1].value, again[1].payload_bytes) == (first[1].value, first[1].payload_bytes)
 
 
@@ -316,13 +307,13 @@ def test_full_training_can_match_the_network_as_it_was(tmp_path):
 )
 def test_objectives_train_from_the_command_line(tmp_path, objective):
     """Features behind the cut, or a sum of objectives, train a unit that classifies."""
-    assert command("train")(composed("train", *SHORT, *objective), tmp_path)[1].value > 0.25
+    assert train(composed("train", *SHORT, *objective), tmp_path)[1].value > 0.25
 
 
 def test_warm_start_changes_where_training_begins(tmp_path):
     """With `warm_start.epochs` the same seed ends elsewhere, and no worse than chance."""
-    cold = command("train")(composed("train", *SHORT), tmp_path / "cold")
-    warm = command("train")(composed("train", *SHORT, "warm_start.epochs=5"), tmp_path / "warm")
+    cold = train(composed("train", *SHORT), tmp_path / "cold")
+    warm = train(composed("train", *SHORT, "warm_start.epochs=5"), tmp_path / "warm")
     assert (warm[1].value, warm[1].payload_bytes) != (cold[1].value, cold[1].payload_bytes)
     assert warm[1].value > 0.5
 
@@ -337,7 +328,7 @@ def test_users_logger_and_callback_take_part(tmp_path):
     own = [f"+trainer.logger.{option}" for option in logger] + [
         f"+trainer.callbacks.{option}" for option in stop
     ]
-    command("train")(composed("train", *short, *few, *own), tmp_path)
+    train(composed("train", *short, *few, *own), tmp_path)
     for folder in ("mine", "logs"):
         (log,) = (tmp_path / folder).rglob("metrics.csv")
         with log.open() as lines:
@@ -347,14 +338,14 @@ def test_users_logger_and_callback_take_part(tmp_path):
 def test_unit_trains_on_last_batches_of_one(tmp_path):
     """A training set that leaves one image for the last batch does not break BatchNorm."""
     odd = ["data.train_limit=65", "unit.stride=4", "trainer.max_epochs=1", "data.holdout=0", "suite=features"]
-    assert command("train")(composed("train", "device=cpu", *odd), tmp_path)[1].n == 500
+    assert train(composed("train", "device=cpu", *odd), tmp_path)[1].n == 500
 
 
 def test_held_out_samples_are_measured_on_request(run, tmp_path):
     """`subset=select` measures the 130 held-out digits instead of val."""
     checkpoint = run[0] / "checkpoints" / "last.ckpt"
     cfg = composed("train", "device=cpu", f"ckpt_path='{checkpoint}'", "subset=select", "suite=features")
-    assert command("train")(cfg, tmp_path)[1].n == 130
+    assert train(cfg, tmp_path)[1].n == 130
 
 
 def test_photographs_are_served_as_they_were_evaluated(tmp_path):
@@ -384,7 +375,7 @@ def test_photographs_are_served_as_they_were_evaluated(tmp_path):
     network = models.create("squeezenet1_1", num_classes=2)
     torch.save(network.network.state_dict(), tmp_path / "weights.pth")
     cfg.model.weights = str(tmp_path / "weights.pth")
-    row = command("train")(cfg, tmp_path / "run")[1]
+    row = train(cfg, tmp_path / "run")[1]
     device, server = bottleneck.load(tmp_path / "run" / "bundle", network)
     files = sorted((tmp_path / "data" / "val").rglob("*.png"))
     payloads = [device(Image.open(file)) for file in files]

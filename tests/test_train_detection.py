@@ -1,8 +1,6 @@
 """`python train.py`, `evaluate.py` and the search on detection: scenes, and COCO's own format."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,8 +15,9 @@ from bottleneck.config import config_dir
 from bottleneck.models.embedded import EMBEDDED
 from bottleneck.models.identity import tensor_digests
 from bottleneck.search.__main__ import search
+from evaluate import evaluate
+from train import train
 
-ROOT = Path(config_dir()).parent
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Lightning's advice is not ours to follow
 QUIET = ("device=cpu", "trainer.enable_progress_bar=false", "suite.feature=null", "also_codecs=[]")
 COCO = (
@@ -30,13 +29,6 @@ COCO = (
     "data.val_limit=2",
     "trainer.max_epochs=1",
 )
-
-
-def command(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return getattr(module, name)
 
 
 def composed(name, *overrides):
@@ -69,7 +61,7 @@ SCENES = ("task=detection", "data.train_scenes=12", "data.val_scenes=4", "traine
 def test_scenes_run_end_to_end(untrained_cache, tmp_path, overrides):
     """With the pyramid or the detector's losses as objective, slim or depthwise, in one size or many."""
     cfg = composed("train", *SCENES, f"cache.dir={untrained_cache}", "data.batch_size=4", *overrides)
-    rows = command("train")(cfg, tmp_path / "run")
+    rows = train(cfg, tmp_path / "run")
     assert [row.method for row in rows][:2] == ["frozen", "bottleneck"]
     assert set(rows[1].metrics) == {"map", "map50", "mask_map", "mask_map50"}
     assert rows[1].payload_bytes >= 12  # the sizes; an untrained unit may have nothing to add
@@ -118,7 +110,7 @@ def test_coco_run_evaluates_and_deploys(coco_folder, tmp_path):
     model = models.create("fasterrcnn_resnet50_fpn", **options)
     save_file(model.network.state_dict(), checkpoint)
     overrides = [*COCO, f"data.root={coco_folder}", f"model.weights={checkpoint}", f"cache.dir={tmp_path}"]
-    rows = command("train")(composed("train", *overrides), tmp_path / "run")
+    rows = train(composed("train", *overrides), tmp_path / "run")
     assert (rows[0].dataset, rows[1].split, rows[1].n) == ("coco", "layer1", 2)
     # 90×120 and 120×90 become 64×85 and 85×64, padded to 64×96: a latent of 3×20×28 and two headers.
     assert rows[1].payload_bytes == 12 + 5 + 3 * 20 * 28
@@ -131,7 +123,7 @@ def test_coco_run_evaluates_and_deploys(coco_folder, tmp_path):
     assert set(server(payload)[0]) == {"boxes", "labels", "scores"}
 
     bundles = f"bundles=[{tmp_path}/run/bundle]"
-    again = command("evaluate")(
+    again = evaluate(
         composed("evaluate", *overrides, bundles, "suite.feature={rle-4:{name:rle,bits:4}}"), tmp_path
     )
     assert [row.method.split(":")[0] for row in again] == ["frozen", "bundle", "rle-4"]
@@ -165,6 +157,6 @@ def test_search_on_detection_writes_a_frontier_that_runs(untrained_cache, tmp_pa
 @pytest.mark.timeout(1800)
 def test_default_run_keeps_its_promise(cache_dir, tmp_path):
     """The embedded detector has a mAP of at least 0.4, and the default bottleneck keeps 0.6 of it."""
-    rows = command("train")(composed("train", "task=detection", "data.val_limit=200"), tmp_path)
+    rows = train(composed("train", "task=detection", "data.val_limit=200"), tmp_path)
     assert rows[0].value >= 0.4
     assert rows[1].value >= 0.6 * rows[0].value

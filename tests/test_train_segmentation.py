@@ -1,6 +1,5 @@
 """Segmentation through the same commands: trained, measured, searched, loaded on both sides."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -16,21 +15,15 @@ from bottleneck.data import SemanticCoco, SemanticScenes
 from bottleneck.models.embedded import EMBEDDED
 from bottleneck.report import table
 from bottleneck.search import __main__ as search_command
+from evaluate import evaluate
+from train import train
 
-ROOT = Path(config_dir()).parent
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning"
 )  # Lightning's advice is not ours to follow here
 
 SHORT = ("device=cpu", "trainer.enable_progress_bar=false", "trainer.max_epochs=1", "task=segmentation")
 SMALL = ("data.train_scenes=40", "data.val_scenes=12", "data.batch_size=8")
-
-
-def command(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return getattr(module, name)
 
 
 def composed(name, *overrides):
@@ -52,7 +45,7 @@ def run(tmp_path_factory, weights):
     """A short run on a few scenes: its folder and rows."""
     folder = tmp_path_factory.mktemp("run")
     cfg = composed("train", *SMALL, f"model.weights={weights}")
-    return folder, command("train")(cfg, folder)
+    return folder, train(cfg, folder)
 
 
 def test_every_row_is_judged_by_miou(run):
@@ -90,7 +83,7 @@ def test_bundle_measures_the_same_in_evaluate(run, weights, tmp_path):
     """evaluate.py finds the training run's mIoU and bytes again."""
     folder, rows = run
     overrides = [*SMALL, f"model.weights={weights}", f"bundles=['{folder / 'bundle'}']", "suite.feature=null"]
-    measured = command("evaluate")(composed("evaluate", *overrides), tmp_path)
+    measured = evaluate(composed("evaluate", *overrides), tmp_path)
     assert measured[1].method.startswith("bundle:")
     assert (measured[1].value, measured[1].payload_bytes) == (rows[1].value, rows[1].payload_bytes)
     assert (tmp_path / "report.html").is_file()
@@ -124,7 +117,7 @@ def test_deeplab_runs_on_files_in_cocos_format(experiment, coco_folder, tmp_path
     cfg = composed(
         "train", f"experiment={experiment}", f"data.root={coco_folder}", "model.weights=null", *small
     )
-    _, row = command("train")(cfg, tmp_path)
+    _, row = train(cfg, tmp_path)
     shape = {"deeplabv3_s2": (32, 4, 4)}.get(experiment, (8, 2, 2))
     assert (row.dataset, row.n, row.metric) == ("coco_voc", 6, "miou")
     assert 0 < row.payload_bytes < 2 * np.prod(shape)
@@ -147,7 +140,7 @@ def test_open_cuts_are_for_training_only(tmp_path):
     with pytest.raises(ValueError, match=r"open_cut=true is for train\.py"):
         search_command.search(composed("search", "open_cut=true"))
     with pytest.raises(ValueError, match=r"open_cut=true is for train\.py"):
-        command("evaluate")(composed("evaluate", "open_cut=true"), tmp_path)
+        evaluate(composed("evaluate", "open_cut=true"), tmp_path)
 
 
 @pytest.mark.slow
@@ -156,7 +149,7 @@ def test_default_run_keeps_its_promise(tmp_path):
     """The network is good; the bottleneck keeps four fifths at half of 2-bit run lengths' bytes."""
     with initialize_config_dir(config_dir(), version_base="1.3"):
         cfg = compose("train", ["task=segmentation", "device=cpu", "trainer.enable_progress_bar=false"])
-    rows = {row.method: row for row in command("train")(cfg, tmp_path)}
+    rows = {row.method: row for row in train(cfg, tmp_path)}
     assert rows["frozen"].value >= 0.8
     assert rows["bottleneck"].value >= 0.8 * rows["frozen"].value
     assert rows["bottleneck"].payload_bytes <= rows["rle-2"].payload_bytes / 2

@@ -1,8 +1,6 @@
 """Other units than the default through the same commands: trained, coded, searched, exported and loaded."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +11,9 @@ import bottleneck
 from bottleneck import models
 from bottleneck.config import config_dir
 from bottleneck.search import __main__ as search_command
+from evaluate import evaluate
+from train import train
 
-ROOT = Path(config_dir()).parent
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning"
 )  # Lightning's advice is not ours to follow here
@@ -23,13 +22,6 @@ SHORT = ("device=cpu", "trainer.enable_progress_bar=false", "trainer.max_epochs=
 TOKENS = ("unit=tokens", "unit.step=0.5", "alpha=10")
 VIT = ("model=digits_vit", "split=encoder.layers.encoder_layer_0", "unit.stride=2", *TOKENS)
 SWIN = ("model=digits_swin", "split=features.2", *TOKENS)
-
-
-def command(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return getattr(module, name)
 
 
 def composed(name, *overrides):
@@ -42,7 +34,7 @@ def transformer_run(request, tmp_path_factory, cache_dir):
     """A transformer's tokens sent through a trained token unit: folder, rows, network, latent's shape."""
     folder = tmp_path_factory.mktemp("run")
     cfg = composed("train", *request.param)
-    rows = command("train")(cfg, folder)
+    rows = train(cfg, folder)
     shape = {VIT: (8, 5), SWIN: (8, 4)}[request.param]
     return folder, rows, models.create(cfg.model.name, cache_dir=str(cache_dir)), shape
 
@@ -90,7 +82,7 @@ def test_bundle_of_tokens_measures_the_same_in_evaluate(transformer_run, tmp_pat
     folder, rows, network, _ = transformer_run
     overrides = [f"model={network.name}", f"split={rows[0].split}", "suite=features"]
     cfg = composed("evaluate", *overrides, f"bundles=['{folder / 'bundle'}']")
-    measured = command("evaluate")(cfg, tmp_path)
+    measured = evaluate(cfg, tmp_path)
     bundle = next(row for row in measured if row.method.startswith("bundle:"))
     assert (bundle.value, bundle.payload_bytes) == (rows[1].value, rows[1].payload_bytes)
 
@@ -98,7 +90,7 @@ def test_bundle_of_tokens_measures_the_same_in_evaluate(transformer_run, tmp_pat
 @pytest.mark.parametrize("unit", ["residual", "plain"])
 def test_other_units_train_by_their_name(unit, tmp_path, digits_network, digits_images):
     """`python train.py unit=NAME` trains that unit, and its bundle is loaded as what it is."""
-    rows = command("train")(composed("train", f"unit={unit}", "suite=features", "unit.step=0.25"), tmp_path)
+    rows = train(composed("train", f"unit={unit}", "suite=features", "unit.step=0.25"), tmp_path)
     assert rows[1].drop <= 0.1
     device, server = bottleneck.load(tmp_path / "bundle", digits_network)
     assert device.bundle.unit.kind == unit

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from bottleneck.data.base import ImageData, Part
 from bottleneck.data.folders import listing, load_image
+from bottleneck.data.objects import Objects
 from bottleneck.preprocess import preprocess_mask
 
 #: COCO's categories of VOC's 21 classes, in VOC's order; 0 is the background.
@@ -161,7 +162,7 @@ class SemanticCoco(Coco):
         return [a for a in picture.annotations if a["category_id"] in VOC_CATEGORIES]
 
 
-class DetectionCoco(Coco):
+class DetectionCoco(Objects, Coco):
     """COCO's instances at the photographs' own sizes; resizing is the detector's own first step.
 
     Targets are as torchvision's detectors take them: `boxes` float32 `(k, 4)` (left, top, right, bottom),
@@ -180,17 +181,6 @@ class DetectionCoco(Coco):
     def image_shape(self) -> tuple[int, int, int]:
         """(3, H, W) of the largest photographs."""
         return (3, 640, 640)
-
-    @property
-    def target_layout(self) -> None:
-        return None
-
-    def target_transform(self, target: Any) -> Any:
-        return target
-
-    def collate(self, samples: list[tuple[Tensor, Any]]) -> Any:
-        images, targets = zip(*samples, strict=True)
-        return list(images), list(targets)
 
     def keeps(self, picture: Picture) -> bool:
         return any(not annotation["iscrowd"] for annotation in _with_extent(picture))

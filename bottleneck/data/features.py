@@ -144,13 +144,13 @@ def _head_outputs(images: ImageData, net: SplitModel, subset: str, start: int) -
         num_workers=images.num_workers,
         collate_fn=images.collate,
     )
-    for images, targets in loader:
-        images = moved(images, device)
-        if isinstance(images, list) and len({image.shape for image in images}) > 1:
-            for image, target in zip(images, targets, strict=True):
+    for batch, targets in loader:
+        batch = moved(batch, device)
+        if isinstance(batch, list) and len({image.shape for image in batch}) > 1:
+            for image, target in zip(batch, targets, strict=True):
                 yield _head_output(net, [image], [target])
         else:
-            yield _head_output(net, images, targets)
+            yield _head_output(net, batch, targets)
 
 
 def _head_output(net: SplitModel, images: Any, targets: Any) -> tuple[Tensor, Any]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from bottleneck.data.base import ImageData, Part
 from bottleneck.data.composition import Scene, compose
 from bottleneck.data.digits import Digits
+from bottleneck.data.objects import Objects
 
 _VERSION = 1  # of how scenes are composed; part of every fingerprint
 _PARTS = ("train", "val")
@@ -119,19 +120,11 @@ class SemanticScenes(Scenes):
         return torch.from_numpy(scene.semantic)
 
 
-class DetectionScenes(Scenes):
+class DetectionScenes(Objects, Scenes):
     """Scenes with a list of digits: `boxes` float32 `(k, 4)`, `labels` 1 to 10, `masks` uint8 `(k, H, W)`.
 
-    As torchvision's detectors take them: label 0 is the ground. A batch is two lists, images and targets.
+    As torchvision's detectors take them: label 0 is the ground.
     """
-
-    @property
-    def target_layout(self) -> None:
-        return None
-
-    def collate(self, samples: list[tuple[Tensor, Any]]) -> Any:
-        images, targets = zip(*samples, strict=True)
-        return list(images), list(targets)
 
     def target(self, scene: Scene) -> dict[str, Tensor]:
         return {

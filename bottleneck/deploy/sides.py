@@ -12,14 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from bottleneck.bundle import Bundle
-from bottleneck.codecs import Codec
 from bottleneck.devices import device_of
-from bottleneck.models.image_sizes import PACKED_BYTES, ImageSizes
+from bottleneck.methods import Method
+from bottleneck.models.image_sizes import IMAGE_SIZES, PACKED_BYTES, ImageSizes
 from bottleneck.preprocess import prepared, preprocess
 from bottleneck.splitting import SplitModel, split
-from bottleneck.unit import transform_for
 
-_SIZES = "image_sizes"  # what a detector's tail calls the sizes that it takes
 _MOST_PIXELS = 8192  # per side of a padded image; a server does not fill its memory because of damaged bytes
 
 #: What a server makes of the network's output, by task; tasks without an entry get the output itself.
@@ -36,7 +34,7 @@ class Device:
     def __init__(self, bundle: Bundle, net: SplitModel):
         self.bundle = bundle
         self._net = net
-        self._coder = _Coder(bundle)
+        self._method = Method.of_unit("bundle", bundle.codec, bundle.unit)
         self._preprocess = (
             prepared
             if bundle.preprocessing is None
@@ -66,7 +64,7 @@ class Device:
         pixels = self._preprocess(image)
         if _takes_sizes(self._net):
             images = pixels[None].to(device_of(self.bundle.unit))
-            return self._net.head(images), self._net.sizes(images)[_SIZES].pack()
+            return self._net.head(images), self._net.sizes(images)[IMAGE_SIZES].pack()
         if tuple(pixels.shape) != tuple(self.bundle.image_shape):
             raise ValueError(
                 f"The image is {tuple(pixels.shape)} after preprocessing, this bundle takes "
@@ -77,8 +75,8 @@ class Device:
     def encode(self, sent: tuple[Tensor, bytes]) -> bytes:
         """The payload of what `feature` returned."""
         feature, header = sent
-        array = self._coder.transform.symbols(feature)[0].cpu().numpy()
-        return header + self._coder.codec_for(array.shape).encode(array)
+        (array,) = self._method.arrays(feature)
+        return header + self._method.codec_for(array.shape).encode(array)
 
 
 class Server:
@@ -91,7 +89,7 @@ class Server:
     def __init__(self, bundle: Bundle, net: SplitModel):
         self.bundle = bundle
         self._net = net
-        self._coder = _Coder(bundle)
+        self._method = Method.of_unit("bundle", bundle.codec, bundle.unit)
 
     def __call__(self, payload: bytes) -> Any:
         """The answer for one image: the class of every pixel, `(1, H, W)`, for segmentation, else `output`.
@@ -112,11 +110,10 @@ class Server:
         unit, sizes, shape = self.bundle.unit, {}, self.bundle.unit.latent_shape
         if _takes_sizes(self._net):
             header, payload = payload[:PACKED_BYTES], payload[PACKED_BYTES:]
-            sizes = {_SIZES: ImageSizes.unpack(header)}
-            shape = unit.latent_shape_of(self._entry_shape(sizes[_SIZES]))
-        array = self._coder.codec_for(shape).decode(payload)
-        symbols = torch.from_numpy(array).to(device_of(unit))
-        return self._net.tail(self._coder.transform.reconstruct(symbols[None]), sizes)
+            sizes = {IMAGE_SIZES: ImageSizes.unpack(header)}
+            shape = unit.latent_shape_of(self._entry_shape(sizes[IMAGE_SIZES]))
+        array = self._method.codec_for(shape).decode(payload)
+        return self._net.tail(self._method.receive(array[None], device_of(unit)), sizes)
 
     def _entry_shape(self, sizes: ImageSizes) -> tuple[int, ...]:
         """Shape of what entered the unit, which is a fixed fraction of the padded image.
@@ -124,7 +121,7 @@ class Server:
         Raises:
             ValueError: If the image cannot have had such sizes.
         """
-        seen = self._net.tail.sizes[_SIZES].padded
+        seen = self._net.tail.sizes[IMAGE_SIZES].padded
         channels, *size = self._net.entry.shape
         if any(padded * part % whole for padded, part, whole in zip(sizes.padded, size, seen, strict=True)):
             raise ValueError(f"the payload says that the image was padded to {sizes.padded}; it was damaged.")
@@ -137,24 +134,8 @@ class Server:
         return (channels, *scaled)
 
 
-class _Coder:
-    """The codec of a bundle, for latents of any shape that its unit makes."""
-
-    def __init__(self, bundle: Bundle):
-        self.transform = transform_for(bundle.unit, bundle.codec)
-        self._codec = bundle.codec
-        self._reshaped: dict[tuple[int, ...], Codec] = {}
-
-    def codec_for(self, shape: tuple[int, ...]) -> Codec:
-        if shape == self._codec.shape:
-            return self._codec
-        if shape not in self._reshaped:
-            self._reshaped[shape] = self._codec.reshaped(shape)
-        return self._reshaped[shape]
-
-
 def _takes_sizes(net: SplitModel) -> bool:
-    return _SIZES in net.tail.sizes
+    return IMAGE_SIZES in net.tail.sizes
 
 
 def both_sides(bundles: list[Bundle], model: nn.Module) -> list[tuple[Device, Server]]:

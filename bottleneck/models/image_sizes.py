@@ -6,6 +6,9 @@ from typing import NamedTuple, Self
 
 Size = tuple[int, int]
 
+#: What a detector's tail calls the sizes that it takes beside the feature.
+IMAGE_SIZES = "image_sizes"
+
 _FORMAT = struct.Struct("<6H")
 
 #: Bytes that `ImageSizes.pack` makes for one image.

@@ -12,14 +12,14 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from optuna.artifacts import upload_artifact
 from optuna.trial import FrozenTrial, TrialState
-from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
+from pytorch_lightning import Callback, LightningModule, Trainer
 
 from bottleneck.bundle import Bundle
 from bottleneck.evaluation import Reference
 from bottleneck.experiment import Experiment, Features
 from bottleneck.search.space import Space
 from bottleneck.splitting import SplitModel
-from bottleneck.training import new_trainer, train_method, warm_start
+from bottleneck.training import train_unit
 
 BUNDLE_FILES = ("bundle.json", "unit.safetensors")
 
@@ -70,17 +70,11 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> tuple[f
         raise optuna.TrialPruned(f"trial {twin} has the same operating point")
     experiment = bench.experiment.at(point)
     trial.set_user_attr("point", dataclasses.asdict(point))
-    seed_everything(experiment.cfg.seed, workers=True, verbose=False)
 
-    unit = experiment.new_unit(bench.net, bench.features)
     hopeless = StopHopeless(study, trial, experiment.cfg, experiment.task.metric)
     # Between comparisons nobody reads what validation finds.
-    often = {"check_val_every_n_epoch": hopeless.age or experiment.cfg.trainer.max_epochs + 1}
-    trainer = new_trainer(experiment.cfg, [], [hopeless], enable_checkpointing=False, **often)
-    warm_start(experiment, unit, bench.features)
-    system = experiment.system(unit, bench.net)
-    method = train_method(experiment, system, bench.features, bench.features, trainer)
-    assert method is not None, "a trial trains in one process"
+    often = hopeless.age or experiment.cfg.trainer.max_epochs + 1
+    method = train_unit(experiment, bench.net, bench.features, [hopeless], check_val_every_n_epoch=often)
     if hopeless.rival is not None:
         trial.set_user_attr("rival", hopeless.rival)
         raise optuna.TrialPruned(f"trial {hopeless.rival} was better and smaller at the same age")
@@ -92,7 +86,7 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> tuple[f
     for subset, row in rows.items():
         trial.set_user_attr(subset, dataclasses.asdict(row))
     _set_constraints(trial, rows["select"], experiment.cfg.study.constraints)
-    bundle = experiment.bundle(bench.net, unit, method.codec, dataclasses.asdict(rows["val"]))
+    bundle = experiment.bundle(bench.net, method, dataclasses.asdict(rows["val"]))
     trial.set_user_attr("bundle", _upload(bundle, trial, bench.artifacts))
     assert rows["select"].bpp is not None, "a codec made bytes"
     return rows["select"].bpp, rows["select"].value

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics.detection import MeanAveragePrecision
 
 from bottleneck.models.detection import Detections
-from bottleneck.models.image_sizes import ImageSizes
+from bottleneck.models.image_sizes import IMAGE_SIZES, ImageSizes
 from bottleneck.results import Interval
 
 Found = dict[str, Tensor]
@@ -46,7 +46,7 @@ class Detection:
         return [entry["sizes"].pack() for entry in target]
 
     def sizes(self, headers: list[bytes]) -> dict[str, Any]:
-        return {"image_sizes": ImageSizes.joined([ImageSizes.unpack(header) for header in headers])}
+        return {IMAGE_SIZES: ImageSizes.joined([ImageSizes.unpack(header) for header in headers])}
 
     def check_output(self, output: Any, image: Tensor) -> None:
         if not isinstance(output, list) or len(output) != 1 or "boxes" not in output[0]:
