@@ -1,7 +1,7 @@
 """Measure anything on a data set: untrained codecs, the input itself, and exported bundles, in one harness.
 
 python evaluate.py                                          # the suite on the embedded digits
-python evaluate.py bundles='[PATH,PATH]'                    # and bundles beside it
+python evaluate.py bundles='[PATH,PATH]'                    # bundles too, and through `also_codecs`
 python evaluate.py bundles=studies/NAME/frontier            # all points of a frontier
 python evaluate.py experiment=imagenette data.root=PATH bundles='[PATH]'
 """
@@ -17,7 +17,7 @@ from bottleneck.bundle import Bundle
 from bottleneck.config import config_dir
 from bottleneck.curves import curve_name
 from bottleneck.deploy.frontier import read_frontier
-from bottleneck.experiment import Experiment, suite_methods
+from bottleneck.experiment import Experiment, also_methods, suite_methods
 from bottleneck.html_report import Mark, Report, untrained_mark, write_report
 from bottleneck.methods import Method
 from bottleneck.report import curves_table, draw_rate_accuracy, table
@@ -57,33 +57,39 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         bundle.unit.to(experiment.image.device)
 
     rows: list[Result] = []
-    seeds = {f"bundle:{bundle.id}": bundle.result.get("seed") for bundle in bundles}
+    sources: dict[str, Bundle] = {}  # of rows
     suite_net = experiment.split(cfg.split, replace=False)
     suite_split = suite_net.point.name  # its own name, where an alias was given
     for at in dict.fromkeys([suite_split, *(bundle.split for bundle in bundles), "input"]):
         replace = any(bundle.unit.replaces for bundle in bundles if bundle.split == at)
         net = suite_net if at == suite_split and not replace else experiment.split(at, replace)
-        untrained = []
+        trained, unfitted = [], []
+        for bundle in bundles:
+            if bundle.split == at:
+                own = Method.of_unit(f"bundle:{bundle.id}", bundle.codec, bundle.unit)
+                also = also_methods(cfg, bundle.unit, own.name, bundle.codec.name)
+                sources |= {method.name: bundle for method in (own, *also)}
+                trained.append(own)
+                unfitted += also
         if at == "input":
-            untrained = suite_methods(cfg.suite, net, "input")
+            unfitted += suite_methods(cfg.suite, net, "input")
         elif at == suite_split:
-            untrained = suite_methods(cfg.suite, net, "feature")
-        trained = [Method.of_unit(f"bundle:{b.id}", b.codec, b.unit) for b in bundles if b.split == at]
-        if not untrained + trained:
+            unfitted += suite_methods(cfg.suite, net, "feature")
+        if not trained + unfitted:
             continue
         features = experiment.features(net)
-        for method in untrained:
+        for method in unfitted:
             method.fit(features.batches("train"), net)
-        measured = experiment.measure(net, features, trained + untrained, cfg.subset)
+        measured = experiment.measure(net, features, trained + unfitted, cfg.subset)
         rows += measured[1:] if rows else measured
     if not rows:
         raise ValueError(f"There is nothing to measure at split={cfg.split} with this suite and no bundles.")
     for row in rows:
-        row.seed = seeds.get(row.method, row.seed)
+        row.seed = sources[row.method].result.get("seed", row.seed) if row.method in sources else row.seed
     write_results(rows, folder / "results.jsonl")
     (folder / "curves.md").write_text(curves_table(rows) + "\n")
     draw_rate_accuracy(rows, folder / "rate_accuracy.png")
-    write_report(_report(cfg, rows, bundles), folder / "report.html")
+    write_report(_report(cfg, rows, sources), folder / "report.html")
     return rows
 
 
@@ -94,9 +100,9 @@ def _bundle_folders(path: Path) -> list[Path]:
     return [path / point.bundle for point in read_frontier(path)]
 
 
-def _report(cfg: DictConfig, rows: list[Result], bundles: list[Bundle]) -> Report:
+def _report(cfg: DictConfig, rows: list[Result], sources: dict[str, Bundle]) -> Report:
     frozen, *sent = rows
-    points = {f"bundle:{b.id}": {**b.unit.options, "alpha": b.result.get("alpha")} for b in bundles}
+    points = {row: {**b.unit.options, "alpha": b.result.get("alpha")} for row, b in sources.items()}
     marks = [
         Mark("trained", row.method, row, points[row.method], curve_name(row))
         if row.method in points

@@ -56,7 +56,8 @@ def train(cfg: DictConfig, folder: Path) -> list[Result]:
         unit.latent_shape,
     )
 
-    also, untrained = also_methods(cfg, unit), suite_methods(cfg.suite, net, "feature")
+    also = also_methods(cfg, unit, "bottleneck", cfg.codec.name)
+    untrained = suite_methods(cfg.suite, net, "feature")
     trainer = new_trainer(cfg, *run_outputs(cfg, folder), default_root_dir=folder)
     if cfg.ckpt_path is None:
         warm_start(experiment, unit, features)

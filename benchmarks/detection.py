@@ -37,7 +37,7 @@ def measure(name: str, overrides: list[str], untrained: bool) -> list[dict]:
     trained = train_unit(experiment, net, features)
     seconds = time.perf_counter() - start
     assert trained.unit is not None, "it was trained"
-    methods = [trained, *also_methods(cfg, trained.unit)]
+    methods = [trained, *also_methods(cfg, trained.unit, trained.name, cfg.codec.name)]
     methods += suite_methods(cfg.suite, net, "feature") if untrained else []
     for method in methods[1:]:
         method.fit(features.batches("train"), net)

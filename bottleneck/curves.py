@@ -61,6 +61,6 @@ def _bd_rate(anchor: list, test: list) -> float | None:
 
 def _family(method: str) -> str:
     if method.startswith("bundle:"):
-        return "bundle"
+        return "-".join(["bundle", *method.split("-")[1:]])
     stem, _, setting = method.rpartition("-")
     return stem if stem and setting.isdigit() else method

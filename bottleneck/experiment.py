@@ -241,18 +241,20 @@ def latent_codec(unit: Unit, options: Mapping[str, Any]) -> codecs.Codec:
     return codec
 
 
-def also_methods(cfg: DictConfig, unit: Unit) -> list[Method]:
-    """The trained latent through further codecs, unfitted: a row `bottleneck-<codec>` for each.
+def also_methods(cfg: DictConfig, unit: Unit, row: str, codec: str) -> list[Method]:
+    """The latent of a unit through further codecs, unfitted: a row `<row>-<codec>` for each.
 
     Args:
-        cfg: The composed configuration; `also_codecs` names the codecs, `codec` itself is left out.
+        cfg: The composed configuration; `also_codecs` names the codecs.
         unit: Trained, or to be trained before the methods are fitted.
+        row: What the unit's row through its own codec is called.
+        codec: That codec's name, which is left out.
 
     Raises:
         ValueError: If a codec is unknown or codes neither symbols nor the latent.
     """
     return [
-        Method.of_unit(f"bottleneck-{name}", latent_codec(unit, {"name": name}), unit)
+        Method.of_unit(f"{row}-{name}", latent_codec(unit, {"name": name}), unit)
         for name in cfg.also_codecs
-        if name != cfg.codec.name
+        if name != codec
     ]

@@ -22,8 +22,8 @@ class Result:
     metrics lie in [0, 1].
 
     Attributes:
-        method: `frozen`, `feature-float32`, `bottleneck`, `bottleneck-<codec>`, `bundle:<id>`, `rle-<n>`,
-            or `<codec>-<setting>`.
+        method: `frozen`, `feature-float32`, `bottleneck`, `bundle:<id>`, these two with `-<codec>` for a
+            further codec of the latent, `rle-<n>`, or `<codec>-<setting>`.
         split: Split point; `input` where the image itself is sent.
         n: Samples that were measured.
         value, baseline: The metric through this method, and of the frozen network on the same samples.

@@ -17,6 +17,7 @@ def row(method, payload_bytes, value, split="layer2"):
         ("tiled-jpeg-20", "tiled-jpeg at layer2"),
         ("feature-float32", "feature-float32 at layer2"),
         ("bundle:3fa9", "bundle at layer2"),
+        ("bundle:3fa9-huffman", "bundle-huffman at layer2"),
         ("bottleneck-huffman", "bottleneck-huffman at layer2"),
     ],
 )

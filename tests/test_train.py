@@ -91,26 +91,25 @@ def test_run_folder_has_the_contract(run):
 
 
 def test_exported_bundle_measures_the_same_in_evaluate(run, tmp_path, report_content):
-    """evaluate.py reloads the bundle, finds the training run's very accuracy and bytes, and reports them."""
+    """evaluate.py reloads the bundle, finds the training run's numbers, Huffman's too, and reports them."""
     folder, rows = run
     cfg = composed("evaluate", "device=cpu", f"bundles=['{folder / 'bundle'}']", "suite=features")
     measured = evaluate(cfg, tmp_path)
-    bundle = next(row for row in measured if row.method.startswith("bundle:"))
-    assert (bundle.value, bundle.payload_bytes, bundle.bpp) == (
-        rows[1].value,
-        rows[1].payload_bytes,
-        rows[1].bpp,
-    )
+    bundle, huffman = (row for row in measured if row.method.startswith("bundle:"))
+    for again, row in ((bundle, rows[1]), (huffman, rows[2])):
+        assert (again.value, again.payload_bytes, again.bpp) == (row.value, row.payload_bytes, row.bpp)
+    assert huffman.method == f"{bundle.method}-huffman"
     assert [row.method for row in read_results(tmp_path / "results.jsonl")] == [
         row.method for row in measured
     ]
-    trained, *untrained = report_content(tmp_path / "report.html")["marks"]
-    assert (trained["kind"], trained["name"], trained["value"]) == ("trained", bundle.method, bundle.value)
-    assert [trained[key] for key in ("latent_channels", "stride", "step", "alpha")] == [
-        *(cfg.unit[key] for key in ("latent_channels", "stride", "step")),
-        cfg.alpha,
-    ]
-    assert {mark["kind"] for mark in untrained} == {"untrained"}
+    marks = report_content(tmp_path / "report.html")["marks"]
+    for mark, row in zip(marks[:2], (bundle, huffman), strict=True):
+        assert (mark["kind"], mark["name"], mark["value"]) == ("trained", row.method, row.value)
+        assert [mark[key] for key in ("latent_channels", "stride", "step", "alpha")] == [
+            *(cfg.unit[key] for key in ("latent_channels", "stride", "step")),
+            cfg.alpha,
+        ]
+    assert {mark["kind"] for mark in marks[2:]} == {"untrained"}
 
 
 def test_folder_of_a_frontier_stands_for_all_its_points(run, tmp_path):
@@ -121,7 +120,7 @@ def test_folder_of_a_frontier_stands_for_all_its_points(run, tmp_path):
     write_frontier(tmp_path / "frontier", [point], {})
     cfg = composed("evaluate", "device=cpu", f"bundles='{tmp_path / 'frontier'}'", "suite=features")
     measured = evaluate(cfg, tmp_path)
-    (bundle,) = [row for row in measured if row.method.startswith("bundle:")]
+    bundle, _ = (row for row in measured if row.method.startswith("bundle:"))
     assert (bundle.value, bundle.payload_bytes) == (rows[1].value, rows[1].payload_bytes)
     assert "BD-rate" in (tmp_path / "curves.md").read_text()
 
