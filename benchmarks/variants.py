@@ -1,14 +1,14 @@
-r"""What depth buys: accuracy of several units at equal bytes, against what their encoders cost the device.
+r"""Units, or objectives, at equal bytes: what depth buys for its work on the device, what labels buy.
 
-    python benchmarks/units.py rows.jsonl experiment=imagenette data.root=PATH
-    python benchmarks/units.py rows.jsonl --units plain,residual-4 --seeds 0 --alphas 0.02 \
+    python benchmarks/variants.py units rows.jsonl experiment=imagenette data.root=PATH
+    python benchmarks/variants.py objectives rows.jsonl --variants task,logits --seeds 0 --alphas 0.02 \
       experiment=imagenette data.root=PATH
 
-Every unit is trained at every alpha from every seed with the experiment's other settings, coded to real
+Every variant is trained at every alpha from every seed with the experiment's other settings, coded to real
 bytes and measured on the validation images. Overrides are those of `python train.py`. Each finished run is
-a line of the file; runs that it has already (same unit, alpha, seed and overrides) are not repeated, so the
-command may be killed and started again. The table interpolates each unit's mean points, in the logarithm of
-the bytes, at `--bytes`.
+a line of the file; runs that it has already (same variant, alpha, seed and overrides) are not repeated, so the
+command may be killed and started again. The table interpolates each variant's mean points, in the logarithm
+of the bytes, at `--bytes`.
 """
 
 import argparse
@@ -28,29 +28,47 @@ from bottleneck.experiment import Experiment, Features
 from bottleneck.splitting import SplitModel
 from bottleneck.training import train_unit
 
-UNITS = {
-    "plain": ["unit=plain"],
-    "depthwise": ["unit=depthwise"],
-    "residual-0": ["unit=residual", "unit.depth=0"],
-    "residual-1": ["unit=residual", "unit.depth=1"],
-    "residual-2": ["unit=residual", "unit.depth=2"],
-    "residual-4": ["unit=residual", "unit.depth=4"],
+#: Overrides of each variant, and what alpha is multiplied by, so that the variants meet at similar bytes.
+VARIANTS: dict[str, dict[str, tuple[list[str], float]]] = {
+    "units": {
+        "plain": (["unit=plain"], 1),
+        "depthwise": (["unit=depthwise"], 1),
+        "residual-0": (["unit=residual", "unit.depth=0"], 1),
+        "residual-2": (["unit=residual", "unit.depth=2"], 1),
+        "residual-4": (["unit=residual", "unit.depth=4"], 1),
+    },
+    "objectives": {  # of EfficientNet-Lite0
+        "task": (["objective=task"], 5),
+        "logits": (["objective=logits"], 1),
+        "features": (["objective=features", "objective.layers=[_avg_pooling]"], 20),
+        "task+logits": (["objective=sum"], 1),
+    },
 }
 QUIET = ["trainer.enable_progress_bar=false"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One operating point that is trained; equal runs are trained once."""
+    """One operating point that is trained; equal runs are trained once.
 
-    unit: str
+    Attributes:
+        group: Of `VARIANTS`.
+        variant: Of the group.
+        alpha: Before it is multiplied.
+        seed: Of the training.
+        overrides: What all variants share.
+    """
+
+    group: str
+    variant: str
     alpha: float
     seed: int
     overrides: tuple[str, ...]
 
     def experiment(self, prepared: Experiment) -> Experiment:
         """The prepared experiment, its network and data, configured for this run."""
-        own = [*UNITS[self.unit], f"alpha={self.alpha}", f"seed={self.seed}"]
+        settings, factor = VARIANTS[self.group][self.variant]
+        own = [*settings, f"alpha={self.alpha * factor}", f"seed={self.seed}"]
         return dataclasses.replace(prepared, cfg=compose("train", [*QUIET, *self.overrides, *own]))
 
 
@@ -63,26 +81,24 @@ def measure(experiment: Experiment, net: SplitModel, features: Features) -> dict
 def finished(path: Path) -> dict[Run, dict[str, Any]]:
     """The rows of the file by their runs."""
     entries = map(json.loads, path.read_text().splitlines() if path.exists() else [])
-    return {
-        Run(entry["unit"], entry["alpha"], entry["seed"], tuple(entry["overrides"])): entry["row"]
-        for entry in entries
-    }
+    rows = [(entry.pop("row"), entry) for entry in entries]
+    return {Run(**{**run, "overrides": tuple(run["overrides"])}): row for row, run in rows}
 
 
 def summary(rows: dict[Run, dict[str, Any]], payload_bytes: float) -> str:
-    """A line per unit, by rising work on the device: its mean points, and its accuracy at equal bytes."""
+    """A line per variant, by rising work on the device: its mean points, and its accuracy at equal bytes."""
     points: dict[str, dict[float, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for run, row in rows.items():
-        points[run.unit][run.alpha].append(row)
+        points[run.variant][run.alpha].append(row)
     lines = []
-    for unit, by_alpha in points.items():
+    for variant, by_alpha in points.items():
         means = sorted(
             (_mean(members, "payload_bytes"), _mean(members, "value")) for members in by_alpha.values()
         )
         any_row = next(iter(by_alpha.values()))[0]
         lines.append(
             {
-                "unit": unit,
+                "variant": variant,
                 "encoder parameters": f"{any_row['encoder_params']:,}",
                 "encoder MMACs": any_row["encoder_macs"] / 1e6,
                 "of the device's MACs": f"{any_row['encoder_macs'] / any_row['device_macs']:.2%}",
@@ -112,20 +128,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("group", choices=VARIANTS)
     parser.add_argument("rows", type=Path, help="JSON lines, continued where it exists")
-    parser.add_argument("--units", default="plain,depthwise,residual-2", help=f"of {', '.join(UNITS)}")
+    parser.add_argument("--variants", help="some of the group, such as plain,depthwise; all without it")
     parser.add_argument("--alphas", default="0.01,0.02,0.04")
     parser.add_argument("--seeds", default="0,1")
-    parser.add_argument("--bytes", type=float, default=30, help="where units are compared")
+    parser.add_argument("--bytes", type=float, default=30, help="where variants are compared")
     parser.add_argument("overrides", nargs="*", help="of python train.py")
     arguments = parser.parse_intermixed_args()
     rows = finished(arguments.rows)
     shared = tuple(arguments.overrides)
     runs = [
-        Run(unit, float(alpha), int(seed), shared)
+        Run(arguments.group, variant, float(alpha), int(seed), shared)
         for seed in arguments.seeds.split(",")
         for alpha in arguments.alphas.split(",")
-        for unit in arguments.units.split(",")
+        for variant in (arguments.variants or ",".join(VARIANTS[arguments.group])).split(",")
     ]
     with initialize_config_dir(config_dir(), version_base="1.3"):
         prepared = Experiment.from_config(compose("train", [*QUIET, *shared]))
@@ -138,7 +155,8 @@ def main() -> None:
             with arguments.rows.open("a") as file:
                 file.write(json.dumps({**dataclasses.asdict(run), "row": rows[run]}) + "\n")
             print(f"{run}: {rows[run]['value']:.4f} at {rows[run]['payload_bytes']:.1f} bytes", flush=True)
-    print(summary({run: rows[run] for run in rows if run.overrides == shared}, arguments.bytes))
+    mine = {run: row for run, row in rows.items() if (run.group, run.overrides) == (arguments.group, shared)}
+    print(summary(mine, arguments.bytes))
 
 
 if __name__ == "__main__":
