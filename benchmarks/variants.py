@@ -5,10 +5,9 @@ r"""Units, or objectives, at equal bytes: what depth buys for its work on the de
       experiment=imagenette data.root=PATH
 
 Every variant is trained at every alpha from every seed with the experiment's other settings, coded to real
-bytes and measured on the validation images. Overrides are those of `python train.py`. Each finished run is
-a line of the file; runs that it has already (same variant, alpha, seed and overrides) are not repeated, so the
-command may be killed and started again. The table interpolates each variant's mean points, in the logarithm
-of the bytes, at `--bytes`.
+bytes and measured on the validation images. Overrides are those of `python train.py`. Each finished run is a
+line of the file; runs that it has already are not repeated, so the command may be killed and started again.
+The table interpolates each variant's mean points, in the logarithm of the bytes, at `--bytes`.
 """
 
 import argparse
