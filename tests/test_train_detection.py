@@ -53,13 +53,14 @@ SCENES = ("task=detection", "data.train_scenes=12", "data.val_scenes=4", "traine
     "overrides",
     [
         (),
-        ("objective=task",),
-        ("unit=slim", "objective=distillation", "rate=none", "codec=affine", "also_codecs=[range]"),
+        ("rate=none", "codec=affine", "also_codecs=[range]"),
+        ("unit=depthwise", "objective=pyramid"),
+        ("unit=depthwise", "objective=task"),
         ("data.side=[64,80]",),
     ],
 )
 def test_scenes_run_end_to_end(untrained_cache, tmp_path, overrides):
-    """With the pyramid or the detector's losses as objective, slim or depthwise, in one size or many."""
+    """Slim or depthwise, whatever the objective, in one size or many: trained, coded, judged and deployed."""
     cfg = composed("train", *SCENES, f"cache.dir={untrained_cache}", "data.batch_size=4", *overrides)
     rows = train(cfg, tmp_path / "run")
     assert [row.method for row in rows][:2] == ["frozen", "bottleneck"]
@@ -79,10 +80,8 @@ def test_slim_training_leaves_the_detector_alone_and_its_loss_falls(untrained_ca
     from bottleneck.experiment import Experiment
     from bottleneck.training import new_trainer, train_method
 
-    slim = ("unit=slim", "objective=distillation", "rate=none", "codec=affine", "unit.step=0.05")
-    cfg = composed(
-        "train", *SCENES, *slim, f"cache.dir={untrained_cache}", "data.batch_size=4", "trainer.max_epochs=25"
-    )
+    longer = ("rate=none", "codec=affine", "data.batch_size=4", "trainer.max_epochs=25")
+    cfg = composed("train", *SCENES, *longer, f"cache.dir={untrained_cache}")
     experiment = Experiment.from_config(cfg)
     net = experiment.split("layer1")
     features = experiment.features(net)
@@ -156,7 +155,7 @@ def test_search_on_detection_writes_a_frontier_that_runs(untrained_cache, tmp_pa
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_default_run_keeps_its_promise(cache_dir, tmp_path):
-    """The embedded detector has a mAP of at least 0.4, and the default bottleneck keeps 0.6 of it."""
+    """The embedded detector has a mAP of at least 0.4, and the default bottleneck keeps 0.9 of it."""
     rows = train(composed("train", "task=detection", "data.val_limit=200"), tmp_path)
     assert rows[0].value >= 0.4
-    assert rows[1].value >= 0.6 * rows[0].value
+    assert rows[1].value >= 0.9 * rows[0].value
