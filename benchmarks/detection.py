@@ -24,7 +24,8 @@ from bottleneck.experiment import Experiment, also_methods, suite_methods
 from bottleneck.results import read_results
 from bottleneck.training import train_unit
 
-_SLIM = ["unit=slim", "objective=distillation", "rate=none", "codec=affine", "also_codecs=[range]"]
+_SLIM = ["rate=none", "codec=affine", "also_codecs=[range]"]  # as published: nothing is paid for the latent
+_DEPTHWISE = ["unit=depthwise", "objective=pyramid", "also_codecs=[]"]
 
 
 def measure(name: str, overrides: list[str], untrained: bool) -> list[dict]:
@@ -79,7 +80,7 @@ def main() -> None:
     parser.add_argument("--depthwise", type=int, nargs="*", default=[4, 16])
     parser.add_argument("--table", action="store_true", help="measure nothing")
     options = parser.parse_args()
-    runs = [(f"depthwise-{c}", [f"unit.latent_channels={c}"]) for c in options.depthwise]
+    runs = [(f"depthwise-{c}", [*_DEPTHWISE, f"unit.latent_channels={c}"]) for c in options.depthwise]
     runs += [(f"slim-{c}", [*_SLIM, f"unit.latent_channels={c}"]) for c in options.slim]
     first = not options.out.exists()
     with initialize_config_dir(config_dir(), version_base="1.3"):
