@@ -163,7 +163,7 @@ def curves_table(rows: Sequence[Result]) -> str:
     column's method needs more (+) or less (-) than a line's at equal metric.
     """
     costs = [
-        [name, *(_cost(members, members[0].baseline - points / 100) for points in (1, 3))]
+        [name, *(bytes_cell(members, members[0].baseline - points / 100) for points in (1, 3))]
         for name, members in curves(rows).items()
     ]
     compared = bd_rates(rows)
@@ -180,7 +180,8 @@ def curves_table(rows: Sequence[Result]) -> str:
     )
 
 
-def _cost(members: Sequence[Result], target: float) -> str:
+def bytes_cell(members: Sequence[Result], target: float) -> str:
+    """The mean payload at which a curve reaches a value of the metric, for tables; `≤`: it stays above."""
     found = bytes_at(members, target)
     if found is None:
         return "not reached"
