@@ -69,8 +69,8 @@ def octaves(trials: list[dict[str, Any]]) -> list[float]:
     frozen, largest = trials[0]["frozen"], trials[0]["untrained_bpp"]
     reference = (np.log2(largest), frozen - POINTS_BELOW)
     rates, values = zip(*(trial["values"] for trial in trials), strict=True)
-    # A trial that sends nothing has no logarithm; a thousandth of a bit per pixel stands for it.
-    logs = np.log2(np.maximum(rates, 2.0**-10))
+    # A trial that sends nothing has no logarithm; less than a bit per photograph of 224×224 stands for it.
+    logs = np.log2(np.maximum(rates, 2.0**-16))
     return [
         pareto.hypervolume(logs[:count], np.minimum(values[:count], frozen), reference) / POINTS_BELOW
         for count in range(1, len(trials) + 1)
