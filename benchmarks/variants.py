@@ -90,7 +90,8 @@ def summary(rows: dict[Run, dict[str, Any]], payload_bytes: float) -> str:
     for run, row in rows.items():
         points[run.variant][run.alpha].append(row)
     lines = []
-    for variant, by_alpha in points.items():
+    rising = sorted(points.items(), key=lambda item: next(iter(item[1].values()))[0]["encoder_macs"])
+    for variant, by_alpha in rising:
         means = sorted(
             (_mean(members, "payload_bytes"), _mean(members, "value")) for members in by_alpha.values()
         )
@@ -99,15 +100,14 @@ def summary(rows: dict[Run, dict[str, Any]], payload_bytes: float) -> str:
             {
                 "variant": variant,
                 "encoder parameters": f"{any_row['encoder_params']:,}",
-                "encoder MMACs": any_row["encoder_macs"] / 1e6,
+                "encoder MMACs": f"{any_row['encoder_macs'] / 1e6:.2f}",
                 "of the device's MACs": f"{any_row['encoder_macs'] / any_row['device_macs']:.2%}",
                 "runs": sum(map(len, by_alpha.values())),
                 "bytes: top-1": ", ".join(f"{size:.1f}: {value:.4f}" for size, value in means),
                 f"top-1 at {payload_bytes:g} bytes": _interpolated(means, payload_bytes),
             }
         )
-    lines.sort(key=lambda line: line["encoder MMACs"])
-    return tabulate(lines, headers="keys", tablefmt="github", floatfmt=".2f")
+    return tabulate(lines, headers="keys", tablefmt="github", disable_numparse=True)
 
 
 def _mean(rows: list[dict[str, Any]], key: str) -> float:
