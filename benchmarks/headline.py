@@ -62,10 +62,11 @@ def _draw_costs(
         marker=marker,
         label=f"{100 * drop:.0f} point{'s' * (drop > 0.01)} below the frozen network",
     )
-    inputs = [point for point in points if point[2] in lines]
-    for macs, size, name in [p for p in points if p[2] in studies] + [min(inputs, key=lambda p: p[1])]:
+    named = [point for point in points if point[2] in studies]
+    named += sorted((point for point in points if point[2] in lines), key=lambda point: point[1])[:1]
+    for macs, size, name in named:
         axes.annotate(name, (macs, size), fontsize="x-small", textcoords="offset points", xytext=(5, 4))
-    axes.margins(x=0.3)
+    axes.set_xlim(-20, 1.5 * max(macs for macs, *_ in points) + 20)
 
 
 def main(picture: Path, row_files: list[Path], study_files: list[Path]) -> None:
