@@ -39,7 +39,7 @@ VARIANTS: dict[str, dict[str, tuple[list[str], float]]] = {
     "objectives": {  # of EfficientNet-Lite0
         "task": (["objective=task"], 5),
         "logits": (["objective=logits"], 1),
-        "features": (["objective=features", "objective.layers=[_avg_pooling]"], 20),
+        "features": (["objective=features", "objective.layers=[_bn1]"], 5),
         "task+logits": (["objective=sum"], 1),
     },
 }
