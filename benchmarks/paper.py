@@ -82,6 +82,7 @@ def draw(places: dict[str, Curves], picture: Path) -> None:
         axes.set(xscale="log", title=f"{place}, {_samples(found)} images")
         axes.set_ylim(100 * LOWEST, -2)
         axes.grid(alpha=0.3)
+        axes.tick_params(labelbottom=True)
     for axes in panels.flat[len(places) :]:
         axes.axis("off")
     for axes in panels[:, 0]:
