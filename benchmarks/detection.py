@@ -25,7 +25,7 @@ from bottleneck.results import read_results
 from bottleneck.training import train_unit
 
 _SLIM = ["rate=none", "codec=affine", "also_codecs=[range]"]  # as published: nothing is paid for the latent
-_DEPTHWISE = ["unit=depthwise", "objective=pyramid", "also_codecs=[]"]
+_DEPTHWISE = ["unit=depthwise", "unit.stride=1", "objective=pyramid", "also_codecs=[]"]
 
 
 def measure(name: str, overrides: list[str], untrained: bool) -> list[dict]:

@@ -16,6 +16,7 @@ from tabulate import tabulate
 
 from bottleneck import pareto
 from bottleneck.curves import bytes_at, curves
+from bottleneck.report import bytes_cell
 from bottleneck.results import Result, read_results
 
 DROPS = (0.01, 0.03)
@@ -81,10 +82,7 @@ def main(picture: Path, row_files: list[Path], study_files: list[Path]) -> None:
         [
             name,
             f"{max(row.device_macs or 0 for row in rows) / 1e6:,.1f}",
-            *(
-                "not reached" if (size := bytes_at(rows, rows[0].baseline - drop)) is None else f"{size:,.1f}"
-                for drop in DROPS
-            ),
+            *(bytes_cell(rows, rows[0].baseline - drop) for drop in DROPS),
         ]
         for name, rows in {**studies, **lines}.items()
     ]

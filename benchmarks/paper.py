@@ -30,16 +30,20 @@ def by_place(files: list[Path]) -> dict[str, Curves]:
     found: dict[str, Curves] = {}
     for file in files:
         for name, rows in curves(read_results(file)).items():
-            method, _, place = name.rpartition(" at ")
-            found.setdefault(place, {})[method] = rows
+            place = rows[0].place
+            found.setdefault(place, {})[name.removesuffix(f" at {place}")] = rows
     return found
+
+
+def methods_of(places: dict[str, Curves]) -> list[str]:
+    """Every method once, in the order in which they come."""
+    return list(dict.fromkeys(method for found in places.values() for method in found))
 
 
 def table(places: dict[str, Curves]) -> str:
     """Bytes of each method at each split point, at 1 and at 3 points below the frozen network, Markdown."""
-    methods = list(dict.fromkeys(method for found in places.values() for method in found))
     lines = []
-    for method in methods:
+    for method in methods_of(places):
         cells = []
         for found in places.values():
             rows = found.get(method)
@@ -55,7 +59,7 @@ def table(places: dict[str, Curves]) -> str:
 
 def draw(places: dict[str, Curves], picture: Path) -> None:
     """A panel for each split point; trained units as stars."""
-    names = list(dict.fromkeys(method for found in places.values() for method in found))
+    names = methods_of(places)
     columns = 2 if len(places) > 1 else 1
     lines = -(-len(places) // columns)
     size = (6.2 * columns, max(7.5, 4 * lines))  # the legend is as high

@@ -49,7 +49,7 @@ def draw_boxes(axes: Any, image: torch.Tensor, objects: dict[str, torch.Tensor])
 
 def draw_image(axes: Any, image: torch.Tensor) -> None:
     """Draw the image itself."""
-    axes.imshow(np.moveaxis(image.numpy(), 0, -1))
+    axes.imshow(np.moveaxis(image.numpy(), 0, -1), interpolation="nearest")
 
 
 #: By task: the scenes, how an answer is drawn, and the answer in what the network returns for one image.
