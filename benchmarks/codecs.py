@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from bottleneck import codecs
 from bottleneck.codecs.huffman import Huffman
 from bottleneck.codecs.jit import Loop
-from bottleneck.timing import processor_ms
+from bottleneck.measure.timing import processor_ms
 
 SHAPE = (1024, 14, 14)
 N = 1024 * 14 * 14

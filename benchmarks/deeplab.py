@@ -18,11 +18,11 @@ import torch
 
 import bottleneck
 from bottleneck import codecs, models
-from bottleneck.bundle import Bundle
+from bottleneck.deploy.bundle import Bundle
 from bottleneck.models import weights_identity
-from bottleneck.objectives import TaskLoss
-from bottleneck.rate import L1Rate
-from bottleneck.system import BottleneckSystem
+from bottleneck.loss.objectives import TaskLoss
+from bottleneck.loss.rates import L1Rate
+from bottleneck.training.systems import BottleneckSystem
 from bottleneck.tasks import Segmentation
 from bottleneck.unit import BottleneckUnit
 

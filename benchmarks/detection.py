@@ -19,9 +19,9 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from tabulate import tabulate
 
-from bottleneck.config import config_dir
+from bottleneck.commands.config import config_dir
 from bottleneck.experiment import Experiment, also_methods, suite_methods
-from bottleneck.results import read_results
+from bottleneck.measure.results import read_results
 from bottleneck.training import train_unit
 
 _SLIM = ["rate=none", "codec=affine", "also_codecs=[range]"]  # as published: nothing is paid for the latent

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from bottleneck import codecs, deploy, models
-from bottleneck.bundle import Bundle
+from bottleneck.deploy.bundle import Bundle
 from bottleneck.models import weights_identity
 from bottleneck.splitting import split
 from bottleneck.unit import SlimUnit

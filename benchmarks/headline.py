@@ -14,10 +14,10 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from tabulate import tabulate
 
-from bottleneck import pareto
-from bottleneck.curves import bytes_at, curves
-from bottleneck.report import bytes_cell
-from bottleneck.results import Result, read_results
+from bottleneck.measure import pareto
+from bottleneck.measure.curves import bytes_at, curves
+from bottleneck.show.tables import bytes_cell
+from bottleneck.measure.results import Result, read_results
 
 DROPS = (0.01, 0.03)
 

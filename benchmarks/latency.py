@@ -33,13 +33,13 @@ from tabulate import tabulate
 from torch import nn
 
 from bottleneck import codecs
-from bottleneck.bundle import Bundle
-from bottleneck.config import config_dir
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.commands.config import config_dir
 from bottleneck.data.base import ImageData
 from bottleneck.experiment import Experiment
-from bottleneck.export import DeviceGraph, write_onnx
+from bottleneck.deploy.export import DeviceGraph, write_onnx
 from bottleneck.splitting import SplitModel
-from bottleneck.timing import median_ms
+from bottleneck.measure.timing import median_ms
 
 QUALITIES = (10, 20, 50, 80)  # of JPEG
 RUNTIMES = ("eager", "compile", "onnx", "onnx-int8")

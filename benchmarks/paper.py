@@ -15,9 +15,9 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from tabulate import tabulate
 
-from bottleneck.curves import curves
-from bottleneck.report import bytes_cell
-from bottleneck.results import Result, read_results
+from bottleneck.measure.curves import curves
+from bottleneck.show.tables import bytes_cell
+from bottleneck.measure.results import Result, read_results
 
 DROPS = (0.01, 0.03)
 LOWEST = 0.12  # a curve's points further below the frozen network are not drawn

@@ -1,7 +1,7 @@
 """What stopping hopeless trials saves, and whether it costs a point: python benchmarks/pruning.py OVERRIDE...
 
 Runs the same study twice, with `study.pruning` as configured and without, from the same seed. Trials that are
-not stopped are the same in both. Overrides are those of `python -m bottleneck.search`.
+not stopped are the same in both. Overrides are those of `bottleneck search`.
 """
 
 import json
@@ -14,8 +14,8 @@ import optuna
 from hydra import compose, initialize_config_dir
 from tabulate import tabulate
 
-from bottleneck.config import config_dir
-from bottleneck.search.__main__ import search
+from bottleneck.commands.config import config_dir
+from bottleneck.search.study import search
 
 
 def run(overrides: list[str], folder: Path) -> list[str]:

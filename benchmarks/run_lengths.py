@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib
 from tabulate import tabulate
 
-from bottleneck.results import Result, read_results
+from bottleneck.measure.results import Result, read_results
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -2,7 +2,7 @@
 
 Runs one study for every sampler and each of SEEDS seeds of the draws; the seed of training stays, so equal
 draws are equal trials. Nothing is stopped early. A second start goes on where the first one was interrupted.
-Overrides are those of `python -m bottleneck.search`.
+Overrides are those of `bottleneck search`.
 
 A study is judged after k trials by the area of its frontier in octaves of rate times metric, from the
 smallest untrained row's rate and from ten points below the frozen network up; divided by those ten points it
@@ -22,9 +22,9 @@ from hydra import compose, initialize_config_dir
 from matplotlib import pyplot as plt
 from tabulate import tabulate
 
-from bottleneck import pareto
-from bottleneck.config import config_dir
-from bottleneck.search.__main__ import search
+from bottleneck.measure import pareto
+from bottleneck.commands.config import config_dir
+from bottleneck.search.study import search
 
 SAMPLERS = ("random", "qmc", "tpe")
 POINTS_BELOW = 0.1  # the range of the metric that counts, down from the frozen network's

@@ -17,7 +17,7 @@ import torch
 
 import bottleneck
 from bottleneck import models
-from bottleneck.bundle import Bundle
+from bottleneck.deploy.bundle import Bundle
 from bottleneck.data import DetectionScenes, SemanticScenes
 from bottleneck.data.scenes import Scenes
 

@@ -5,7 +5,7 @@ r"""One trial of a search, with a filled feature cache and without any.
       model.num_classes=10 split=layer4.2 unit.latent_channels=64 alpha=0.01 trainer.max_epochs=4
 
 Both trials train the experiment's own operating point on the same 500 images from the same seed, and are
-measured on the same 200. Overrides are those of `python -m bottleneck.search`. Prints wall and processor
+measured on the same 200. Overrides are those of `bottleneck search`. Prints wall and processor
 times (other work on the machine disturbs only the former), what filling the cache took once, and where the
 cached trial's time goes.
 """
@@ -25,7 +25,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import seed_everything
 from tabulate import tabulate
 
-from bottleneck.config import config_dir
+from bottleneck.commands.config import config_dir
 from bottleneck.experiment import Experiment
 from bottleneck.search.storage import open_artifacts
 from bottleneck.search.trials import Bench, run_trial

@@ -22,7 +22,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from tabulate import tabulate
 
-from bottleneck.config import config_dir
+from bottleneck.commands.config import config_dir
 from bottleneck.experiment import Experiment
 
 STEPS = 12

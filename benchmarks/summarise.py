@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from bottleneck.results import Result, read_results
+from bottleneck.measure.results import Result, read_results
 
 
 def summary(rows: list[Result]) -> str:

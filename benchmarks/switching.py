@@ -2,7 +2,7 @@
 
     python benchmarks/switching.py STUDY/frontier OVERRIDE...
 
-Overrides name the network, as in `python -m bottleneck.search`. What a point adds to the one frozen network
+Overrides name the network, as in `bottleneck search`. What a point adds to the one frozen network
 that all points share are its unit's parameters and buffers and its codec's tables.
 """
 
@@ -16,9 +16,9 @@ from hydra.utils import instantiate
 from tabulate import tabulate
 
 import bottleneck
-from bottleneck.config import config_dir
+from bottleneck.commands.config import config_dir
 from bottleneck.deploy import FrontierDevice
-from bottleneck.timing import median_ms
+from bottleneck.measure.timing import median_ms
 
 
 def held_bytes(module: torch.nn.Module) -> int:

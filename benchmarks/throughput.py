@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from bottleneck import codecs
-from bottleneck.config import config_dir
+from bottleneck.commands.config import config_dir
 from bottleneck.experiment import Experiment, suite_methods
-from bottleneck.timing import processor_ms
+from bottleneck.measure.timing import processor_ms
 
 SPLITS = ["_blocks.15", "_blocks.10", "_blocks.2"]
 FITTED_ON, REPEATS, LEVELS = 64, 9, 16

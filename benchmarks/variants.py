@@ -22,7 +22,7 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from tabulate import tabulate
 
-from bottleneck.config import config_dir
+from bottleneck.commands.config import config_dir
 from bottleneck.experiment import Experiment, Features
 from bottleneck.splitting import SplitModel
 from bottleneck.training import train_unit

@@ -8,7 +8,7 @@ Source: github.com/IntelLabs/spic (MIT), the release that accompanies Datta et a
 
 from pathlib import Path
 
-from bottleneck.checkpoints import read_state_dict
+from bottleneck.models.checkpoints import read_state_dict
 from bottleneck.unit import BottleneckUnit
 
 # Their name of each layer, and where it sits in ours.

@@ -13,25 +13,35 @@ _TURNED = {"HWC": (2, 0, 1), "LC": (1, 0)}  # axes of one sample, channels first
 _BACK = {"HWC": (1, 2, 0), "LC": (1, 0)}
 
 
-def channels_first(features: Tensor, layout: str) -> Tensor:
-    """A batch of features with channels behind the batch axis."""
-    return _permuted(features, _TURNED.get(layout))
+class Layout(str):
+    """The names of one sample's axes in their order, such as `CHW`; a string in files and configurations.
+
+    Split points and watched layers carry theirs, so that nobody has to guess which axis is which.
+    """
+
+    __slots__ = ()
+
+    @property
+    def channel_axis(self) -> int:
+        """Axis of the channels in a batch; the first behind the batch's own where nothing is known."""
+        return 1 + max(0, self.find("C"))
+
+    def channels_first(self, batch: Tensor) -> Tensor:
+        """A batch of features with channels behind the batch axis."""
+        return _permuted(batch, _TURNED.get(self))
+
+    def channels_back(self, batch: Tensor) -> Tensor:
+        """A batch of features with channels first, in this layout again."""
+        return _permuted(batch, _BACK.get(self))
+
+    def shape_channels_first(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of one sample of this layout, channels first."""
+        return tuple(shape[axis] for axis in _TURNED.get(self, range(len(shape))))
+
+    def shape_back(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of one sample in this layout, from its shape with channels first."""
+        return tuple(shape[axis] for axis in _BACK.get(self, range(len(shape))))
 
 
-def channels_back(features: Tensor, layout: str) -> Tensor:
-    """A batch of features with channels first, in its own layout again."""
-    return _permuted(features, _BACK.get(layout))
-
-
-def shape_channels_first(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
-    """Shape of one sample of `layout`, channels first."""
-    return tuple(shape[axis] for axis in _TURNED.get(layout, range(len(shape))))
-
-
-def shape_in_layout(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
-    """Shape of one sample in `layout`, from its shape with channels first."""
-    return tuple(shape[axis] for axis in _BACK.get(layout, range(len(shape))))
-
-
-def _permuted(features: Tensor, axes: tuple[int, ...] | None) -> Tensor:
-    return features if axes is None else features.permute(0, *(1 + axis for axis in axes))
+def _permuted(batch: Tensor, axes: tuple[int, ...] | None) -> Tensor:
+    return batch if axes is None else batch.permute(0, *(1 + axis for axis in axes))

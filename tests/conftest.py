@@ -52,7 +52,7 @@ def digits_net(digits_network, digits_images):
 def digits_bundle(tmp_path_factory, digits_network, digits_net, digits_images) -> Path:
     """An untrained unit as a bundle: wrong about digits, but complete. Not to be changed."""
     from bottleneck import codecs
-    from bottleneck.bundle import Bundle
+    from bottleneck.deploy.bundle import Bundle
     from bottleneck.models import weights_identity
     from bottleneck.unit import BottleneckUnit
 

@@ -10,7 +10,7 @@ from hydra.utils import get_class, get_method, instantiate
 from omegaconf import OmegaConf
 
 from bottleneck import codecs
-from bottleneck.config import config_dir
+from bottleneck.commands.config import config_dir
 
 CONF = Path(config_dir())
 GROUPS = sorted(
@@ -141,7 +141,7 @@ def test_typing_slips_fail_at_composition(override):
 
 def test_installed_configuration_is_found(monkeypatch, tmp_path):
     """In a wheel, conf/ lies inside the package; the helper finds it there."""
-    config = importlib.import_module("bottleneck.config")
+    config = importlib.import_module("bottleneck.commands.config")
     (tmp_path / "bottleneck" / "conf").mkdir(parents=True)
     monkeypatch.setattr(config, "__file__", str(tmp_path / "bottleneck" / "config.py"))
     assert config.config_dir() == str(tmp_path / "bottleneck" / "conf")

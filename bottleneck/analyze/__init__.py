@@ -1,7 +1,7 @@
 """Questions to ask a feature before compressing it, answered for any network, data set and split point.
 
-    python -m bottleneck.analyze                                    # the embedded digits
-    python -m bottleneck.analyze model=resnet50 data=imagenet data.root=PATH split=layer2
+    bottleneck analyze                                    # the embedded digits
+    bottleneck analyze model=resnet50 data=imagenet data.root=PATH split=layer2
 
 `coefficients.py`: how are values distributed, and how many are zero? `differences.py`: do neighbours in
 space, channel or time predict each other? `fourier.py`: can high frequencies be left out?

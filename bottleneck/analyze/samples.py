@@ -7,17 +7,13 @@ from functools import cached_property
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from omegaconf import DictConfig
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from bottleneck.experiment import Experiment
+from bottleneck.cut import Cut
 from bottleneck.tasks import Task
 
 _BATCH = 32  # images that go through head or tail at once
-
-#: Axes of a batch, by layout, in the order (n, C, H, W).
-_TO_MAPS = {"CHW": (0, 1, 2, 3), "HWC": (0, 3, 1, 2)}
 
 
 @dataclass
@@ -43,38 +39,36 @@ class Samples:
     task: Task
 
     @classmethod
-    def of(cls, cfg: DictConfig) -> "Samples":
+    def of(cls, cut: Cut, count: int, subset: str = "val") -> "Samples":
         """Images evenly spread over a subset, so that all classes take part.
 
         The head runs on these few; the feature cache would begin with the features of all training images.
 
         Args:
-            cfg: The composed configuration (`conf/analyze.yaml`).
+            cut: A closed cut.
+            count: How many images at most.
+            subset: `val`, `select` or `train`.
 
         Raises:
             ValueError: If there are no samples, or the feature at the split point is no map.
         """
-        if cfg.samples < 1:
-            raise ValueError(f"samples={cfg.samples} leaves nothing to analyse. Use 1 or more.")
-        experiment = Experiment.from_config(cfg)
-        net = experiment.split(cfg.split)
-        device, name, layout = experiment.image.device, net.point.name, net.point.layout
-        if layout not in _TO_MAPS:
+        if count < 1:
+            raise ValueError(f"samples={count} leaves nothing to analyse. Use 1 or more.")
+        net, device, point = cut.net, cut.image.device, cut.net.point
+        if point.layout not in ("CHW", "HWC"):
             raise ValueError(
-                f"split={name} has a feature of layout {layout}, the analyses are of maps. Choose a split "
-                "point of layout CHW or HWC; `python -m bottleneck.profile` lists them."
+                f"split={point.name} has a feature of layout {point.layout}, the analyses are of maps. Choose a "
+                "split point of layout CHW or HWC; `bottleneck profile` lists them."
             )
-        to_maps = _TO_MAPS[layout]
-        from_maps = np.argsort(to_maps).tolist()
-        images, targets = _spread(experiment.images.subset(cfg.subset), cfg.samples)
+        images, targets = _spread(cut.images.subset(subset), count)
         return cls(
-            title=f"{experiment.model.name} at {name}, {experiment.images.name}, n = {len(images)}",
+            title=f"{cut.model.name} at {point.name}, {cut.images.name}, n = {len(images)}",
             images=images,
             targets=targets,
-            training=_spread(experiment.images.subset("train"), cfg.samples)[0],
-            head=lambda image: net.head(image.to(device)).permute(to_maps).float(),
-            tail=lambda maps: net.tail(maps.to(device).permute(from_maps)),
-            task=experiment.task,
+            training=_spread(cut.images.subset("train"), count)[0],
+            head=lambda image: point.layout.channels_first(net.at_cut(net.head(image.to(device)))).float(),
+            tail=lambda maps: net.tail(point.layout.channels_back(maps.to(device))),
+            task=cut.task,
         )
 
     @cached_property

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from bottleneck.bundle import Bundle
+from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.frontier import FrontierDevice, FrontierServer, read_frontier
 from bottleneck.deploy.sides import Device, Server, both_sides
 

@@ -75,6 +75,13 @@ def read_frontier(folder: Path) -> list[Point]:
     return points
 
 
+def bundle_folders(path: Path) -> list[Path]:
+    """A bundle's own folder, or those of all points of a frontier."""
+    if not (path / "frontier.json").exists():
+        return [path]
+    return [path / point.bundle for point in read_frontier(path)]
+
+
 class FrontierDevice:
     """The device's side of a whole frontier: one frozen head, a small unit for each point.
 

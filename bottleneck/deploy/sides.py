@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bottleneck.bundle import Bundle
+from bottleneck.channel import Channel
+from bottleneck.deploy.bundle import Bundle
 from bottleneck.devices import device_of
-from bottleneck.methods import Method
 from bottleneck.models.image_sizes import IMAGE_SIZES, PACKED_BYTES, ImageSizes
 from bottleneck.preprocess import prepared, preprocess
-from bottleneck.splitting import SplitModel, split
+from bottleneck.splitting import SplitModel
 
 _MOST_PIXELS = 8192  # per side of a padded image; a server does not fill its memory because of damaged bytes
 
@@ -34,7 +34,7 @@ class Device:
     def __init__(self, bundle: Bundle, net: SplitModel):
         self.bundle = bundle
         self._net = net
-        self._method = Method.of_unit("bundle", bundle.codec, bundle.unit)
+        self._channel = Channel(bundle.codec, bundle.unit)
         self._preprocess = (
             prepared
             if bundle.preprocessing is None
@@ -74,9 +74,9 @@ class Device:
 
     def encode(self, sent: tuple[Tensor, bytes]) -> bytes:
         """The payload of what `feature` returned."""
-        feature, header = sent
-        (array,) = self._method.arrays(feature)
-        return header + self._method.codec_for(array.shape).encode(array)
+        given, header = sent
+        (payload,) = self._channel.send(given)
+        return header + payload
 
 
 class Server:
@@ -89,7 +89,7 @@ class Server:
     def __init__(self, bundle: Bundle, net: SplitModel):
         self.bundle = bundle
         self._net = net
-        self._method = Method.of_unit("bundle", bundle.codec, bundle.unit)
+        self._channel = Channel(bundle.codec, bundle.unit)
 
     def __call__(self, payload: bytes) -> Any:
         """The answer for one image: the class of every pixel, `(1, H, W)`, for segmentation, else `output`.
@@ -107,13 +107,13 @@ class Server:
         Raises:
             ValueError: If the bytes cannot be a payload of this bundle.
         """
-        unit, sizes, shape = self.bundle.unit, {}, self.bundle.unit.latent_shape
+        sizes: dict[str, Any] = {}
+        shape = None
         if _takes_sizes(self._net):
             header, payload = payload[:PACKED_BYTES], payload[PACKED_BYTES:]
             sizes = {IMAGE_SIZES: ImageSizes.unpack(header)}
-            shape = unit.latent_shape_of(self._entry_shape(sizes[IMAGE_SIZES]))
-        array = self._method.codec_for(shape).decode(payload)
-        return self._net.tail(self._method.receive(array[None], device_of(unit)), sizes)
+            shape = self._channel.coded_shape(self._entry_shape(sizes[IMAGE_SIZES]))
+        return self._net.tail(self._channel.receive([payload], shape, device_of(self.bundle.unit)), sizes)
 
     def _entry_shape(self, sizes: ImageSizes) -> tuple[int, ...]:
         """Shape of what entered the unit, which is a fixed fraction of the padded image.
@@ -146,12 +146,12 @@ def both_sides(bundles: list[Bundle], model: nn.Module) -> list[tuple[Device, Se
     """
     where = device_of(model)
     nets: dict[tuple[str, bool], SplitModel] = {}
+    sides = []
     for bundle in bundles:
         bundle.check_network(model)
         bundle.unit.to(where)
         cut = (bundle.split, bundle.unit.replaces)
         if cut not in nets:
-            example = torch.zeros(1, *bundle.image_shape, dtype=bundle.image_dtype, device=where)
-            nets[cut] = split(model, bundle.split, example, replace=bundle.unit.replaces)
-    chosen = [(bundle, nets[bundle.split, bundle.unit.replaces]) for bundle in bundles]
-    return [(Device(bundle, net), Server(bundle, net)) for bundle, net in chosen]
+            nets[cut] = bundle.split_network(model)
+        sides.append((Device(bundle, nets[cut]), Server(bundle, nets[cut])))
+    return sides

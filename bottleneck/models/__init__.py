@@ -4,25 +4,36 @@ uint8 C×H×W ──► normalize ──► network ──► [some of the class
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
-from bottleneck.checkpoints import read_state_dict
+from bottleneck.identity import weights_identity
+from bottleneck.models.checkpoints import read_state_dict
 from bottleneck.models.detection import Detections, Detector
 from bottleneck.models.embedded import EMBEDDED
-from bottleneck.models.identity import weights_identity
 from bottleneck.models.pixels import Normalize, PixelNetwork, SelectLogits, SelectOutput
 
-__all__ = ["Detections", "Detector", "PixelNetwork", "create", "weights_identity", "wrap"]
+__all__ = [
+    "Detections",
+    "Detector",
+    "Network",
+    "PixelNetwork",
+    "create",
+    "load_checkpoint",
+    "weights_identity",
+    "wrap",
+]
+
+#: A frozen network that takes pixels, and says what it is called and usually fed.
+Network = PixelNetwork | Detector
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _DEFAULT_CACHE = "~/.cache/bottleneck"
 
 
-def create(
-    name: str, weights: str | None = None, cache_dir: str = _DEFAULT_CACHE, **options
-) -> PixelNetwork | Detector:
+def create(name: str, weights: str | None = None, cache_dir: str = _DEFAULT_CACHE, **options: Any) -> Network:
     """A frozen network by name.
 
     Args:
@@ -73,7 +84,7 @@ def wrap(
     maximum: float = 255.0,
     name: str = "custom",
     side: int = 224,
-) -> PixelNetwork | Detector:
+) -> Network:
     """Any network of your own as a frozen network that takes pixels.
 
     Args:

@@ -94,16 +94,22 @@ class Detections(list):
         Args:
             targets: For each image `boxes`, `labels`, and `masks` for a network with a mask head, in pixels
                 of the image.
+
+        Returns:
+            By name, one value for each image, `(b,)`.
         """
+        losses = [self._losses_of(index, target) for index, target in enumerate(targets)]
+        return {name: torch.stack([image[name] for image in losses]) for name in losses[0]}
+
+    def _losses_of(self, index: int, target: dict[str, Tensor]) -> dict[str, Tensor]:
         transform, rpn, heads = self._network.transform, self._network.rpn, self._network.roi_heads
-        wanted = [
-            transform.resize(torch.empty(1, *size, device="meta"), dict(target))[1]
-            for size, target in zip(self._sizes.original, targets, strict=True)
-        ]
-        canvas = image_list(self._sizes)
+        sizes = self._sizes.of(index)
+        pyramid = {name: level[index : index + 1] for name, level in self._pyramid.items()}
+        wanted = [transform.resize(torch.empty(1, *sizes.original[0], device="meta"), dict(target))[1]]
+        canvas = image_list(sizes)
         with _sampling(rpn, heads):
-            proposals, losses = rpn(canvas, self._pyramid, wanted)
-            _, more = heads(self._pyramid, proposals, canvas.image_sizes, wanted)
+            proposals, losses = rpn(canvas, pyramid, wanted)
+            _, more = heads(pyramid, proposals, canvas.image_sizes, wanted)
         return {**losses, **more}
 
 

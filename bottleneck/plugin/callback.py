@@ -12,16 +12,16 @@ from pytorch_lightning import Callback
 from torch import Tensor
 
 from bottleneck import codecs
-from bottleneck.models.identity import tensor_digests
+from bottleneck.identity import tensor_digests
+from bottleneck.loss.rates import L1Rate
 from bottleneck.plugin.channel import Channel
 from bottleneck.plugin.checkpoint import named_weights, put, take
 from bottleneck.plugin.fitting import check_name, check_training, first_step
 from bottleneck.plugin.insertion import Insertion
 from bottleneck.plugin.network import bundle_of, network_around
 from bottleneck.plugin.probe import probe
-from bottleneck.rate import L1Rate
-from bottleneck.schedules import Schedule, cosine, with_schedule
-from bottleneck.splitting.points import layout_of
+from bottleneck.splitting.axes import layout_of
+from bottleneck.training.schedules import Schedule, cosine, with_schedule
 from bottleneck.unit import Unit, build, unit_class
 
 # A Trainer takes callbacks of its own package only, and `lightning` carries a second copy of the class.

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from bottleneck.models.identity import UNIT_NAME
+from bottleneck.identity import UNIT_NAME
 from bottleneck.plugin.channel import Channel
 
 _ENTRY = "bottleneck"

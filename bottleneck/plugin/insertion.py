@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from bottleneck.models.identity import UNIT_NAME
+from bottleneck.identity import UNIT_NAME
 
 _MISSING = object()
 

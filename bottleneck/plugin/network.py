@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from bottleneck.bundle import Bundle
+from bottleneck.deploy.bundle import Bundle
 from bottleneck.devices import device_of
-from bottleneck.models.identity import weights_identity
+from bottleneck.identity import weights_identity
 from bottleneck.plugin.channel import Channel
 from bottleneck.plugin.probe import names_around
 from bottleneck.splitting.graph import trace

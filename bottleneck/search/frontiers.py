@@ -17,12 +17,12 @@ from filelock import FileLock
 from optuna.artifacts import download_artifact
 from optuna.trial import FrozenTrial, TrialState
 
-from bottleneck import pareto
 from bottleneck.deploy.frontier import Point, write_frontier
-from bottleneck.report import draw_frontier
-from bottleneck.results import Result
+from bottleneck.measure import pareto
+from bottleneck.measure.results import Result
 from bottleneck.search.study_report import write_study_report
 from bottleneck.search.trials import BUNDLE_FILES
+from bottleneck.show.pictures import draw_frontier
 
 
 def save_frontier(study: optuna.Study, artifacts: Any, folder: Path) -> list[Point]:
@@ -63,7 +63,7 @@ def save_frontier(study: optuna.Study, artifacts: Any, folder: Path) -> list[Poi
         draw_frontier(
             [_row(trial) for trial in _finished(study)],
             [Result(**study_row) for study_row in study.user_attrs.get("baselines", [])],
-            points,
+            [(point.payload_bytes, point.value) for point in points],
             folder / "frontier.png",
         )
         write_study_report(study, points, hypervolume, folder / "report.html")

@@ -6,7 +6,7 @@ import optuna
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from bottleneck.html_report import Importances
+from bottleneck.show.html import Importances
 
 _FEWEST = 10  # trials, for four parameters; a forest on fewer of them explains chance
 _TREES = 16  # shares within about a hundredth of 64 trees', in a quarter of the time

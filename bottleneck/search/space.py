@@ -11,16 +11,6 @@ from optuna import Trial
 
 
 @dataclass(frozen=True)
-class OperatingPoint:
-    """What one trial trains: latent channels C_r, stride S, quantization step Q, task weight alpha."""
-
-    latent_channels: int
-    stride: int
-    step: float
-    alpha: float
-
-
-@dataclass(frozen=True)
 class Space:
     """Choices and ranges of the four parameters; a single value pins one.
 
@@ -62,14 +52,14 @@ class Space:
             raise ValueError(f"space.stride={self.stride}: none is smaller than the feature map {size}.")
         return replace(self, stride=strides)
 
-    def draw(self, trial: Trial) -> OperatingPoint:
-        """The trial's operating point."""
-        return OperatingPoint(
-            latent_channels=trial.suggest_categorical("latent_channels", self.latent_channels),
-            stride=trial.suggest_categorical("stride", self.stride),
-            step=trial.suggest_float("step", *self.step),
-            alpha=10 ** trial.suggest_float("log10_alpha", *self.log10_alpha),
-        )
+    def draw(self, trial: Trial) -> dict[str, float]:
+        """What a trial trains: `latent_channels`, `stride`, `step` and `alpha`."""
+        return {
+            "latent_channels": trial.suggest_categorical("latent_channels", self.latent_channels),
+            "stride": trial.suggest_categorical("stride", self.stride),
+            "step": trial.suggest_float("step", *self.step),
+            "alpha": 10 ** trial.suggest_float("log10_alpha", *self.log10_alpha),
+        }
 
 
 def _as_tuple(value: float | Sequence[float]) -> tuple[float, ...]:

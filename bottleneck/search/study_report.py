@@ -11,9 +11,9 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from bottleneck.deploy.frontier import Point
-from bottleneck.html_report import Mark, Report, untrained_mark, write_report
-from bottleneck.results import Result
+from bottleneck.measure.results import Result
 from bottleneck.search.importances import importances
+from bottleneck.show.html import Mark, Report, untrained_mark, write_report
 
 _STATES = {"COMPLETE": "finished", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "running"}
 

@@ -5,51 +5,90 @@ import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import optuna
-from hydra.utils import instantiate
-from omegaconf import DictConfig
 from optuna.artifacts import upload_artifact
 from optuna.trial import FrozenTrial, TrialState
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from bottleneck.bundle import Bundle
-from bottleneck.evaluation import Reference
-from bottleneck.experiment import Experiment, Features
+from bottleneck.cut import Cut
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.loss import OperatingPoint
+from bottleneck.measure.results import Result
 from bottleneck.search.space import Space
-from bottleneck.splitting import SplitModel
-from bottleneck.training import train_unit
+from bottleneck.training import Recipe, train
 
 BUNDLE_FILES = ("bundle.json", "unit.safetensors")
 
 
-@dataclasses.dataclass
-class Bench:
-    """What every trial of a study shares, so that no trial does it again.
+@dataclasses.dataclass(frozen=True)
+class Constraints:
+    """Limits of a trial that is to be on the frontier; `None`: no limit.
 
     Attributes:
-        net: The network, cut.
-        features: What the head gives at the cut.
-        references: What the frozen network does on `select`, which ranks trials, and on `val`.
-        space: What trials draw from.
-        artifacts: Where trained units are kept.
+        min_value: Lowest metric on the selection samples.
+        max_bytes: Largest mean payload there.
+        max_encoder_macs: Multiply-accumulates of the device's half of the unit.
     """
 
-    experiment: Experiment
-    net: SplitModel
-    features: Features
-    references: dict[str, Reference]
+    min_value: float | None = None
+    max_bytes: float | None = None
+    max_encoder_macs: int | None = None
+
+    def tell(self, trial: optuna.Trial, row: Result) -> None:
+        """Tell Optuna by how much each limit is exceeded; up to zero is kept."""
+        if self.min_value is not None:
+            trial.set_constraint("min_value", self.min_value - row.value)
+        if self.max_bytes is not None and row.payload_bytes is not None:
+            trial.set_constraint("max_bytes", row.payload_bytes - self.max_bytes)
+        if self.max_encoder_macs is not None and row.encoder_macs is not None:
+            trial.set_constraint("max_encoder_macs", row.encoder_macs - self.max_encoder_macs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pruning:
+    """When a trial is hopeless.
+
+    Attributes:
+        after: Share of the epochs after which it is compared with others at the same age; `None`: never.
+        value_margin: It is hopeless when another has a metric better by this ...
+        rate_margin: ... at a rate lower by this share.
+    """
+
+    after: float | None = 0.5
+    value_margin: float = 0.01
+    rate_margin: float = 0.2
+
+
+@dataclasses.dataclass
+class Bench:
+    """What every trial of a study shares.
+
+    Attributes:
+        cut: Where units are trained; it remembers what the frozen network does on `select` and on `val`.
+        point: What all trials have in common.
+        recipe: How each is trained.
+        space: What they draw.
+        artifacts: Where trained units are kept.
+        constraints: What a trial has to keep to be on the frontier.
+        pruning: When hopeless trials are stopped.
+    """
+
+    cut: Cut
+    point: OperatingPoint
+    recipe: Recipe
     space: Space
     artifacts: Any
+    constraints: Constraints
+    pruning: Pruning
 
     @classmethod
-    def prepare(cls, experiment: Experiment, net: SplitModel, artifacts: Any) -> "Bench":
-        """Fill the feature cache where it is empty, and let the frozen network judge the features."""
-        features = experiment.features(net)
-        references = {subset: experiment.reference(net, features, subset) for subset in ("select", "val")}
-        space = instantiate(experiment.cfg.space).fitting(experiment.new_unit(net, features).size)
-        return cls(experiment, net, features, references, space, artifacts)
+    def prepare(cls, cut: Cut, point: OperatingPoint, recipe: Recipe, space: Space, *rest: Any) -> Self:
+        """Let the frozen network judge the samples, and leave strides out that do not fit the feature."""
+        for subset in ("select", "val"):
+            cut.frozen(subset)
+        return cls(cut, point, recipe, space.fitting(cut.new_unit(point).size), *rest)
 
 
 def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> tuple[float, float]:
@@ -64,29 +103,34 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> tuple[f
     Raises:
         TrialPruned: If the same point was trained before, or this one turns out hopeless.
     """
-    point = bench.space.draw(trial)
+    drawn = bench.space.draw(trial)
     if (twin := _twin(study, trial)) is not None:
         trial.set_user_attr("twin", twin)
         raise optuna.TrialPruned(f"trial {twin} has the same operating point")
-    experiment = bench.experiment.at(point)
-    trial.set_user_attr("point", dataclasses.asdict(point))
+    trial.set_user_attr("point", drawn)
+    point = bench.point.at(**drawn)
 
-    hopeless = StopHopeless(study, trial, experiment.cfg, experiment.task.metric)
-    # Between comparisons nobody reads what validation finds.
-    often = hopeless.age or experiment.cfg.trainer.max_epochs + 1
-    method = train_unit(experiment, bench.net, bench.features, [hopeless], check_val_every_n_epoch=often)
+    epochs = bench.recipe.trainer["max_epochs"]
+    hopeless = StopHopeless(study, trial, bench.pruning, epochs, bench.cut.task.metric)
+    channel = train(
+        bench.cut,
+        point,
+        bench.recipe,
+        callbacks=[hopeless],
+        enable_checkpointing=False,
+        # Between comparisons nobody reads what validation finds.
+        check_val_every_n_epoch=hopeless.age or epochs + 1,
+    )
+    assert channel is not None, "one process trains"
     if hopeless.rival is not None:
         trial.set_user_attr("rival", hopeless.rival)
         raise optuna.TrialPruned(f"trial {hopeless.rival} was better and smaller at the same age")
 
-    rows = {
-        subset: experiment.measure(bench.net, bench.features, [method], subset, reference)[1]
-        for subset, reference in bench.references.items()
-    }
+    rows = {subset: bench.cut.measure([channel], subset, point.seed)[0] for subset in ("select", "val")}
     for subset, row in rows.items():
         trial.set_user_attr(subset, dataclasses.asdict(row))
-    _set_constraints(trial, rows["select"], experiment.cfg.study.constraints)
-    bundle = experiment.bundle(bench.net, method, dataclasses.asdict(rows["val"]))
+    bench.constraints.tell(trial, rows["select"])
+    bundle = bench.cut.bundle(channel, {**dataclasses.asdict(rows["val"]), "alpha": point.alpha})
     trial.set_user_attr("bundle", _upload(bundle, trial, bench.artifacts))
     assert rows["select"].bpp is not None, "a codec made bytes"
     return rows["select"].bpp, rows["select"].value
@@ -100,13 +144,12 @@ class StopHopeless(Callback):
         age: Epochs after which trials are compared, or `None`: never.
     """
 
-    def __init__(self, study: optuna.Study, trial: optuna.Trial, cfg: DictConfig, metric: str):
+    def __init__(self, study: optuna.Study, trial: optuna.Trial, pruning: Pruning, epochs: int, metric: str):
         self.rival: int | None = None
         self._metric = metric
         self._study, self._trial = study, trial
-        self._pruning = cfg.study.pruning
-        after = self._pruning.after
-        self.age = None if after is None else math.ceil(after * cfg.trainer.max_epochs)
+        self._pruning = pruning
+        self.age = None if pruning.after is None else math.ceil(pruning.after * epochs)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.current_epoch + 1 != self.age:
@@ -132,16 +175,6 @@ def _twin(study: optuna.Study, trial: optuna.Trial) -> int | None:
     others: Sequence[FrozenTrial] = study.get_trials(deepcopy=False, states=states)
     same = [t.number for t in others if t.number < trial.number and t.params == trial.params]
     return min(same, default=None)
-
-
-def _set_constraints(trial: optuna.Trial, row: Any, limits: DictConfig) -> None:
-    """Tell Optuna by how much each limit is exceeded; up to zero is kept."""
-    if limits.min_value is not None:
-        trial.set_constraint("min_value", limits.min_value - row.value)
-    if limits.max_bytes is not None:
-        trial.set_constraint("max_bytes", row.payload_bytes - limits.max_bytes)
-    if limits.max_encoder_macs is not None:
-        trial.set_constraint("max_encoder_macs", row.encoder_macs - limits.max_encoder_macs)
 
 
 def _upload(bundle: Bundle, trial: optuna.Trial, artifacts: Any) -> dict[str, str]:

@@ -2,9 +2,10 @@
 
 `points.py` lists the cuts, `boundaries.py` what really has to be sent behind each stage, `model.py` makes
 head and tail, all from the graph of `graph.py`. `open_cut.py` is for cuts that papers measured and nobody can
-deploy.
+deploy; `adapters.py` is what its halves, and those around a replaced module, need to fit a channel.
 """
 
+from bottleneck.splitting.adapters import Direct
 from bottleneck.splitting.boundaries import Boundary, boundaries, first_useful
 from bottleneck.splitting.graph import trace
 from bottleneck.splitting.model import SplitModel, Tail, split
@@ -13,6 +14,7 @@ from bottleneck.splitting.points import SplitPoint, split_points
 
 __all__ = [
     "Boundary",
+    "Direct",
     "SplitModel",
     "SplitPoint",
     "Tail",

@@ -17,6 +17,9 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from bottleneck.layouts import Layout
+from bottleneck.splitting.axes import layouts_of
+
 
 class _NamingTracer(fx.Tracer):
     """Trace a model, remembering which module calls returned each node.
@@ -138,6 +141,7 @@ class TracedNetwork:
         results: The nodes that each module's last call returned, one or several, by the module's name.
         entries: What went into the outermost module that returns a node.
         values: `TensorInfo`, or the plain value, of each node on the example.
+        layouts: How to read the axes of each node that returns one tensor.
         macs: Multiply-accumulates of each node on the whole example batch.
         batch: Batch size of the example.
     """
@@ -150,6 +154,7 @@ class TracedNetwork:
     results: dict[str, list[fx.Node]]
     entries: dict[fx.Node, fx.Node]
     values: dict[fx.Node, Any]
+    layouts: dict[fx.Node, Layout]
     macs: dict[fx.Node, int]
     _bit: dict[fx.Node, int] = field(default_factory=dict)
     _ancestors: dict[fx.Node, int] = field(default_factory=dict)
@@ -272,9 +277,22 @@ def trace(model: nn.Module, example: Tensor) -> TracedNetwork:
             )
 
     nodes = list(graph.nodes)
-    names, results = _names(model, tracer, nodes), _results(model, tracer, nodes)
+    shapes = {
+        node: value.shape
+        for node in nodes
+        if isinstance(value := recorder.values[node], TensorInfo) and value.shape is not None
+    }
     return TracedNetwork(
-        model, graph, example, nodes, names, results, tracer.entries, recorder.values, recorder.macs
+        model=model,
+        graph=graph,
+        example=example,
+        nodes=nodes,
+        names=_names(model, tracer, nodes),
+        results=_results(model, tracer, nodes),
+        entries=tracer.entries,
+        values=recorder.values,
+        layouts=layouts_of(model, shapes, tuple(example.shape[1:])),
+        macs=recorder.macs,
     )
 
 

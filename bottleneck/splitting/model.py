@@ -1,19 +1,29 @@
 """Head and tail: the two halves of a network, each a module that runs alone.
 
 image ──► head ──► feature ──► tail ──► output                      tail(head(x)) == model(x)
-image ──► head ──► entry ──► module ──► feature ──► tail ──► output    for a unit that replaces the module
+
+Where a unit takes the place of a module, or a cut is not closed, an adapter stands in between (`adapters.py`).
 """
 
 import contextlib
 import copy
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Container, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
 
+from bottleneck.layouts import Layout
+from bottleneck.splitting.adapters import Direct, Replaced
 from bottleneck.splitting.graph import Cut, TracedNetwork, evaluating, trace
 from bottleneck.splitting.points import SplitPoint, find_cut, point_of
+
+
+class Layer(NamedTuple):
+    """The output of a module behind the cut: its node in the tail's graph, and its layout."""
+
+    node: str
+    layout: Layout
 
 
 class Tail(nn.Module):
@@ -25,13 +35,13 @@ class Tail(nn.Module):
 
     Attributes:
         sizes: The plain values that cross the cut, by name, as they were on the example.
-        layers: Names of the modules behind the cut, with the nodes of the graph that are their outputs.
+        layers: The modules behind the cut by name: where their output is, and how to read its axes.
     """
 
     def __init__(
         self,
         graph: fx.GraphModule,
-        layers: dict[str, str],
+        layers: dict[str, Layer],
         sizes: dict[str, Any],
         doubled: dict[str, Any],
         feature: Tensor,
@@ -93,11 +103,11 @@ class Tail(nn.Module):
             raise ValueError(f"layers={unknown} are not behind this cut, which has {[*self.layers]} there.")
         if self._overwrites:
             feature = feature.clone()
-        watcher = _Watcher(self.graph, {self.layers[name] for name in layers}, finish)
+        watcher = _Watcher(self.graph, {self.layers[name].node for name in layers}, finish)
         output = None
         with contextlib.suppress(_SeenAllError):
             output = watcher.run(feature, *{**self._sizes_for(feature), **(sizes or {})}.values())
-        return output, {name: watcher.seen[self.layers[name]] for name in layers}
+        return output, {name: watcher.seen[self.layers[name].node] for name in layers}
 
     def _sizes_for(self, feature: Tensor) -> dict[str, Any]:
         """The crossing sizes for a batch as large as this feature's."""
@@ -134,11 +144,11 @@ class SplitModel(nn.Module):
     """A network in two halves that share its parameters.
 
     Attributes:
-        head: Image to feature; with `replaced`, image to what enters that module.
-        replaced: The module at the cut, where a unit is to take its place; else `None`.
+        head: Image to what the device has at the cut.
         tail: Feature to output.
+        adapter: What lies between these two and a channel; nothing at a closed cut (`Direct`).
         point: The split point: name, shape, share of the work.
-        entry: The split point at which the head ends: `point`, or the one before `replaced`.
+        entry: The split point at which the head ends: `point`, but where a module may be replaced.
     """
 
     def __init__(
@@ -147,12 +157,12 @@ class SplitModel(nn.Module):
         tail: Tail,
         point: SplitPoint,
         sizes: fx.GraphModule,
-        replaced: fx.GraphModule | None = None,
+        adapter: Direct | None = None,
         entry: SplitPoint | None = None,
     ):
         super().__init__()
         self.head = head
-        self.replaced = replaced
+        self.adapter = adapter or Direct()
         self.tail = tail
         self.point = point
         self.entry = entry or point
@@ -161,23 +171,19 @@ class SplitModel(nn.Module):
         self.eval()
 
     def forward(self, image: Tensor) -> Any:
-        return self.tail(self.feature(self.head(image)))
+        return self.rest(self.head(image))
 
-    def feature(self, entry: Tensor) -> Tensor:
-        """The network's own feature at the cut, from what the head gives."""
-        return entry if self.replaced is None else self.replaced(entry)
+    def rest(self, given: Tensor, sizes: dict[str, Any] | None = None) -> Any:
+        """The network's output from what its head gives, with nothing in between."""
+        return self.tail(self.at_cut(given), sizes)
+
+    def at_cut(self, given: Tensor) -> Tensor:
+        """What the frozen network's own tail takes, from what its head gives."""
+        return self.adapter.after(self.adapter.before(given), given)
 
     def sizes(self, images: Any) -> dict[str, Any]:
         """The plain values that cross the cut for these images, by name; what `tail` takes as `sizes`."""
         return self._sizes(images)
-
-    def sent(self, feature: Tensor) -> Tensor:
-        """The part of the head's output that goes through the channel: all of it at a closed cut."""
-        return feature if self.point.closed else feature[:, : self.point.shape[0]]
-
-    def joined(self, received: Tensor, feature: Tensor) -> Tensor:
-        """What the tail takes: what came through the channel, and what it reads beside it at an open cut."""
-        return received if self.point.closed else torch.cat([received, feature[:, received.shape[1] :]], 1)
 
     def freeze(self) -> "SplitModel":
         """Stop all gradients to the network's parameters and hold both halves in eval mode for good."""
@@ -217,10 +223,11 @@ def split_traced(traced: TracedNetwork, at: str, replace: bool = False) -> Split
     """Cut a network that is traced already; see `split`."""
     cut = find_cut(traced, at)
     head_nodes = set(traced.members(cut.before))
-    replaced, entry = None, cut
+    adapter, entry = Direct(), cut
     if replace:
         entry = _cut_before(traced, cut, at)
-        replaced, _ = subgraph(traced, {entry.node: "entry"}, cut.node, head_nodes)
+        module, _ = subgraph(traced, {entry.node: "entry"}, cut.node, head_nodes)
+        adapter = Replaced(module)
     head, _ = subgraph(traced, {traced.input: "image"}, entry.node, head_nodes)
     measured = {node.name: node for node in cut.sizes}
     sizes, _ = subgraph(traced, {traced.input: "image"}, measured, head_nodes)
@@ -228,14 +235,12 @@ def split_traced(traced: TracedNetwork, at: str, replace: bool = False) -> Split
     inputs = {cut.node: "feature"} | {node: node.name for node in cut.sizes}
     tail_nodes = {n for n in traced.nodes if n not in head_nodes or not traced.depends_on_input(n)}
     tail_graph, copies = subgraph(traced, inputs, traced.output, tail_nodes)
-    behind = [node for node in traced.names if node in copies and node not in inputs]
-    layers = {name: copies[node].name for node in behind for name in traced.names[node]}
+    layers = layers_behind(traced, copies, inputs)
     with evaluating(traced.model), torch.no_grad():
-        feature = head(traced.example)
-        feature = feature if replaced is None else replaced(feature)
+        feature = adapter.before(head(traced.example))
         tail = Tail(tail_graph, layers, *size_samples(traced, cut), feature)
 
-    return SplitModel(head, tail, point_of(traced, cut), sizes, replaced, point_of(traced, entry))
+    return SplitModel(head, tail, point_of(traced, cut), sizes, adapter, point_of(traced, entry))
 
 
 def _cut_before(traced: TracedNetwork, cut: Cut, at: str) -> Cut:
@@ -283,6 +288,24 @@ def subgraph(
     elif output.op != "output":
         graph.output(copies[output])
     return fx.GraphModule(traced.model, graph), copies
+
+
+def layers_behind(
+    traced: TracedNetwork, copies: dict[fx.Node, fx.Node], inputs: Container[fx.Node]
+) -> dict[str, Layer]:
+    """The modules that a tail runs, by each of their names.
+
+    Args:
+        traced: The network.
+        copies: Nodes of the tail's graph by those of the network.
+        inputs: What the tail is given, which it does not run.
+    """
+    return {
+        name: Layer(copies[node].name, traced.layouts.get(node, Layout("")))
+        for node, names in traced.names.items()
+        if node in copies and node not in inputs
+        for name in names
+    }
 
 
 def size_samples(traced: TracedNetwork, cut: Cut) -> tuple[dict[str, Any], dict[str, Any]]:

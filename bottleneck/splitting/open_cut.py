@@ -14,8 +14,9 @@ import operator
 import torch
 from torch import fx
 
+from bottleneck.splitting.adapters import Open
 from bottleneck.splitting.graph import TracedNetwork, evaluating
-from bottleneck.splitting.model import SplitModel, Tail, size_samples, subgraph
+from bottleneck.splitting.model import SplitModel, Tail, layers_behind, size_samples, subgraph
 from bottleneck.splitting.points import feature_shape, find_node, point_of
 
 
@@ -45,8 +46,7 @@ def split_open(traced: TracedNetwork, at: str) -> SplitModel:
     inputs = {tensor: f"crossing_{number}" for number, tensor in enumerate(tensors)}
     inputs |= {size: size.name for size in cut.sizes}
     graph, copies = subgraph(traced, inputs, traced.output, tail_nodes)
-    behind = [n for n in traced.names if n in copies and n not in inputs]
-    layers = {name: copies[n].name for n in behind for name in traced.names[n]}
+    layers = layers_behind(traced, copies, inputs)
     _take_one(graph, len(tensors), [shape[0] for shape in shapes if shape is not None])
     with evaluating(traced.model), torch.no_grad():
         tail = Tail(graph, layers, *size_samples(traced, cut), head(traced.example))
@@ -56,7 +56,7 @@ def split_open(traced: TracedNetwork, at: str) -> SplitModel:
     point = dataclasses.replace(point_of(traced, cut), beside=names)
     channels = sum(shape[0] for shape in shapes if shape is not None)
     entry = dataclasses.replace(point, shape=(channels, *point.shape[1:]))
-    return SplitModel(head, tail, point, sizes, entry=entry)
+    return SplitModel(head, tail, point, sizes, Open(point.shape[0]), entry)
 
 
 def _head(traced: TracedNetwork, tensors: list[fx.Node]) -> fx.GraphModule:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, fx, nn
 
+from bottleneck.layouts import Layout
 from bottleneck.splitting.graph import Cut, TensorInfo, TracedNetwork, trace
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
@@ -34,7 +35,7 @@ class SplitPoint:
     name: str
     aliases: tuple[str, ...]
     shape: tuple[int, ...]
-    layout: str
+    layout: Layout
     nbytes: int
     input_ratio: float
     macs: int
@@ -78,7 +79,7 @@ def point_of(traced: TracedNetwork, cut: Cut) -> SplitPoint:
         name=traced.name(cut.node),
         aliases=tuple(traced.names[cut.node][1:]),
         shape=shape,
-        layout=layout_of(shape, traced.example.shape[1:]),
+        layout=traced.layouts[cut.node],
         nbytes=4 * math.prod(shape),
         input_ratio=math.prod(shape) / math.prod(traced.example.shape[1:]),
         macs=macs // traced.batch,
@@ -164,13 +165,3 @@ def parameters_read(traced: TracedNetwork, nodes: list[fx.Node], norms: bool = T
             found = []
         parameters.update((id(parameter), parameter.numel()) for parameter in found)
     return sum(parameters.values())
-
-
-def layout_of(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> str:
-    """How to read a feature's dimensions; a map is channels-last where it has the input's aspect only so."""
-    if len(shape) == 3 and len(input_shape) == 3:
-        aspect = math.log(input_shape[1] / input_shape[2])
-        first = abs(math.log(shape[1] / shape[2]) - aspect)
-        last = abs(math.log(shape[0] / shape[1]) - aspect)
-        return "HWC" if last < first else "CHW"
-    return {3: "CHW", 2: "LC", 1: "C"}.get(len(shape), f"{len(shape)}-D")

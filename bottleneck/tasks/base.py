@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from bottleneck.results import Interval
+from bottleneck.tasks.intervals import Interval
 
 
 class Metrics(Protocol):
@@ -52,7 +52,7 @@ class Task(Protocol):
         """
 
     def loss(self, output: Any, target: Any) -> Tensor:
-        """Loss of a batch, a scalar."""
+        """Loss of each sample of a batch, `(b,)`."""
 
     def metrics(self, prefix: str = "", synchronised: bool = True) -> Any:
         """Fresh `Metrics` with values in [0, 1], `metric` among them; a module, so that it follows devices.

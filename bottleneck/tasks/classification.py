@@ -8,8 +8,8 @@ from torch.nn import functional as F
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
-from bottleneck.results import Interval, paired_interval, proportion_interval
 from bottleneck.tasks.base import OneSize
+from bottleneck.tasks.intervals import Interval, paired_interval, proportion_interval
 
 
 class Classification(OneSize):
@@ -38,8 +38,8 @@ class Classification(OneSize):
             )
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy, a scalar."""
-        return F.cross_entropy(logits, labels)
+        """Cross-entropy of each sample, `(b,)`."""
+        return F.cross_entropy(logits, labels, reduction="none")
 
     def metrics(self, prefix: str = "", synchronised: bool = True) -> MetricCollection:
         """Fresh metrics in [0, 1]: top-1, which ranks, and top-5 where there are more than five classes.

@@ -11,7 +11,7 @@ from torchmetrics.detection import MeanAveragePrecision
 
 from bottleneck.models.detection import Detections
 from bottleneck.models.image_sizes import IMAGE_SIZES, ImageSizes
-from bottleneck.results import Interval
+from bottleneck.tasks.intervals import Interval
 
 Found = dict[str, Tensor]
 
@@ -58,8 +58,9 @@ class Detection:
             raise ValueError("The network makes no masks. Set task.masks=false, or use a Mask R-CNN.")
 
     def loss(self, output: Detections, target: Sequence[Found]) -> Tensor:
-        """Sum of the losses that trained the detector, a scalar; crowds are not learnt from."""
-        return torch.stack(list(output.losses([_single(entry) for entry in target]).values())).sum()
+        """Sum of the losses that trained the detector, for each image, `(b,)`; crowds are not learnt from."""
+        losses = output.losses([_single(entry) for entry in target])
+        return torch.stack(list(losses.values())).sum(0)
 
     def metrics(self, prefix: str = "", synchronised: bool = True) -> "DetectionMetrics":
         """Fresh metrics in [0, 1]: `map`, `map50`, and `mask_map`, `mask_map50` where masks are judged."""

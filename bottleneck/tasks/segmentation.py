@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
-from bottleneck.results import Interval
 from bottleneck.tasks.base import OneSize
+from bottleneck.tasks.intervals import Interval
 
 _RESAMPLES = 1000  # of the bootstrap; its ends then vary by a few hundredths of the interval
 
@@ -45,9 +45,10 @@ class Segmentation(OneSize):
             )
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Mean cross-entropy of the judged pixels, a scalar; 0 where there are none."""
-        total = F.cross_entropy(output, target.long(), ignore_index=self.ignore_index, reduction="sum")
-        return total / (target != self.ignore_index).sum().clamp_min(1)
+        """Mean cross-entropy of each image's judged pixels, `(b,)`; 0 where there are none."""
+        total = F.cross_entropy(output, target.long(), ignore_index=self.ignore_index, reduction="none")
+        judged = target != self.ignore_index
+        return total.flatten(1).sum(1) / judged.flatten(1).sum(1).clamp_min(1)
 
     def metrics(self, prefix: str = "", synchronised: bool = True) -> MetricCollection:
         """Fresh metrics in [0, 1]: `miou`, which ranks, and the accuracy of single pixels.

@@ -11,20 +11,23 @@ from typing import Any
 
 from bottleneck.unit.base import Unit, UnitOutput
 from bottleneck.unit.depthwise import BottleneckUnit
-from bottleneck.unit.latents import Latents, transform_for
 from bottleneck.unit.plain import PlainUnit
 from bottleneck.unit.residual import ResidualUnit
 from bottleneck.unit.slim import SlimUnit
 from bottleneck.unit.tokens import TokenUnit
+from bottleneck.unit.transforms import AsIs, Latent, Symbols, Transform, transform_for
 
 __all__ = [
     "UNITS",
+    "AsIs",
     "BottleneckUnit",
-    "Latents",
+    "Latent",
     "PlainUnit",
     "ResidualUnit",
     "SlimUnit",
+    "Symbols",
     "TokenUnit",
+    "Transform",
     "Unit",
     "UnitOutput",
     "build",

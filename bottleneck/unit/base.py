@@ -13,8 +13,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from bottleneck.layouts import channels_back, channels_first
-from bottleneck.quantize import Quantizer
+from bottleneck.layouts import Layout
+from bottleneck.unit.quantizer import Quantizer
 
 
 class UnitOutput(NamedTuple):
@@ -76,7 +76,7 @@ class Unit(nn.Module, ABC):
         self.check_layout(layout)
         self.channels, self.latent_channels, self.stride = channels, latent_channels, stride
         self.size = (size[0], size[1])
-        self.layout = layout
+        self.layout = Layout(layout)
         self.quantizer = Quantizer(step)
 
     @classmethod
@@ -91,7 +91,7 @@ class Unit(nn.Module, ABC):
             raise ValueError(
                 f"The feature at this split point has layout {layout}{shown}; a unit of kind "
                 f"{cls.kind!r} takes {' or '.join(cls.layouts)}. Choose another split point (`python -m "
-                "bottleneck.profile` lists them), or unit=tokens for the token sequences (LC) of a ViT."
+                "bottleneck.commands.profile` lists them), or unit=tokens for the token sequences (LC) of a ViT."
             )
 
     @classmethod
@@ -136,7 +136,7 @@ class Unit(nn.Module, ABC):
             ValueError: If the feature has another shape than the unit was built for.
         """
         self.latent_shape_of(tuple(feature.shape[1:]))
-        return self.encoder(channels_first(feature, self.layout))
+        return self.encoder(self.layout.channels_first(feature))
 
     def latent_shape_of(self, feature_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the latent that a feature of this shape has; some units take maps of several sizes.
@@ -153,7 +153,7 @@ class Unit(nn.Module, ABC):
 
     def decode(self, latent: Tensor) -> Tensor:
         """The feature from a quantized latent, in the unit's layout."""
-        return channels_back(self.decoder(latent), self.layout)
+        return self.layout.channels_back(self.decoder(latent))
 
     @torch.no_grad()
     def symbols(self, feature: Tensor) -> Tensor:

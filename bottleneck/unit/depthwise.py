@@ -15,8 +15,7 @@ import dataclasses
 
 from torch import nn
 
-from bottleneck.geometry import ENCODER_KERNEL, GEOMETRIES
-from bottleneck.layouts import shape_channels_first
+from bottleneck.unit.geometry import ENCODER_KERNEL, GEOMETRIES
 from bottleneck.unit.maps import MapUnit
 
 
@@ -95,7 +94,7 @@ class BottleneckUnit(MapUnit):
 
     def latent_shape_of(self, feature_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the latent; maps of other sizes are taken where they need the very same paddings."""
-        channels, *size = shape_channels_first(feature_shape, self.layout)
+        channels, *size = self.layout.shape_channels_first(feature_shape)
         if channels == self.channels and len(size) == 2:
             geometry = GEOMETRIES[self.geometry]
             own, found = (

@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
-from bottleneck.layouts import channels_first, shape_in_layout
+from bottleneck.layouts import Layout
 from bottleneck.unit.base import Unit
 
 
@@ -33,7 +33,7 @@ class MapUnit(Unit):
         if activation not in ("relu", "none"):
             raise ValueError(f"unit.activation={activation!r} is unknown. Choose 'relu', 'none' or 'auto'.")
         self.activation = activation
-        self.feature_shape = shape_in_layout((channels, *self.size), layout)
+        self.feature_shape = self.layout.shape_back((channels, *self.size))
 
     @classmethod
     def from_features(cls, features: Tensor, layout: str, activation: str = "auto", **options: Any) -> Self:
@@ -46,7 +46,7 @@ class MapUnit(Unit):
             options: The other arguments of the constructor.
         """
         cls.check_layout(layout, tuple(features.shape[1:]))
-        _, channels, height, width = channels_first(features, layout).shape
+        _, channels, height, width = Layout(layout).channels_first(features).shape
         if activation == "auto":
             activation = "relu" if bool((features >= 0).all()) else "none"
         return cls(channels=channels, size=(height, width), layout=layout, activation=activation, **options)

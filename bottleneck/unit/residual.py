@@ -13,7 +13,7 @@ Source: the block is that of He et al., "Deep residual learning for image recogn
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bottleneck.geometry import ENCODER_KERNEL, exact
+from bottleneck.unit.geometry import ENCODER_KERNEL, exact
 from bottleneck.unit.maps import MapUnit
 
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from bottleneck.layouts import channels_first, shape_in_layout
+from bottleneck.layouts import Layout
 from bottleneck.unit.base import Unit
 from bottleneck.unit.pooling import pool, pooled_size, unpool
 
@@ -60,7 +60,7 @@ class TokenUnit(Unit):
         cells = pooled_size(self.size, stride)
         self.latent_shape = (latent_channels, class_tokens + math.prod(cells))
         shape = (class_tokens + math.prod(self.size),) if layout == "LC" else self.size
-        self.feature_shape = shape_in_layout((channels, *shape), layout)
+        self.feature_shape = self.layout.shape_back((channels, *shape))
         self.encoder = _Tokens(
             class_tokens,
             self.size,
@@ -89,7 +89,7 @@ class TokenUnit(Unit):
             options: The other arguments of the constructor.
         """
         cls.check_layout(layout, tuple(features.shape[1:]))
-        _, channels, *axes = channels_first(features, layout).shape
+        _, channels, *axes = Layout(layout).channels_first(features).shape
         if layout != "LC":
             return cls(channels=channels, size=(axes[0], axes[1]), layout=layout, **options)
         length = axes[0]

@@ -1,4 +1,4 @@
-"""`python -m bottleneck.analyze`: samples of any network and data, answers as lines, JSON and pictures."""
+"""`bottleneck analyze`: samples of any network and data, answers as lines, JSON and pictures."""
 
 import json
 import subprocess
@@ -10,9 +10,9 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from bottleneck.analyze import figures
-from bottleneck.analyze.__main__ import answer
+from bottleneck.commands.analyze import answer
 from bottleneck.analyze.samples import Samples
-from bottleneck.config import config_dir
+from bottleneck.commands.config import config_dir
 from bottleneck.tasks import Classification
 
 

@@ -5,7 +5,7 @@ import torch
 
 import bottleneck
 from bottleneck import codecs, models
-from bottleneck.bundle import Bundle
+from bottleneck.deploy.bundle import Bundle
 from bottleneck.models import weights_identity
 from bottleneck.models.image_sizes import ImageSizes
 from bottleneck.splitting import split

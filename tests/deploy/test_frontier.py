@@ -7,7 +7,7 @@ import torch
 
 import bottleneck
 from bottleneck import codecs
-from bottleneck.bundle import Bundle
+from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.frontier import Point, read_frontier, write_frontier
 from bottleneck.models import weights_identity
 from bottleneck.unit import BottleneckUnit

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import bottleneck
-from bottleneck.bundle import Bundle
+from bottleneck.deploy.bundle import Bundle
 
 
 def test_device_and_server_compute_what_evaluation_does(

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from bottleneck import models, split_points
 from bottleneck.models import weights_identity
-from bottleneck.models.identity import tensor_digests
+from bottleneck.identity import tensor_digests
 
 
 def test_digits_network_is_good_enough_to_be_worth_splitting(digits_network):
@@ -147,7 +147,7 @@ def test_frozen_networks_are_right_on_real_images(data_at_hand, network, floor):
     from hydra import compose, initialize_config_dir
     from hydra.utils import instantiate
 
-    from bottleneck.config import config_dir
+    from bottleneck.commands.config import config_dir
 
     if network == "efficientnet_lite0":
         pytest.importorskip("efficientnet_lite_pytorch", reason="extra `efficientnet` is not installed")

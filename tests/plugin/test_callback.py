@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 import bottleneck
-from bottleneck.bundle import Bundle
-from bottleneck.schedules import cosine
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.training.schedules import cosine
 
 ROOT = Path(__file__).resolve().parents[2]
 

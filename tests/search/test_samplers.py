@@ -8,7 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from bottleneck.config import config_dir
+from bottleneck.commands.config import config_dir
 from bottleneck.search.samplers import SeededPerTrial
 from bottleneck.search.space import Space
 

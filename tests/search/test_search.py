@@ -1,4 +1,4 @@
-"""`python -m bottleneck.search`, end to end on the digits."""
+"""`bottleneck search`, end to end on the digits."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 import bottleneck
-from bottleneck.config import config_dir
+from bottleneck.commands.config import config_dir
 from bottleneck.search import __main__ as command
 from bottleneck.search.storage import open_storage
 

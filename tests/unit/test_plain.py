@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from bottleneck.complexity import mac_count, parameter_count
+from bottleneck.measure.complexity import mac_count, parameter_count
 from bottleneck.unit import PlainUnit
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bottleneck.complexity import mac_count, parameter_count
+from bottleneck.measure.complexity import mac_count, parameter_count
 from bottleneck.unit import ResidualUnit
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bottleneck.complexity import mac_count, parameter_count
+from bottleneck.measure.complexity import mac_count, parameter_count
 from bottleneck.unit import TokenUnit
 
 

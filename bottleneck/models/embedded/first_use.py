@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import torch
 from filelock import FileLock
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from bottleneck.files import replace_file
+from bottleneck.models.checkpoints import write_state_dict
 from bottleneck.models.detection import Detector
 from bottleneck.models.pixels import PixelNetwork
 
@@ -45,8 +45,7 @@ class Embedded(NamedTuple):
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
                 self.train(network)
-                with replace_file(path) as temporary:
-                    save_file(network.state_dict(), temporary)
+                write_state_dict(network, path)
         network.load_state_dict(load_file(path))
         return network.eval()
 

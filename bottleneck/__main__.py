@@ -1,0 +1,5 @@
+"""`python -m bottleneck COMMAND`: the commands without the console script."""
+
+from bottleneck.commands import main
+
+main()

@@ -1,0 +1,176 @@
+"""The channel: the only place where features become bytes, and bytes become features.
+
+    given ──► adapter ──► transform ──► codec.encode ──► payload
+    head's    cut         unit, or       symbols,           ┊  the link
+    output                nothing        latent, feature    ┊
+    tail  ◄── adapter ◄── transform ◄── codec.decode ◄── payload
+
+Everything that sends a feature goes through it: training, measuring, the plugin, device and server, analyses.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bottleneck.codecs import Codec
+from bottleneck.splitting.adapters import Direct
+from bottleneck.unit import AsIs, Unit, UnitOutput, transform_for
+
+Batches = Iterable[tuple[Tensor, Any]]
+
+
+@dataclass
+class Transmission:
+    """A batch that went through real bytes.
+
+    Attributes:
+        feature: What the tail takes.
+        payload_bytes: Length of each sample's payload.
+        ideal_bits: What an ideal coder with the same tables would need; empty for codecs without tables.
+        zero_fractions: Share of zeros that a run-length coder met; empty for others.
+    """
+
+    feature: Tensor
+    payload_bytes: list[int]
+    ideal_bits: list[float]
+    zero_fractions: list[float]
+
+
+class Channel:
+    """A way to send what a head gives: a trained unit or nothing, and a codec.
+
+    Args:
+        codec: Makes and reads the bytes of one sample.
+        unit: Trained, or in training; `None`: the feature itself is coded.
+        layout: How the feature's axes are read where there is no unit.
+        adapter: What the cut puts between the head's output and the feature (`SplitModel.adapter`). A unit
+            that replaces the module at the split point does the adapter's work itself.
+        name: What results call it.
+        family: The curve that it is a point of; its name where it is no setting of anything.
+        setting: Which point of that curve.
+
+    Raises:
+        ValueError: If the codec does not code what the unit sends.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        unit: Unit | None = None,
+        *,
+        layout: str = "CHW",
+        adapter: Direct | None = None,
+        name: str = "",
+        family: str | None = None,
+        setting: str | None = None,
+    ):
+        self.codec = codec
+        self.unit = unit
+        self.transform = AsIs(layout) if unit is None else transform_for(unit, codec)
+        own = adapter is None or (unit is not None and unit.replaces)
+        self.adapter = Direct() if own or adapter is None else adapter
+        self.name, self.family, self.setting = name, family or name, setting
+        self._reshaped: dict[tuple[int, ...], Codec] = {}
+
+    def session(self) -> Self:
+        """The channel for one stream of samples; a codec that remembers earlier ones begins anew here."""
+        return self
+
+    def quantised(self, given: Tensor) -> UnitOutput:
+        """Send a batch without coding it, so that gradients pass: what the tail takes, and the latent.
+
+        Raises:
+            ValueError: If there is no unit.
+        """
+        if self.unit is None:
+            raise ValueError(f"channel {self.name!r} has no unit, so there is nothing to be trained in it.")
+        output = self.unit(self.adapter.before(given))
+        return UnitOutput(self.adapter.after(output.feature, given), output.latent)
+
+    def coded(self, given: Tensor) -> np.ndarray:
+        """What the codec is given for a batch, one array per sample: symbols, latents or features."""
+        with torch.no_grad():
+            return self.transform.coded(self.adapter.before(given)).cpu().numpy()
+
+    def fit(self, batches: Batches) -> Self:
+        """Fit the codec's tables on training samples; a codec without tables reads none of them.
+
+        Args:
+            batches: What the head gives, and targets.
+        """
+        self.codec.fit(
+            _as_shaped(array, self.codec.shape) for given, _ in batches for array in self.coded(given)
+        )
+        return self
+
+    def send(self, given: Tensor) -> list[bytes]:
+        """The payload of each sample of a batch."""
+        arrays = self.coded(given)
+        codec = self.codec_for(arrays.shape[1:])
+        return [codec.encode(array) for array in arrays]
+
+    def receive(
+        self,
+        payloads: Sequence[bytes],
+        shape: tuple[int, ...] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> Tensor:
+        """The features that payloads stand for.
+
+        Args:
+            payloads: One for each sample.
+            shape: Shape of what is coded for one sample, where it is not the codec's own (`coded_shape`).
+            device: Where the features are wanted.
+
+        Raises:
+            ValueError: If bytes cannot be a payload of this channel.
+        """
+        codec = self.codec_for(shape or self.codec.shape)
+        return self._restored([codec.decode(payload) for payload in payloads], device)
+
+    def transmit(self, given: Tensor) -> Transmission:
+        """Send a batch through real bytes, with everything that is to be known of them."""
+        arrays = self.coded(given)
+        codec = self.codec_for(arrays.shape[1:])
+        payloads = [codec.encode(array) for array in arrays]
+        received = self._restored([codec.decode(payload) for payload in payloads], given.device)
+        ideal_bits = [codec.ideal_bits(array) for array in arrays]
+        zero_fraction = getattr(codec, "zero_fraction", None)
+        return Transmission(
+            feature=self.adapter.after(received, given),
+            payload_bytes=[len(payload) for payload in payloads],
+            ideal_bits=[bits for bits in ideal_bits if bits is not None],
+            zero_fractions=[] if zero_fraction is None else [zero_fraction(array) for array in arrays],
+        )
+
+    def coded_shape(self, feature_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of what is coded for one feature of this shape.
+
+        Raises:
+            ValueError: If the unit takes no such feature.
+        """
+        return self.transform.coded_shape(feature_shape)
+
+    def codec_for(self, shape: tuple[int, ...]) -> Codec:
+        """The codec for samples of this shape, which varies where images do."""
+        if shape == self.codec.shape:
+            return self.codec
+        if shape not in self._reshaped:
+            self._reshaped[shape] = self.codec.reshaped(shape)
+        return self._reshaped[shape]
+
+    def _restored(self, arrays: Sequence[np.ndarray], device: torch.device | str) -> Tensor:
+        with torch.no_grad():
+            return self.transform.restored(torch.from_numpy(np.stack(arrays)).to(device))
+
+
+def _as_shaped(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A map of another height and width thinned out, or repeated, to a shape: its values are as frequent."""
+    for axis in (1, 2) if array.shape != shape else ():
+        picked = np.arange(shape[axis]) * array.shape[axis] // shape[axis]
+        array = array.take(picked, axis)
+    return array

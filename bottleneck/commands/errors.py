@@ -1,0 +1,111 @@
+"""What a command says when the user has to act: one line, and exit code 1.
+
+A `ValueError`, a missing file or a missing library that this package noticed is the user's to mend; anything else is
+a defect and keeps its traceback. `HYDRA_FULL_ERROR=1` brings back every traceback.
+"""
+
+import contextlib
+import difflib
+import sys
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+from hydra.errors import HydraException, InstantiationException
+from omegaconf.errors import OmegaConfBaseException
+
+_MISTAKES = (ValueError, FileNotFoundError, ModuleNotFoundError)
+
+
+@contextlib.contextmanager
+def explained(command: str, arguments: Sequence[str], traceback: bool) -> Iterator[None]:
+    """Turn the user's mistakes inside into one line on stderr and exit code 1.
+
+    Args:
+        command: The command that runs.
+        arguments: Its arguments, in which a misspelt key is looked for.
+        traceback: Whether errors pass as they are.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause = _cause(error)
+        if traceback:
+            raise
+        if isinstance(cause, (HydraException, OmegaConfBaseException)):
+            text = _configuration(cause, command)
+        elif isinstance(cause, _MISTAKES) and _is_ours(cause.__traceback__):
+            text = str(cause)
+        else:
+            raise
+        print(f"bottleneck {command}: {text}", file=sys.stderr)
+        raise SystemExit(1) from error
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What really happened, where Hydra reports that an object could not be made."""
+    while isinstance(error, InstantiationException) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _is_ours(trace: TracebackType | None) -> bool:
+    """Whether the error was raised by this package itself."""
+    name = ""
+    while trace is not None:
+        name = trace.tb_frame.f_globals.get("__name__", "")
+        trace = trace.tb_next
+    return name.split(".")[0] == "bottleneck"
+
+
+def _configuration(error: BaseException, command: str) -> str:
+    """What Hydra found wrong, in a line, with the nearest key."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OmegaConfBaseException) and found.full_key:
+            return f"{_first_line(found)}{_nearest(str(found.full_key), command)}"
+        found = found.__cause__
+    text = _first_line(error)
+    return text + _nearest(_quoted(text), command)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:3]) if "Available options" in str(error) else (lines[0] if lines else repr(error))
+
+
+def _quoted(text: str) -> str:
+    parts = text.split("'")
+    return parts[1] if len(parts) > 2 else ""
+
+
+def _nearest(key: str, command: str) -> str:
+    """The configuration's keys that resemble a misspelt one, and where all of them stand."""
+    keys = _keys(command)
+    near = difflib.get_close_matches(key, keys, n=3, cutoff=0.6)
+    leaf = key.rpartition(".")[2]
+    near += [
+        known for known in keys if known.rpartition(".")[2] == leaf and known not in near and leaf != key
+    ]
+    meant = f" Nearest: {', '.join(near[:4])}." if near else ""
+    return f".{meant} `bottleneck {command} --cfg job` shows every key." if key else ""
+
+
+def _keys(command: str) -> list[str]:
+    """Every key of a command's configuration, dotted, and its groups."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from bottleneck.commands.config import config_dir
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        cfg = compose(command)
+
+    def walk(node: Any, prefix: str) -> Iterator[str]:
+        for name in node if hasattr(node, "keys") else ():
+            yield f"{prefix}{name}"
+            if not node._is_missing(name) and not node._is_interpolation(name):
+                yield from walk(node._get_node(name), f"{prefix}{name}.")
+
+    return list(walk(cfg, ""))

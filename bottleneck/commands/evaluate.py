@@ -1,0 +1,123 @@
+"""`bottleneck evaluate`: measure anything on a data set, in one harness."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import seed_everything
+
+from bottleneck.channel import Channel
+from bottleneck.commands.setup import also_channels, cut_of, settings_of, suite_channels
+from bottleneck.cut import Cut
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.frontier import bundle_folders
+from bottleneck.measure.curves import curve_name
+from bottleneck.measure.results import Result, write_results
+from bottleneck.show.html import Mark, Report, untrained_mark, write_report
+from bottleneck.show.pictures import draw_rate_accuracy
+from bottleneck.show.tables import curves_table, table
+
+
+def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
+    """Measure the suite and the bundles.
+
+    Args:
+        cfg: The composed configuration (`conf/evaluate.yaml`).
+        folder: The run's folder, which receives results.jsonl, the picture, the report and curves.md.
+
+    Returns:
+        The rows of results.jsonl: the frozen network first, then every method.
+
+    Raises:
+        ValueError: If a bundle belongs to another network or to other images, or nothing is to be measured.
+    """
+    if cfg.open_cut:
+        raise ValueError(
+            "open_cut=true is for train. Bundles, and what is compared with them, need closed cuts."
+        )
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    paths = [cfg.bundles] if isinstance(cfg.bundles, str) else cfg.bundles
+    bundles = [Bundle.read(found) for path in paths for found in bundle_folders(Path(path))]
+    cut = cut_of(cfg)
+    for bundle in bundles:
+        _check(bundle, cut)
+
+    home = (cut.net.point.name, False)
+    places: dict[tuple[str, bool], list[Bundle]] = defaultdict(list, {home: []})
+    for bundle in bundles:  # units that replace a module have a cut of their own
+        places[bundle.split, bundle.unit.replaces].append(bundle)
+    untrained = suite_channels(cfg.suite, cut, "feature")
+    cut.fit(untrained)
+    rows: list[Result] = []
+    for split, here in places.items():
+        place = cut if split == home else cut.at(split[0], here[0].unit.kind)
+        channels = _trained(here, place, cfg.also_codecs)
+        rows += place.measure(channels + untrained if split == home else channels, cfg.subset)
+    whole = cut.at("input")
+    pictures = suite_channels(cfg.suite, whole, "input")
+    whole.fit(pictures)
+    rows += whole.measure(pictures, cfg.subset)
+    if not rows:
+        raise ValueError(f"There is nothing to measure at split={cfg.split} with this suite and no bundles.")
+    sources = {bundle.id: bundle for bundle in bundles}
+    for row in rows:
+        row.seed = (
+            sources[row.setting or ""].result.get("seed", cfg.seed) if row.kind == "trained" else cfg.seed
+        )
+    rows = [cut.frozen(cfg.subset), *rows]
+    write_results(rows, folder / "results.jsonl")
+    (folder / "curves.md").write_text(curves_table(rows) + "\n")
+    draw_rate_accuracy(rows, folder / "rate_accuracy.png")
+    write_report(_report(cfg, rows, sources), folder / "report.html")
+    return rows
+
+
+def _check(bundle: Bundle, cut: Cut) -> None:
+    bundle.check_network(cut.model)
+    images = cut.images
+    if (bundle.preprocessing, bundle.image_shape) != (images.preprocessing, images.image_shape):
+        raise ValueError(
+            f"Bundle {bundle.id} takes images of {bundle.image_shape} after {bundle.preprocessing}, the data set "
+            f"gives {images.image_shape} after {images.preprocessing}. Set data.short_side and data.crop."
+        )
+    bundle.unit.to(cut.image.device)
+
+
+def _trained(bundles: list[Bundle], place: Cut, also: list[str]) -> list[Channel]:
+    """The bundles' channels, each also through further codecs, ready to be measured."""
+    channels = []
+    for bundle in bundles:
+        label = {"name": f"bundle:{bundle.id}", "family": "bundle", "setting": bundle.id}
+        channels.append(place.channel(bundle.codec, bundle.unit, **label))
+        further = also_channels(place, bundle.unit, also, bundle.codec.name, **label)
+        place.fit(further)
+        channels += further
+    return channels
+
+
+def _report(cfg: DictConfig, rows: list[Result], sources: dict[str, Bundle]) -> Report:
+    frozen, *sent = rows
+    marks = []
+    for row in sent:
+        if row.kind == "trained":
+            bundle = sources[row.setting or ""]
+            settings = settings_of(bundle.unit, bundle.result.get("alpha"))
+            marks.append(Mark("trained", row.method, row, settings, curve_name(row)))
+        else:
+            marks.append(untrained_mark(row))
+    return Report(
+        kind="evaluation",
+        title=f"{frozen.model} on {frozen.dataset}",
+        about=f"{frozen.n:,} images of {cfg.subset}, {len(sent)} ways to send them",
+        frozen=frozen,
+        marks=marks,
+        settings=OmegaConf.to_yaml(cfg, resolve=True),
+    )
+
+
+def run(cfg: DictConfig) -> None:
+    """Measure, and print the table."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    print(table(evaluate(cfg, folder)))
+    print(f"\nWritten to {folder}: results.jsonl, report.html, rate_accuracy.png, curves.md")

@@ -1,0 +1,40 @@
+"""`bottleneck export`: both halves of a bundle as graphs, for machines without PyTorch."""
+
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import nn
+
+from bottleneck import models
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.export import export
+
+
+def network_of(cfg: DictConfig) -> nn.Module:
+    """The network of the configuration, or else the one that the bundle names.
+
+    Raises:
+        ValueError: If the bundle's network cannot be made from its name alone.
+    """
+    if "model" in cfg:
+        network: nn.Module = instantiate(cfg.model)
+        return network
+    made = dict(Bundle.read(cfg.bundle).model)
+    # A file must not choose what code is run: anything else is the user's to name.
+    if made.pop("_target_", None) != "bottleneck.models.create":
+        raise ValueError(
+            f"This bundle's network was made with {made}. Name it as for train (model=...), or call "
+            "bottleneck.deploy.export.export(bundle, network, folder) from Python."
+        )
+    return models.create(**made, cache_dir=cfg.cache.dir)
+
+
+def run(cfg: DictConfig) -> None:
+    """Export, and list the files."""
+    if cfg.bundle is None:
+        raise ValueError("bundle= names no bundle. Give the folder that train or the plugin wrote.")
+    folder = Path(cfg.folder or Path(cfg.bundle) / cfg.target).expanduser()
+    export(cfg.bundle, network_of(cfg), folder, cfg.target)
+    for file in sorted(folder.iterdir()):
+        print(f"{file}: {file.stat().st_size:,} bytes")

@@ -1,0 +1,97 @@
+"""`bottleneck COMMAND --help`: what it does, two examples, and the keys that matter.
+
+The meaning of a key is the comment that stands behind it in `conf/`.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from bottleneck.commands.config import config_dir
+
+
+class _Help(NamedTuple):
+    examples: tuple[str, str]
+    keys: tuple[str, ...]
+
+
+_OPERATING_POINT = ("unit.latent_channels", "unit.stride", "unit.step", "alpha", "seed")
+_HELP = {
+    "train": _Help(
+        ("bottleneck train", "bottleneck train experiment=imagenette data.root=PATH unit.step=4 alpha=0.03"),
+        ("split", *_OPERATING_POINT, "trainable", "ckpt_path", "trainer.max_epochs", "also_codecs", "subset"),
+    ),
+    "evaluate": _Help(
+        ("bottleneck evaluate suite=paper", "bottleneck evaluate bundles='[outputs/RUN/bundle]'"),
+        ("bundles", "split", "subset", "also_codecs", "device"),
+    ),
+    "search": _Help(
+        (
+            "bottleneck search study.n_trials=64",
+            "bottleneck search study.workers=2 sampler=tpe study.name=tpe",
+        ),
+        ("study.name", "study.n_trials", "study.workers", "study.storage", "study.artifacts", "split"),
+    ),
+    "profile": _Help(
+        (
+            "bottleneck profile model=resnet50",
+            "bottleneck profile model=torchvision model.name=vgg16 depth=2",
+        ),
+        ("input_shape", "depth"),
+    ),
+    "analyze": _Help(
+        ("bottleneck analyze", "bottleneck analyze split=layer1 'analyses=[quantization]'"),
+        ("analyses", "samples", "split", "subset"),
+    ),
+    "export": _Help(
+        (
+            "bottleneck export bundle=outputs/RUN/bundle",
+            "bottleneck export bundle=PATH target=torch folder=PATH",
+        ),
+        ("bundle", "target", "folder"),
+    ),
+}
+
+
+def help_of(command: str, summary: str) -> str:
+    """The whole text for one command.
+
+    Args:
+        command: Its name.
+        summary: What it does, in a line.
+    """
+    about = _HELP[command]
+    meanings = {key: _meaning(key, command) for key in about.keys}
+    width = max(map(len, meanings))
+    return "\n".join(
+        [
+            summary,
+            "",
+            *(f"  {example}" for example in about.examples),
+            "",
+            "Keys that matter:",
+            *(f"  {key:{width}}  {meaning}" for key, meaning in meanings.items()),
+            "",
+            f"Whole groups are chosen by name: {', '.join(_groups())}.",
+            f"bottleneck {command} --cfg job shows every key with its value, --hydra-help what Hydra takes besides.",
+        ]
+    )
+
+
+def _meaning(key: str, command: str) -> str:
+    """Default and comment of a key, from the file that sets it."""
+    group, _, leaf = key.rpartition(".")
+    conf = Path(config_dir())
+    files = (
+        sorted((conf / group).glob("de*.yaml")) if group else [conf / f"{command}.yaml", conf / "base.yaml"]
+    )
+    for file in files:
+        for line in file.read_text("utf-8").splitlines():
+            if found := re.fullmatch(rf"{leaf}: (.*?)(?: # (.*))?", line):
+                value, comment = found.groups()
+                return f"{comment or ''} [{value}]".strip()
+    raise KeyError(f"conf/ has no {key} for {command}")
+
+
+def _groups() -> list[str]:
+    return sorted(path.name for path in Path(config_dir()).iterdir() if path.is_dir())

@@ -1,0 +1,34 @@
+"""`bottleneck profile`: what a network's split points and stages cost."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from bottleneck.models import Detector
+from bottleneck.show.split_points import draw_sizes, draw_stages, profile_table, stage_table, verdict
+from bottleneck.splitting import boundaries
+from bottleneck.splitting.graph import trace
+from bottleneck.splitting.points import points_of
+
+
+def run(cfg: DictConfig) -> None:
+    """Print the tables and draw the pictures."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    model = instantiate(cfg.model, weights=None)  # sizes do not depend on weights, so none are downloaded
+    if isinstance(model, Detector):  # untrained, it is sure of nothing; let it return all that it may
+        model.network.roi_heads.score_thresh = -1.0
+    shape = cfg.input_shape or model.input_shape
+    traced = trace(model, torch.zeros(1, *shape, dtype=torch.uint8))
+    points, stages = points_of(traced), boundaries(traced, cfg.depth)
+    print(profile_table(points), stage_table(stages), verdict(points), sep="\n\n")
+    for rows, file in ((points, "profile.jsonl"), (stages, "stages.jsonl")):
+        lines = (json.dumps(dataclasses.asdict(row)) for row in rows)
+        (folder / file).write_text("\n".join(lines) + "\n")
+    draw_sizes(points, model.name, folder / "profile.png")
+    draw_stages(stages, model.name, folder / "stages.png")
+    print(f"\nWritten to {folder}: profile.jsonl, profile.png, stages.jsonl, stages.png")

@@ -1,0 +1,104 @@
+"""`bottleneck search`: run, continue or only summarise a study; see `bottleneck.search`."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import optuna
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from tabulate import tabulate
+
+from bottleneck.commands.setup import cut_of, point_of, recipe_of, suite_channels
+from bottleneck.cut import Cut
+from bottleneck.deploy.frontier import Point
+from bottleneck.identity import weights_identity
+from bottleneck.search.study import Plan, search
+from bottleneck.search.trials import Constraints, Pruning
+
+# What all trials of a study share, beside the network, the data and the space.
+_SHARED = ("split", "objective", "rate", "codec", "optimizer", "scheduler", "seed", "space", "warm_start")
+
+# glibc gives the memory of each large tensor back to the kernel, which clears it for the next one: a third of
+# a CPU's time (benchmarks/steps.py). Read when a process starts, so only new ones can be told.
+_KEEP_MEMORY = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=20000000000"
+
+
+def search_from(cfg: DictConfig) -> list[Point]:
+    """Run the study of a configuration (`conf/search.yaml`)."""
+    point = point_of(cfg)
+    cut = cut_of(cfg, point.kind)
+    study = cfg.study
+    plan = Plan(
+        name=study.name,
+        folder=Path(study.folder),
+        storage=study.storage,
+        artifacts=study.artifacts,
+        n_trials=study.n_trials,
+        max_failures=study.max_failures,
+        constraints=Constraints(**study.constraints),
+        pruning=Pruning(**study.pruning),
+    )
+    untrained = suite_channels(cfg.suite, cut, "feature")
+    space, sampler = instantiate(cfg.space), instantiate(cfg.sampler)
+    return search(cut, point, recipe_of(cfg), space, sampler, plan, untrained, _settings(cfg, cut))
+
+
+def _settings(cfg: DictConfig, cut: Cut) -> dict[str, Any]:
+    """What two runs of one study must agree on."""
+    plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    unit = {
+        key: value for key, value in plain["unit"].items() if key not in ("latent_channels", "stride", "step")
+    }
+    return {
+        "network": weights_identity(cut.model),
+        "images": {name: cut.images.fingerprint(name) for name in ("train", "select", "val")},
+        "max_epochs": plain["trainer"]["max_epochs"],
+        "unit": unit,
+        **{key: plain[key] for key in _SHARED},
+    }
+
+
+def _run_workers(workers: int) -> None:
+    """Start this command several times with the threads divided among the copies, and wait for them."""
+    hydra_config = HydraConfig.get()
+    overrides = [o for o in hydra_config.overrides.task if not o.startswith("study.workers")]
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    environment = {"GLIBC_TUNABLES": _KEEP_MEMORY, **os.environ, "OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "bottleneck", "search", *overrides, "study.workers=1"]
+    processes = [
+        subprocess.Popen(
+            [*command, f"hydra.run.dir={hydra_config.runtime.output_dir}/{number}"], env=environment
+        )
+        for number in range(workers)
+    ]
+    failed = [process.args for process in processes if process.wait() != 0]
+    if failed:
+        raise RuntimeError(f"{len(failed)} of {workers} workers failed; their logs are beside this run's.")
+
+
+def run(cfg: DictConfig) -> None:
+    """Run the study, and print its frontier."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it greets before every trial
+    if cfg.study.workers > 1:
+        _run_workers(cfg.study.workers)
+        cfg.study.n_trials = 0  # all is done; what remains is to show it
+    points = search_from(cfg)
+    rows = [
+        [
+            p.id,
+            f"{p.payload_bytes:.1f}",
+            f"{p.bpp:.4g}",
+            f"{p.value:.4f}",
+            *(f"{v:.4g}" for v in p.settings.values()),
+        ]
+        for p in points
+    ]
+    header = ["point", "bytes", "bpp", "value", *(points[0].settings if points else [])]
+    print(tabulate(rows, header, tablefmt="github", disable_numparse=True))
+    print(f"\nWritten to {cfg.study.folder}: frontier/, report.html, frontier.png, trials.jsonl")

@@ -1,0 +1,146 @@
+"""From a composed configuration to the objects that commands work with."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from filelock import FileLock
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from bottleneck import codecs
+from bottleneck.channel import Channel
+from bottleneck.cut import Cut
+from bottleneck.data.base import ImageData
+from bottleneck.features import FeatureCache
+from bottleneck.loss import OperatingPoint
+from bottleneck.models import Network
+from bottleneck.tasks import Task
+from bottleneck.training import Recipe
+from bottleneck.unit import Unit
+
+log = logging.getLogger(__name__)
+
+
+def cut_of(cfg: DictConfig, kind: str | None = None) -> Cut:
+    """The network and the data of a configuration, cut at its split point.
+
+    Args:
+        cfg: The composed configuration.
+        kind: Kind of the units that will stand there, if any.
+
+    Raises:
+        ValueError: If network and data do not belong together, or `subset` is empty.
+    """
+    images: ImageData = instantiate(cfg.data)
+    folder = Path(cfg.cache.dir).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "download.lock"):  # parallel processes must not download at once
+        images.prepare_data()
+    images.setup()
+    if not images.count(cfg.subset):
+        raise ValueError(f"subset={cfg.subset} is empty. Set data.holdout to a share above 0, such as 0.1.")
+    model: Network = instantiate(cfg.model).to(torch_device(cfg.device)).eval()
+    task: Task = instantiate(cfg.task, num_classes=images.num_classes)
+    made = cast(dict[str, Any], OmegaConf.to_container(cfg.model, resolve=True))
+    made.pop("cache_dir", None)  # this machine's path
+    cache = cfg.cache
+    return Cut(
+        model,
+        images,
+        task,
+        cfg.split,
+        kind=kind,
+        open_cut=cfg.open_cut,
+        cache=FeatureCache(cache.dir, cache.dtype, cache.max_gb) if cache.enabled else None,
+        made=made,
+    )
+
+
+def point_of(cfg: DictConfig) -> OperatingPoint:
+    """The operating point of a configuration."""
+    unit = cast(dict[str, Any], OmegaConf.to_container(cfg.unit, resolve=True))
+    return OperatingPoint(
+        kind=unit.pop("kind"),
+        unit=unit,
+        alpha=cfg.alpha,
+        rate=instantiate(cfg.rate),
+        objective=instantiate(cfg.objective),
+        codec=cast(dict[str, Any], OmegaConf.to_container(cfg.codec, resolve=True)),
+        seed=cfg.seed,
+    )
+
+
+def recipe_of(cfg: DictConfig) -> Recipe:
+    """How the configuration trains. Loggers and callbacks are made for each run."""
+    trainer = cast(dict[str, Any], OmegaConf.to_container(cfg.trainer, resolve=True))
+    return Recipe(
+        optimizer=instantiate(cfg.optimizer),
+        scheduler=instantiate(cfg.scheduler),
+        warm_epochs=cfg.warm_start.epochs,
+        warm_alpha=cfg.warm_start.alpha,
+        trainer={key: value for key, value in trainer.items() if key not in ("logger", "callbacks")},
+    )
+
+
+def suite_channels(suite: DictConfig, cut: Cut, side: str) -> list[Channel]:
+    """The suite's untrained channels at a cut, without those whose library is missing.
+
+    Args:
+        suite: The `suite` group: for `feature` and `input` a mapping from family to settings, and from those to
+            a codec's options; a family of one has the options in the settings' place.
+        cut: Where they send.
+        side: `feature` or `input`.
+    """
+    channels = []
+    for family, settings in (suite[side] or {}).items():
+        for setting, options in ({None: settings} if "name" in settings else settings).items():
+            name = family if setting is None else f"{family}-{setting}"
+            try:
+                codec = cut.codec(**options)
+            except codecs.MissingLibraryError as error:
+                log.warning("%s is not measured: %s", name, error)
+                continue
+            channels.append(cut.channel(codec, name=name, family=family, setting=setting))
+    return channels
+
+
+def also_channels(cut: Cut, unit: Unit, names: Sequence[str], own: str, **label: Any) -> list[Channel]:
+    """The latent of a unit through further codecs, unfitted.
+
+    Args:
+        cut: Where the unit stands.
+        unit: Trained, or to be trained before the channels are fitted.
+        names: The codecs.
+        own: The unit's own codec, which is left out.
+        label: `name`, `family` and `setting` of the unit's row through its own codec.
+
+    Raises:
+        ValueError: If a codec is unknown, or codes neither symbols nor latents.
+    """
+    return [
+        cut.channel(
+            codecs.create(name, shape=unit.latent_shape),
+            unit,
+            **{**label, "name": f"{label['name']}-{name}", "family": f"{label['family']}-{name}"},
+        )
+        for name in names
+        if name != own
+    ]
+
+
+def torch_device(name: str) -> torch.device:
+    """The device of a configuration: `auto` takes the GPU where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device={name} is unknown. Use auto, cpu or cuda.") from error
+
+
+def settings_of(unit: Unit, alpha: float | None) -> Mapping[str, Any]:
+    """What reports say of a trained unit."""
+    return {**unit.options, "alpha": alpha}

@@ -1,0 +1,98 @@
+"""`bottleneck train`: train one bottleneck, code the validation set through it, and export it."""
+
+import contextlib
+import dataclasses
+import logging
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from bottleneck.commands.setup import also_channels, cut_of, point_of, recipe_of, suite_channels
+from bottleneck.measure.results import Result, write_results
+from bottleneck.models.checkpoints import write_state_dict
+from bottleneck.show.pictures import draw_rate_accuracy
+from bottleneck.show.tables import table
+from bottleneck.training.loop import train, train_end_to_end
+
+log = logging.getLogger(__name__)
+
+
+def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
+    """Train, code, measure and export one operating point.
+
+    Args:
+        cfg: The composed configuration (`conf/train.yaml`).
+        folder: The run's folder, which receives results.jsonl, bundle/, the picture, logs and checkpoints.
+
+    Returns:
+        The rows of results.jsonl: the frozen network, the bottleneck, its latent through `also_codecs`, then
+        the suite's methods.
+    """
+    if cfg.trainable not in ("bottleneck", "all"):
+        raise ValueError(
+            f"trainable={cfg.trainable} is unknown. Use bottleneck, or all to train head and tail too."
+        )
+    point, recipe = point_of(cfg), recipe_of(cfg)
+    cut = cut_of(cfg, point.kind)
+    untrained = suite_channels(cfg.suite, cut, "feature")
+    log.info("%s cut at %s: feature %s", cut.model.name, cut.net.point.name, cut.net.point.shape)
+    loggers, callbacks = run_outputs(cfg, folder)
+    outputs = {"loggers": loggers, "callbacks": callbacks, "default_root_dir": folder}
+    if cfg.trainable == "all":
+        tuned, channel = train_end_to_end(cut, point, recipe, ckpt_path=cfg.ckpt_path, **outputs)
+    else:
+        tuned, channel = cut, train(cut, point, recipe, ckpt_path=cfg.ckpt_path, **outputs)
+    if channel is None or channel.unit is None:  # another process of this run measures
+        return []
+    if tuned is not cut:
+        write_state_dict(tuned.model.network, folder / "network.safetensors")
+
+    label = {"name": channel.name, "family": channel.family}
+    also = also_channels(tuned, channel.unit, cfg.also_codecs, channel.codec.name, **label)
+    tuned.fit(also)
+    trained = tuned.measure([channel, *also], cfg.subset, cfg.seed)
+    if cut.net.point.closed:
+        result = {**dataclasses.asdict(trained[0]), "alpha": point.alpha}
+        tuned.bundle(channel, result).save(folder / "bundle")
+    else:
+        log.warning("no bundle is written: behind an open cut no server could go on from the payload")
+    cut.fit(untrained)
+    rows = [cut.frozen(cfg.subset), *trained, *cut.measure(untrained, cfg.subset, cfg.seed)]
+    if cfg.suite.input:
+        whole = cut.at("input")
+        pictures = suite_channels(cfg.suite, whole, "input")
+        whole.fit(pictures)
+        rows += whole.measure(pictures, cfg.subset, cfg.seed)
+    write_results(rows, folder / "results.jsonl")
+    draw_rate_accuracy(rows, folder / "rate_accuracy.png")
+    return rows
+
+
+def run_outputs(cfg: DictConfig, folder: Path) -> tuple[list[Logger], list[Callback]]:
+    """Loggers (CSV always, TensorBoard where installed) and callbacks that keep a run in its folder.
+
+    One more of each may be configured: `+trainer.logger._target_=...`, `+trainer.callbacks._target_=...`.
+    """
+    loggers: list[Logger] = [CSVLogger(folder, name="logs", version="")]
+    with contextlib.suppress(ModuleNotFoundError):  # TensorBoard is an optional extra
+        loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
+    checkpoints = ModelCheckpoint(folder / "checkpoints", save_last=True, enable_version_counter=False)
+    callbacks: list[Callback] = [checkpoints, LearningRateMonitor()]
+    if "logger" in cfg.trainer:
+        loggers.append(instantiate(cfg.trainer.logger))
+    if "callbacks" in cfg.trainer:
+        callbacks.append(instantiate(cfg.trainer.callbacks))
+    return loggers, callbacks
+
+
+def run(cfg: DictConfig) -> None:
+    """Train, and print the table."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    if rows := train_and_measure(cfg, folder):
+        print(table(rows))
+        print(f"\nWritten to {folder}: results.jsonl, bundle/, rate_accuracy.png")

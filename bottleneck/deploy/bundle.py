@@ -1,0 +1,172 @@
+"""A trained operating point as files: everything that both sides need beside the frozen network.
+
+    bundle/  bundle.json        split point, unit options, codec with its tables, network identity,
+                                preprocessing, metric at export; versioned, with a checksum
+             unit.safetensors   the unit's weights
+
+Loading and using one needs torch, torchvision and NumPy, neither Lightning nor Hydra.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from bottleneck import codecs
+from bottleneck.codecs import Codec
+from bottleneck.devices import device_of
+from bottleneck.files import replace_file
+from bottleneck.identity import weights_identity
+from bottleneck.models.checkpoints import write_state_dict
+from bottleneck.splitting import SplitModel, split
+from bottleneck.unit import Unit, build
+
+_FORMAT, _VERSION = "split-bottleneck bundle", 1
+
+
+@dataclass
+class Bundle:
+    """One operating point.
+
+    Attributes:
+        unit: The trained unit, in eval mode.
+        codec: Its codec, with tables.
+        split: Split point of the network.
+        network: Identity of the network's weights (`weights_identity`).
+        image_shape: (C, H, W) of the image that enters the head.
+        preprocessing: What `preprocess` needs to make such an image of pixels; `None`: the network takes
+            float images that its user's own transform has made.
+        model: How the network was made, for people and for `evaluate.py`.
+        result: The evaluated row at export.
+        task: What the network is for, hence what a server returns; the network's output where it is unknown.
+    """
+
+    unit: Unit
+    codec: Codec
+    split: str
+    network: str
+    image_shape: tuple[int, int, int]
+    preprocessing: dict[str, int] | None = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
+    task: str = "classification"
+
+    @property
+    def image_dtype(self) -> torch.dtype:
+        """The type of the images that enter the head."""
+        return torch.float32 if self.preprocessing is None else torch.uint8
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that name this operating point: split, unit and tables."""
+        parts = [self.split, self.unit.options, self.codec.to_dict(), weights_identity(self.unit)]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+    def save(self, folder: str | Path) -> None:
+        """Write the bundle into a folder, which is made."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = folder / "unit.safetensors"
+        write_state_dict(self.unit, weights)
+        content = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "id": self.id,
+            "unit": self.unit.options,
+            "codec": self.codec.to_dict(),
+            **{
+                key: getattr(self, key)
+                for key in ("split", "network", "image_shape", "preprocessing", "model", "result", "task")
+            },
+            "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        }
+        content["checksum"] = _checksum(content)
+        with replace_file(folder / "bundle.json") as temporary:
+            temporary.write_text(json.dumps(content, indent=1))
+
+    @classmethod
+    def read(cls, folder: str | Path) -> "Bundle":
+        """Read a bundle.
+
+        Raises:
+            FileNotFoundError: If the folder or one of its files is missing.
+            ValueError: If a file is truncated, changed, foreign, or of a newer version.
+        """
+        folder = Path(folder).expanduser()
+        description, weights = folder / "bundle.json", folder / "unit.safetensors"
+        for file in (description, weights):
+            if not file.is_file():
+                raise FileNotFoundError(f"{file} is missing, so {folder} is no bundle. Export it again.")
+        try:
+            content = json.loads(description.read_text())
+        except ValueError as error:
+            raise ValueError(
+                f"{description} is truncated or no JSON: {error}. Export the bundle again."
+            ) from error
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            raise ValueError(f"{description} does not describe a bundle of this package.")
+        if content.get("version") != _VERSION:
+            raise ValueError(
+                f"{description} has version {content.get('version')}; this release reads {_VERSION}. "
+                "Upgrade split-bottleneck, or export the bundle again."
+            )
+        if content.get("checksum") != _checksum(content):
+            raise ValueError(f"{description} was changed after it was written (checksum). Export it again.")
+        if content["weights_sha256"] != hashlib.sha256(weights.read_bytes()).hexdigest():
+            raise ValueError(
+                f"{weights} is truncated or belongs to another bundle (checksum). Export it again."
+            )
+
+        unit = build(content["unit"])
+        try:
+            unit.load_state_dict(load_file(weights))
+        except (RuntimeError, SafetensorError) as error:
+            raise ValueError(
+                f"{weights} does not fit the unit that {description} describes: {error}"
+            ) from error
+        return cls(
+            unit=unit.eval(),
+            codec=codecs.from_dict(content["codec"]),
+            split=content["split"],
+            network=content["network"],
+            image_shape=tuple(content["image_shape"]),
+            preprocessing=content["preprocessing"],
+            model=content["model"],
+            result=content["result"],
+            task=content.get("task", "classification"),  # bundles of 0.1 have none
+        )
+
+    def split_network(self, model: nn.Module, batch: int = 1) -> SplitModel:
+        """The network where this unit stands, frozen, on its own device.
+
+        Args:
+            model: The network that the bundle was made for.
+            batch: Images in the example that it is split with.
+        """
+        example = torch.zeros(batch, *self.image_shape, dtype=self.image_dtype, device=device_of(model))
+        return split(model, self.split, example, replace=self.unit.replaces).freeze()
+
+    def check_network(self, model: nn.Module) -> None:
+        """Refuse a network that this unit was not trained for.
+
+        Raises:
+            ValueError: If the weights differ; both identities are named.
+        """
+        if (identity := weights_identity(model)) != self.network:
+            made = f", made with {self.model}" if self.model else ""
+            raise ValueError(
+                f"This bundle belongs to a network with weights {self.network[:12]}…{made}; "
+                f"the one given has {identity[:12]}…. Load the same weights and normalisation; an embedded "
+                "network is trained on each machine, so copy the folder `models` of the cache along."
+            )
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    rest = {key: value for key, value in content.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,148 @@
+"""Both halves of an operating point as graphs, for machines without PyTorch; coding stays outside of them.
+
+device.onnx    image ──► head ──► encoder ──► quantizer ──► symbols
+                                                               ┊ bottleneck.codecs, from export.json
+server.onnx    output ◄── tail ◄── decoder ◄── values ◄── symbols
+"""
+
+import copy
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.devices import device_of
+from bottleneck.unit import Unit
+
+_FORMAT, _VERSION = "split-bottleneck export", 1
+
+
+class DeviceGraph(nn.Module):
+    """Image to what is coded; nothing depends on the data, so it can be exported.
+
+    Args:
+        head: Image to what the unit takes.
+        unit: The trained unit.
+        coded: What the codec codes: `symbols`, or the unit's latent (`feature`).
+    """
+
+    def __init__(self, head: nn.Module, unit: Unit, coded: str):
+        super().__init__()
+        self.head, self.unit = head, unit
+        self.integers = coded == "symbols"
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Symbols int32, or latents float32, `(b, C_r, h, w)` of images `(b, C, H, W)`."""
+        latent = self.unit.encode(self.head(image))
+        return self.unit.quantizer.rounded(latent).to(torch.int32) if self.integers else latent
+
+
+class ServerGraph(nn.Module):
+    """What was decoded to output.
+
+    Args:
+        unit: The trained unit.
+        tail: Feature to output.
+        coded: What the codec codes: `symbols`, or the unit's latent (`feature`).
+    """
+
+    def __init__(self, unit: Unit, tail: nn.Module, coded: str):
+        super().__init__()
+        self.unit, self.tail = unit, tail
+        self.integers = coded == "symbols"
+
+    def forward(self, symbols: Tensor) -> Any:
+        """The network's output for symbols int32, or latents float32, `(b, C_r, h, w)`."""
+        latent = self.unit.quantizer.values(symbols) if self.integers else symbols
+        return self.tail(self.unit.decode(latent))
+
+
+def export(bundle: str | Path, model: nn.Module, folder: str | Path, target: str = "onnx") -> None:
+    """Write `device` and `server` as graphs of any batch size, and `export.json` for the codec.
+
+    Args:
+        bundle: Folder of the bundle.
+        model: The network that it was made for.
+        folder: Where to write; it is made.
+        target: `onnx`, or `torch` for `torch.export`'s `.pt2`.
+
+    Raises:
+        ValueError: If the target is unknown, or the bundle belongs to another network.
+        ModuleNotFoundError: If `onnx` needs its extra.
+    """
+    if target not in _WRITERS:
+        raise ValueError(f"target={target!r} is unknown. Choose one of {sorted(_WRITERS)}.")
+    operating_point = Bundle.read(bundle)
+    operating_point.check_network(model)
+    # The caller's network stays where it is; graphs are written on the CPU, from a copy.
+    network = model if device_of(model).type == "cpu" else copy.deepcopy(model).cpu()
+    unit, coded = operating_point.unit, operating_point.codec.input
+    # Two samples: torch.export takes a batch of one for a constant.
+    net = operating_point.split_network(network, batch=2)
+    image = torch.zeros(2, *operating_point.image_shape, dtype=operating_point.image_dtype)
+    symbols = torch.zeros(2, *unit.latent_shape, dtype=torch.int32 if coded == "symbols" else torch.float32)
+    folder = Path(folder).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    _WRITERS[target](DeviceGraph(net.head, unit, coded).eval(), {"image": image}, folder / "device")
+    _WRITERS[target](ServerGraph(unit, net.tail, coded).eval(), {"symbols": symbols}, folder / "server")
+    description = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "bundle": operating_point.id,
+        "codec": operating_point.codec.to_dict(),
+        "image_shape": operating_point.image_shape,
+        "image_dtype": str(operating_point.image_dtype).removeprefix("torch."),
+        "preprocessing": operating_point.preprocessing,
+    }
+    (folder / "export.json").write_text(json.dumps(description, indent=1))
+
+
+def _program(module: nn.Module, inputs: dict[str, Tensor]) -> torch.export.ExportedProgram:
+    shapes = {name: {0: Dim("batch", min=1)} for name in inputs}
+    with torch.no_grad():
+        return torch.export.export(module, (), inputs, dynamic_shapes=shapes)
+
+
+def _write_torch(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> None:
+    torch.export.save(_program(module, inputs), path.with_suffix(".pt2"))
+
+
+def write_onnx(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> None:
+    """Write a module as an ONNX graph of any batch size; `path` gets the suffix `.onnx`.
+
+    Args:
+        module: In eval mode; its `forward` takes the inputs by their names.
+        inputs: An example of each, a batch of two.
+        path: The file.
+
+    Raises:
+        ModuleNotFoundError: If the extra `onnx` is not installed.
+    """
+    for chatty in ("onnx_ir", "onnxscript"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            'target=onnx needs two packages: pip install "split-bottleneck[onnx]"'
+        ) from error
+    torch.onnx.export(
+        _program(module, inputs),
+        f=str(path.with_suffix(".onnx")),
+        input_names=list(inputs),
+        external_data=False,
+        verbose=False,
+    )
+
+
+_WRITERS: dict[str, Callable[[nn.Module, dict[str, Tensor], Path], None]] = {
+    "onnx": write_onnx,
+    "torch": _write_torch,
+}

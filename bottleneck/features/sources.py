@@ -1,0 +1,166 @@
+"""Features instead of images: what a bottleneck is trained and measured on.
+
+images ──► head (frozen) ──► features ──┬──► CachedFeatures: computed once, read from disk
+                                        └──► LiveFeatures: computed for each batch
+"""
+
+import warnings
+from functools import partial
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+
+from bottleneck.data.base import SUBSETS, ImageData, SeededShuffle
+from bottleneck.devices import device_of, moved
+from bottleneck.features.cache import ArrayLayout, Batches, FeatureCache, StoredFeatures
+from bottleneck.identity import weights_identity
+from bottleneck.splitting import SplitModel
+
+
+class LiveFeatures(LightningDataModule):
+    """Run the head on every batch of images, on the device that the batch is on.
+
+    Args:
+        images: The data set.
+        net: The split network; only its head is used.
+    """
+
+    def __init__(self, images: ImageData, net: SplitModel):
+        super().__init__()
+        self.images = images
+        self.net = net
+
+    def train_dataloader(self) -> DataLoader:
+        return self.images.train_dataloader()
+
+    def val_dataloader(self) -> DataLoader | list:
+        return self.images.val_dataloader()
+
+    def on_after_batch_transfer(
+        self, batch: tuple[Tensor, Tensor], dataloader_idx: int
+    ) -> tuple[Tensor, Tensor]:
+        images, targets = batch
+        self.net.head.to(images[0].device)
+        with torch.no_grad():
+            return _head_output(self.net, images, targets)
+
+    def batches(self, subset: str) -> Batches:
+        """`(features, targets)` of a subset in order, on the head's device.
+
+        Images of different sizes come one by one, so that none is padded to another's size.
+        """
+        yield from _head_outputs(self.images, self.net, subset, 0)
+
+
+class CachedFeatures(LightningDataModule):
+    """Features of every subset from the cache.
+
+    Args:
+        stores: Stored features of each subset.
+        batch_size: Features per batch.
+    """
+
+    def __init__(self, stores: dict[str, StoredFeatures], batch_size: int):
+        super().__init__()
+        self.stores = stores
+        self.batch_size = batch_size
+
+    def train_dataloader(self) -> DataLoader:
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader | list:
+        return self._loader("select", shuffle=False) if len(self.stores["select"]) else []
+
+    def batches(self, subset: str) -> DataLoader:
+        """`(features, targets)` of a subset in order, on the CPU."""
+        return self._loader(subset, shuffle=False)
+
+    def _loader(self, subset: str, shuffle: bool) -> DataLoader:
+        store = self.stores[subset]
+        return DataLoader(
+            store,
+            batch_size=self.batch_size,
+            sampler=SeededShuffle(len(store)) if shuffle else None,
+            drop_last=shuffle and len(store) % self.batch_size == 1,  # BatchNorm cannot train on one sample
+            collate_fn=_as_gathered,
+        )
+
+
+def _as_gathered(batch: Any) -> Any:
+    """`StoredFeatures` gathers whole batches, so there is nothing to collate."""
+    return batch
+
+
+def features_of(
+    images: ImageData, net: SplitModel, cache: FeatureCache | None
+) -> CachedFeatures | LiveFeatures:
+    """A data set's features at a split point, cached where that is possible.
+
+    Without a cache, with randomly augmented images or with too little disk, the head runs on every batch.
+    """
+    if cache is not None and images.augmented:
+        warnings.warn(
+            "data.augment=true changes the images in every epoch, so their features cannot be cached: "
+            "the head runs in every epoch.",
+            stacklevel=2,
+        )
+        cache = None
+    if cache is None or images.target_layout is None:
+        return LiveFeatures(images, net)
+
+    head = {
+        "graph": net.head.code,
+        "modules": str(net.head),
+        "weights": weights_identity(net.head),
+        "split": net.entry.name,
+        "input": list(images.image_shape),
+    }
+    stores: dict[str, StoredFeatures] = {}
+    for subset in SUBSETS:
+        stored = cache.get(
+            {**head, "images": images.fingerprint(subset)},
+            images.count(subset),
+            net.entry.shape,
+            ArrayLayout(*images.target_layout),
+            partial(_head_outputs, images, net, subset),
+        )
+        if stored is None:
+            return LiveFeatures(images, net)
+        stores[subset] = stored
+    return CachedFeatures(stores, images.batch_size)
+
+
+@torch.no_grad()
+def _head_outputs(images: ImageData, net: SplitModel, subset: str, start: int) -> Batches:
+    """The head's outputs for a subset's samples from `start` on, in order."""
+    samples = images.subset(subset)
+    device = device_of(net)
+    loader = DataLoader(
+        Subset(samples, range(start, len(samples))),
+        images.batch_size,
+        num_workers=images.num_workers,
+        collate_fn=images.collate,
+    )
+    for batch, targets in loader:
+        batch = moved(batch, device)
+        if isinstance(batch, list) and len({image.shape for image in batch}) > 1:
+            for image, target in zip(batch, targets, strict=True):
+                yield _head_output(net, [image], [target])
+        else:
+            yield _head_output(net, batch, targets)
+
+
+def _head_output(net: SplitModel, images: Any, targets: Any) -> tuple[Tensor, Any]:
+    """What the head makes of a batch, and its targets.
+
+    A list of images, which may have different sizes, leaves the sizes that cross the cut in each target.
+    """
+    if isinstance(images, list):
+        (sizes,) = net.sizes(images).values()
+        targets = [{**target, "sizes": sizes.of(index)} for index, target in enumerate(targets)]
+        if len({image.shape for image in images}) == 1:
+            images = torch.stack(images)
+    return net.head(images), targets

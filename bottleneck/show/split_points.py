@@ -1,0 +1,128 @@
+"""A network's split points and stages as tables and pictures: sizes, what really has to be sent, work, parameters."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from tabulate import tabulate
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+from bottleneck.splitting import Boundary, SplitPoint, first_useful
+
+
+def profile_table(points: Sequence[SplitPoint]) -> str:
+    """Split points as a Markdown table; KiB of float32, MACs of one image."""
+    header = [
+        "split point",
+        "also",
+        "shape",
+        "layout",
+        "KiB",
+        "× input",
+        "MMACs before",
+        "%",
+        "params before",
+        "%",
+    ]
+    rows = [
+        [
+            point.name,
+            " ".join(point.aliases[:1]),
+            "×".join(map(str, point.shape)),
+            point.layout,
+            f"{point.nbytes / 1024:,.1f}",
+            f"{point.input_ratio:.2f}",
+            f"{point.macs / 1e6:,.1f}",
+            f"{100 * point.macs_share:.2f}",
+            f"{point.params:,}",
+            f"{100 * point.params_share:.2f}",
+        ]
+        for point in points
+    ]
+    return tabulate(
+        rows, header, tablefmt="github", disable_numparse=True, colalign=["left"] * 4 + ["right"] * 6
+    )
+
+
+def stage_table(stages: Sequence[Boundary]) -> str:
+    """Boundaries as a Markdown table: sizes over the input's, parameters without normalisation layers."""
+    header = ["stage", "returns", "own ratio", "must be sent", "that is", "MMACs before", "params before"]
+    rows = [
+        [
+            stage.name,
+            ", ".join("×".join(map(str, shape)) for shape in stage.shapes),
+            f"{stage.own_ratio:.3f}",
+            f"{stage.live_ratio:.3f}",
+            " + ".join(stage.live),
+            f"{stage.macs / 1e6:,.1f}",
+            f"{stage.params:,}",
+        ]
+        for stage in stages
+    ]
+    aligned = ["left", "left", "right", "right", "left", "right", "right"]
+    return tabulate(rows, header, tablefmt="github", disable_numparse=True, colalign=aligned)
+
+
+def verdict(points: Sequence[SplitPoint]) -> str:
+    """Whether any cut sends fewer numbers than the input has, in words."""
+    useful = first_useful(points)
+    if useful is None:
+        worked = [point for point in points if point.macs > 0] or list(points)
+        smallest = min(worked, key=lambda point: point.nbytes)
+        return (
+            "Useful natural split: none. Every closed cut sends at least as many numbers as the input has; "
+            f"the smallest is {smallest.name} with {smallest.input_ratio:.2f} times as many."
+        )
+    return (
+        f"Useful natural split: {useful.name} is the earliest closed cut below the input's size, with "
+        f"{useful.input_ratio:.2f} times its numbers behind {100 * useful.macs_share:.1f} % of the MACs."
+    )
+
+
+def draw_stages(stages: Sequence[Boundary], name: str, path: Path) -> None:
+    """Draw what each stage returns and what must really be sent behind it, with the line at the input's size.
+
+    Below it, the parameters up to each stage.
+    """
+    figure, (sizes, params) = plt.subplots(2, sharex=True, figsize=(8, 7), layout="constrained")
+    positions = range(len(stages))
+    drawn = {
+        "its own output": [s.own_ratio for s in stages],
+        "what must be sent": [s.live_ratio for s in stages],
+    }
+    for offset, (label, ratios) in zip((-0.2, 0.2), drawn.items(), strict=True):
+        sizes.bar([position + offset for position in positions], ratios, 0.4, label=label)
+    sizes.axhline(1, color="tab:red", linestyle="--", label="the input")
+    sizes.set_yscale("log")
+    sizes.set_ylabel("numbers over those of the input")
+    sizes.set_title(f"{name}: behind each stage")
+    sizes.legend()
+    params.step(positions, [stage.params / 1e6 for stage in stages], where="mid", marker=".")
+    params.set_ylabel("parameters so far (M)")
+    params.set_xticks(positions, [stage.name for stage in stages], rotation=45, ha="right")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def draw_sizes(points: Sequence[SplitPoint], name: str, path: Path) -> None:
+    """Draw the size at every split point with the line at the input's, and the share of MACs before it."""
+    figure, axes = plt.subplots(figsize=(max(6.0, 0.28 * len(points)), 5), layout="constrained")
+    positions = range(len(points))
+    input_size = points[0].nbytes / 1024
+    colours = ["tab:green" if point.nbytes < points[0].nbytes else "tab:grey" for point in points]
+    axes.bar(positions, [point.nbytes / 1024 for point in points], color=colours)
+    axes.axhline(input_size, color="tab:red", linestyle="--", label=f"input: {input_size:,.1f} KiB")
+    axes.set_yscale("log")
+    axes.set_ylabel("feature in float32 (KiB)")
+    axes.set_xticks(positions, [point.name for point in points], rotation=90, fontsize="x-small")
+    axes.set_title(f"{name}: {len(points)} closed cuts; green ones are smaller than the input")
+    axes.set_ylim(top=4 * max(point.nbytes for point in points) / 1024)  # room for the legend
+    axes.legend(loc="upper left")
+    share = axes.twinx()
+    share.plot(positions, [100 * point.macs_share for point in points], color="tab:blue", marker=".")
+    share.set_ylabel("MACs before the cut (%)", color="tab:blue")
+    share.set_ylim(0, 105)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)

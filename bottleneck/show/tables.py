@@ -1,0 +1,86 @@
+"""Results as Markdown tables: every method in a row, and methods compared as curves."""
+
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from bottleneck.measure.curves import bd_rates, bytes_at, curves
+from bottleneck.measure.results import Result
+
+
+def table(rows: Sequence[Result]) -> str:
+    """Rows as a Markdown table: the metric with its paired drop, sizes, times, and what the device spends."""
+    header = ["method", "split", rows[0].metric, "drop (95 %)", "bytes", "p95", "bpp", "ideal bpp", "zeros"]
+    header += ["encode ms", "decode ms", "device MMACs", "device ms"]
+    lines = tabulate([_cells(row) for row in rows], header, tablefmt="github", disable_numparse=True)
+    beside = dict.fromkeys(name for row in rows for name in row.beside or ())
+    if beside:
+        lines += (
+            f"\n\nopen: the tail also reads {', '.join(beside)} beside the payload, so it cannot run on "
+            "another machine. Compare with a closed cut behind it."
+        )
+    return lines
+
+
+def _cells(row: Result) -> list[str]:
+    drop = "" if row.drop is None or row.method == "frozen" else _drop(row)
+    return [
+        row.method,
+        row.place,
+        f"{row.value:.4f}",
+        drop,
+        _number(row.payload_bytes, ",.1f"),
+        _number(row.payload_bytes_p95, ",.0f"),
+        _number(row.bpp, ".4g"),
+        _number(row.estimated_bpp, ".4g"),
+        _number(row.zero_fraction, ".0%"),
+        _number(row.encode_ms, ".2f"),
+        _number(row.decode_ms, ".2f"),
+        _number(None if row.device_macs is None else row.device_macs / 1e6, ",.2f"),
+        _number(row.device_ms, ",.2f"),
+    ]
+
+
+def _drop(row: Result) -> str:
+    drop = f"{100 * (row.drop or 0):+.1f}"
+    if row.drop_interval is None:  # some metrics are no mean over samples
+        return drop
+    low, high = row.drop_interval
+    return f"{drop} [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
+def _number(value: float | None, spec: str) -> str:
+    return "" if value is None else format(value, spec)
+
+
+def curves_table(rows: Sequence[Result]) -> str:
+    """Methods compared as curves, Markdown: bytes at 1 and 3 points below the frozen network, and BD-rates.
+
+    A cost with `≤` is that of a curve's cheapest point, which is better than asked for. A BD-rate is what a
+    column's method needs more (+) or less (-) than a line's at equal metric.
+    """
+    costs = [
+        [name, *(bytes_cell(members, members[0].baseline - points / 100) for points in (1, 3))]
+        for name, members in curves(rows).items()
+    ]
+    compared = bd_rates(rows)
+    lines = [
+        [anchor, *("" if (saved := tests.get(test)) is None else f"{saved:+.1%}" for test in compared)]
+        for anchor, tests in compared.items()
+    ]
+    return "\n\n".join(
+        tabulate(body, header, tablefmt="github", disable_numparse=True)
+        for body, header in (
+            (costs, ["method", "bytes, 1 point below", "bytes, 3 points below"]),
+            (lines, ["BD-rate", *compared]),
+        )
+    )
+
+
+def bytes_cell(members: Sequence[Result], target: float) -> str:
+    """The mean payload at which a curve reaches a value of the metric, for tables; `≤`: it stays above."""
+    found = bytes_at(members, target)
+    if found is None:
+        return "not reached"
+    cheapest = members[0]
+    return ("≤ " if cheapest.value > target and found == cheapest.payload_bytes else "") + f"{found:,.1f}"

@@ -1,0 +1,59 @@
+"""What stands between a head's output and the feature that is sent, where these are not the same tensor.
+
+    head ──► given ──► before ──► feature ──► the channel ──► feature' ──► after ──► tail
+                └───────────────── beside (open cuts) ───────────────────────┘
+
+    Direct     given is the feature                                every closed cut
+    Replaced   given enters the module at the split point          where a unit may take the module's place
+    Open       given holds what the tail reads beside as well      cuts that papers measured
+
+A channel asks its adapter, so that whoever holds a head, a channel and a tail need not know which it is.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class Direct(nn.Module):
+    """The head's output is the feature, and the feature is what the tail takes."""
+
+    def before(self, given: Tensor) -> Tensor:
+        """The feature that is sent, from what the head gives."""
+        return given
+
+    def after(self, received: Tensor, given: Tensor) -> Tensor:
+        """What the tail takes, from what came through the channel and what the head gave."""
+        return received
+
+
+class Replaced(Direct):
+    """The head ends before the module at the split point, because a unit may do that module's work.
+
+    Args:
+        module: That module: from what the head gives to the feature.
+    """
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def before(self, given: Tensor) -> Tensor:
+        return self.module(given)
+
+
+class Open(Direct):
+    """The tail reads more than what is sent: head and tail share one machine, and the rest goes past the channel.
+
+    Args:
+        channels: How many of the first channels of the head's output are sent.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.channels = channels
+
+    def before(self, given: Tensor) -> Tensor:
+        return given[:, : self.channels]
+
+    def after(self, received: Tensor, given: Tensor) -> Tensor:
+        return torch.cat([received, given[:, self.channels :]], 1)

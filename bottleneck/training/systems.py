@@ -1,0 +1,203 @@
+"""What Lightning trains: the unit alone between a frozen head and a frozen tail, or the network with it.
+
+    given ──► channel, quantised ──► feature' ──► tail ──► output        loss = rate + alpha · objective
+
+Source: Datta et al., ICPR 2022.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from bottleneck.channel import Channel
+from bottleneck.codecs.histogram import Histogram
+from bottleneck.layouts import Layout
+from bottleneck.loss import Loss, Objective, Passage, Terms
+from bottleneck.splitting import SplitModel
+from bottleneck.tasks import Task
+from bottleneck.training.schedules import Schedule, with_schedule
+
+
+class FrozenHalves:
+    """The frozen network on a batch of what its head gives; see `loss.objectives.Frozen`.
+
+    Args:
+        net: The network, split.
+        given: What its head gives.
+        sizes: What its tail takes beside the feature.
+    """
+
+    def __init__(self, net: SplitModel, given: Tensor, sizes: dict[str, Any]):
+        self._net, self._given, self._sizes = net, given.detach(), sizes
+
+    @torch.no_grad()
+    def feature(self) -> Tensor:
+        return self._net.at_cut(self._given)
+
+    @torch.no_grad()
+    def output(self) -> Any:
+        return self._net.rest(self._given, self._sizes)
+
+    @torch.no_grad()
+    def layers(self, names: Sequence[str]) -> dict[str, Tensor]:
+        return self._net.tail.watch(self.feature(), names, self._sizes, finish=False)[1]
+
+    def layout(self, name: str | None) -> Layout:
+        return self._net.point.layout if name is None else self._net.tail.layers[name].layout
+
+
+class BottleneckSystem(LightningModule):
+    """Train a channel's unit on features.
+
+    Batches are `(what the head gives, targets)`. Checkpoints hold the unit, and what its rate has learned; the
+    network is not theirs.
+
+    Attributes:
+        kept: How the names of what is trained and kept in checkpoints begin.
+
+    Args:
+        channel: Holds the unit.
+        net: The split network; it is frozen here, its parameters and its BatchNorm statistics.
+        task: Metrics, and the loss against labels.
+        objective: What is weighed against the rate.
+        loss: The rate, and alpha.
+        optimizer: Makes an optimizer from parameters.
+        scheduler: Makes a schedule from `optimizer` and `total_steps`, stepped after every batch.
+    """
+
+    kept: tuple[str, ...] = ("unit.", "loss.")
+
+    def __init__(
+        self,
+        channel: Channel,
+        net: SplitModel,
+        task: Task,
+        objective: Objective,
+        loss: Loss,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        scheduler: Schedule | None = None,
+    ):
+        super().__init__()
+        assert channel.unit is not None, "a unit is what is trained"
+        self.channel = channel
+        self.unit = channel.unit
+        self.net = net.freeze()
+        self.task = task
+        self.objective = objective
+        self.loss = loss
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.val_metrics = task.metrics(prefix="val/")
+        self.strict_loading = False
+        self._val_symbols: list[Any] = []
+
+    def given(self, inputs: Tensor) -> Tensor:
+        """What the head gives, from a batch's inputs."""
+        return inputs
+
+    def frozen(self, inputs: Tensor, sizes: dict[str, Any]) -> Any:
+        """What the frozen network makes of a batch's inputs; see `loss.objectives.Frozen`."""
+        return FrozenHalves(self.net, inputs, sizes)
+
+    def training_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> Tensor:
+        terms, _, _ = self._terms(batch)
+        self.log_dict(terms.logged("train/"))
+        return terms.loss
+
+    def validation_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> None:
+        terms, output, latent = self._terms(batch)
+        self.log_dict(terms.logged("val/"), batch_size=len(batch[0]), sync_dist=True)
+        self.val_metrics.update(output, batch[1])
+        self._val_symbols.append(self.unit.quantizer.symbols(latent).cpu().numpy())
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics, and the entropy of the validation symbols; coded sizes are measured later."""
+        self.log_dict(self.val_metrics.compute())
+        self.val_metrics.reset()
+        samples = sum(len(symbols) for symbols in self._val_symbols)
+        symbols_per_sample = self._val_symbols[0][0].size
+        bits = Histogram.fit(self._val_symbols).entropy() * symbols_per_sample
+        bpp = bits / self.loss.rate.pixels
+        self.log("val/entropy_bpp", bpp, batch_size=samples, sync_dist=True, prog_bar=True)
+        self._val_symbols.clear()
+
+    def configure_optimizers(self) -> Any:
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return with_schedule(self.make_optimizer(trained), self.make_scheduler, self.trainer)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what is not trained out of checkpoints."""
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {key: value for key, value in state.items() if key.startswith(self.kept)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take over how far a schedule has come, not how long it was: a resumed run may be longer."""
+        progress = ("last_epoch", "_step_count", "_last_lr")
+        checkpoint["lr_schedulers"] = [
+            {key: state[key] for key in progress if key in state} for state in checkpoint["lr_schedulers"]
+        ]
+        own = {name for name, _ in self.named_parameters() if name.startswith(self.kept)}
+        for part in self.kept:
+            expected = any(name.startswith(part) for name in own)
+            if expected and not any(key.startswith(part) for key in checkpoint["state_dict"]):
+                raise ValueError(f"ckpt_path= names a checkpoint that holds nothing of {part!r}.")
+
+    def _terms(self, batch: tuple[Tensor, Any]) -> tuple[Terms, Any, Tensor]:
+        """Loss of a batch, the tail's output, and the latent."""
+        inputs, target = batch
+        sizes = self.task.sizes(self.task.headers(target))
+        reconstruction, latent = self.channel.quantised(self.given(inputs))
+        finish = self.objective.needs_output or not self.training
+        output, layers = self.net.tail.watch(reconstruction, self.objective.layers, sizes, finish)
+        passage = Passage(self.task, target, output, layers, reconstruction, self.frozen(inputs, sizes))
+        return self.loss(latent, self.objective(passage)), output, latent
+
+
+class WholeNetwork:
+    """A frozen network as it was, on a batch of images; see `loss.objectives.Frozen`."""
+
+    def __init__(self, network: nn.Module, images: Tensor):
+        self._network, self._images = network, images
+
+    @torch.no_grad()
+    def output(self) -> Any:
+        return self._network(self._images)
+
+
+class EndToEndSystem(BottleneckSystem):
+    """Train a unit and the network around it on images, to see what freezing them costs.
+
+    Batches are `(images, targets)`. Checkpoints hold unit and network.
+
+    Args:
+        channel: Holds the unit.
+        net: The network that is trained, split; it is no longer frozen afterwards.
+        original: The network as it was, whole; what `objective` compares with.
+        options: What `BottleneckSystem` takes besides.
+
+    Raises:
+        ValueError: If the objective matches features, which have no reason to stay what they were.
+
+    Source: the comparison with full-model training in Datta et al., ICPR 2022, figures 6 and 7.
+    """
+
+    kept = ("unit.", "loss.", "net.")
+
+    def __init__(self, channel: Channel, net: SplitModel, original: nn.Module, **options: Any):
+        super().__init__(channel, net, **options)
+        if self.objective.layers or not self.objective.needs_output:
+            raise ValueError(
+                f"trainable=all cannot match the frozen network's features ({type(self.objective).__name__}). "
+                "Use objective=task or objective=logits."
+            )
+        self.net.unfreeze().train()
+        self._original = [original]  # in a list, so that Lightning neither moves, trains nor saves it
+
+    def given(self, inputs: Tensor) -> Tensor:
+        return self.net.head(inputs)
+
+    def frozen(self, inputs: Tensor, sizes: dict[str, Any]) -> Any:
+        return WholeNetwork(self._original[0], inputs)

@@ -1,0 +1,100 @@
+"""What a codec is given of a feature: the feature itself, a unit's symbols, or a unit's latent.
+
+AsIs      feature ──────────────────────────────────────► coded    channels first
+Symbols   feature ──► encoder ──► latent ──► quantizer ──► coded    int32
+Latent    feature ──► encoder ──► latent ────────────────► coded    float32, for codecs that quantise
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from bottleneck.codecs import Codec
+from bottleneck.layouts import Layout
+from bottleneck.unit.base import Unit
+
+
+class Transform(Protocol):
+    """From features to what is coded, and back."""
+
+    def coded(self, feature: Tensor) -> Tensor:
+        """What the codec is given, one entry for each sample of the batch."""
+
+    def restored(self, coded: Tensor) -> Tensor:
+        """The features, from what the codec gives back."""
+
+    def coded_shape(self, feature_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of what is coded for one feature of this shape.
+
+        Raises:
+            ValueError: If no such feature is taken.
+        """
+
+
+class AsIs:
+    """The feature itself, channels first, as codecs expect of their arrays.
+
+    Args:
+        layout: The feature's.
+    """
+
+    def __init__(self, layout: str = "CHW"):
+        self.layout = Layout(layout)
+
+    def coded(self, feature: Tensor) -> Tensor:
+        return self.layout.channels_first(feature)
+
+    def restored(self, coded: Tensor) -> Tensor:
+        return self.layout.channels_back(coded)
+
+    def coded_shape(self, feature_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self.layout.shape_channels_first(feature_shape)
+
+
+class Latent:
+    """A unit's latent before its quantizer.
+
+    Args:
+        unit: Trained.
+    """
+
+    def __init__(self, unit: Unit):
+        self.unit = unit
+
+    @torch.no_grad()
+    def coded(self, feature: Tensor) -> Tensor:
+        return self.unit.encode(feature)
+
+    @torch.no_grad()
+    def restored(self, coded: Tensor) -> Tensor:
+        return self.unit.decode(coded)
+
+    def coded_shape(self, feature_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self.unit.latent_shape_of(feature_shape)
+
+
+class Symbols(Latent):
+    """A unit's integers."""
+
+    def coded(self, feature: Tensor) -> Tensor:
+        return self.unit.symbols(feature)
+
+    def restored(self, coded: Tensor) -> Tensor:
+        return self.unit.reconstruct(coded)
+
+
+def transform_for(unit: Unit, codec: Codec) -> Latent:
+    """What a codec codes of a unit.
+
+    Raises:
+        ValueError: If the codec codes pixels.
+    """
+    match codec.input:
+        case "symbols":
+            return Symbols(unit)
+        case "feature":
+            return Latent(unit)
+    raise ValueError(
+        f"codec {codec.name!r} codes {codec.input}; a unit has symbols, or features for a codec."
+    )

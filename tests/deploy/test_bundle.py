@@ -1,0 +1,82 @@
+"""Bundles as files: whole, unchanged and of this release, or refused."""
+
+import json
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from bottleneck.deploy.bundle import Bundle, _checksum
+
+
+def test_saving_again_changes_nothing(bundle_folder, tmp_path):
+    """A bundle survives reading and writing: same id, same files."""
+    bundle = Bundle.read(bundle_folder)
+    bundle.save(tmp_path / "copy")
+    for name in ("bundle.json", "unit.safetensors"):
+        assert (tmp_path / "copy" / name).read_bytes() == (bundle_folder / name).read_bytes()
+    assert Bundle.read(tmp_path / "copy").id == bundle.id
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "unit.safetensors"])
+@pytest.mark.parametrize("keep", [0, 1, 100, -1])
+def test_truncated_files_are_refused(bundle_folder, name, keep):
+    """A file that lost its end, or everything, is an error that names it."""
+    path = bundle_folder / name
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=name):
+        Bundle.read(bundle_folder)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "unit.safetensors"])
+def test_missing_files_are_named(bundle_folder, name):
+    """A folder without one of the two files is no bundle."""
+    (bundle_folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{name} is missing"):
+        Bundle.read(bundle_folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 2}, "has version 2; this release reads 1"),
+        ({"format": "zip"}, "does not describe a bundle"),
+        ({"split": "layer1"}, "was changed after it was written"),
+    ],
+)
+def test_newer_foreign_and_edited_descriptions_are_refused(bundle_folder, change, message):
+    """A newer version, another format and a changed value are told apart."""
+    path = bundle_folder / "bundle.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ValueError, match=message):
+        Bundle.read(bundle_folder)
+
+
+def test_weights_of_another_bundle_are_refused(bundle_folder):
+    """Weights of the right shape that are not the bundle's own do not pass."""
+    path = bundle_folder / "unit.safetensors"
+    state = load_file(path)
+    save_file({key: value + 1 for key, value in state.items()}, path)
+    with pytest.raises(ValueError, match=r"unit\.safetensors is truncated or belongs to another bundle"):
+        Bundle.read(bundle_folder)
+
+
+def test_id_names_the_whole_operating_point(bundle_folder):
+    """Another step, split or weight is another operating point; saving is not."""
+    bundle = Bundle.read(bundle_folder)
+    before = bundle.id
+    bundle.unit.quantizer.step *= 2
+    assert bundle.id != before
+    bundle = Bundle.read(bundle_folder)
+    bundle.split = "layer1"
+    assert bundle.id != before
+    assert Bundle.read(bundle_folder).id == before
+
+
+def test_bundle_without_a_task_is_of_classification(bundle_folder):
+    """Bundles that were written before there were other tasks are read as what they were."""
+    path = bundle_folder / "bundle.json"
+    content = json.loads(path.read_text())
+    del content["task"]
+    content["checksum"] = _checksum(content)
+    path.write_text(json.dumps(content))
+    assert Bundle.read(bundle_folder).task == "classification"

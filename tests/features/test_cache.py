@@ -1,0 +1,180 @@
+"""The feature cache: computed once, right for ever, whole or not there."""
+
+import os
+import signal
+import time
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+import torch
+
+from bottleneck.data import feature_cache
+from bottleneck.features.cache import ArrayLayout, FeatureCache
+
+COUNT, SHAPE = 700, (3, 2, 2)
+TARGETS = ArrayLayout((), "int64")
+
+
+def rows(start, calls=None, batch=64):
+    """Recognisable features: sample i is filled with i."""
+    if calls is not None:
+        calls.append(start)
+    for first in range(start, COUNT, batch):
+        ids = torch.arange(first, min(first + batch, COUNT))
+        yield ids[:, None, None, None].expand(-1, *SHAPE).float(), ids * 2
+
+
+def get(cache, description=None, compute=rows):
+    return cache.get(description or {"head": "a"}, COUNT, SHAPE, TARGETS, compute)
+
+
+@pytest.mark.parametrize("batch", [1, 64, 100, 1000])
+def test_features_come_back_as_computed(tmp_path, batch):
+    """Whatever the batches that computed them, features and targets are gathered sample by sample."""
+    stored = get(FeatureCache(tmp_path), compute=lambda start: rows(start, batch=batch))
+    features, targets = stored.__getitems__([699, 0, 256, 255])
+    assert features.shape == (4, *SHAPE)
+    assert features[:, 0, 0, 0].tolist() == [699, 0, 256, 255]
+    assert targets.tolist() == [1398, 0, 512, 510]
+
+
+def test_second_request_computes_nothing(tmp_path):
+    """A filled cache is opened, not computed; another description is."""
+    calls = []
+    for _ in range(2):
+        get(FeatureCache(tmp_path), compute=lambda start: rows(start, calls))
+    assert calls == [0]
+    get(FeatureCache(tmp_path), {"head": "b"}, lambda start: rows(start, calls))
+    assert calls == [0, 0]
+
+
+def test_interrupted_writer_leaves_finished_shards(tmp_path):
+    """After a failure in the third shard, the next writer starts there."""
+
+    def failing(start):
+        for features, targets in rows(start):
+            if targets[0] >= 2 * 600:
+                raise KeyboardInterrupt
+            yield features, targets
+
+    with pytest.raises(KeyboardInterrupt):
+        get(FeatureCache(tmp_path), compute=failing)
+    calls = []
+    stored = get(FeatureCache(tmp_path), compute=lambda start: rows(start, calls))
+    assert calls == [512]
+    np.testing.assert_array_equal(stored.features[:, 0, 0, 0], np.arange(COUNT))
+
+
+def slow_fill(folder):
+    def slow(start):
+        for batch in rows(start, batch=32):
+            time.sleep(0.05)
+            yield batch
+
+    get(FeatureCache(folder), compute=slow)
+
+
+def test_killed_writer_frees_the_lock_and_tears_nothing(tmp_path):
+    """A writer killed with SIGKILL half way costs the next one its unfinished shard only."""
+    writer = get_context("spawn").Process(target=slow_fill, args=(tmp_path,))
+    writer.start()
+    deadline = time.monotonic() + 60
+    while not any(p.read_text() for p in tmp_path.glob("features/*/done")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.join()
+    calls = []
+    stored = get(FeatureCache(tmp_path), compute=lambda start: rows(start, calls))
+    assert calls[0] >= 256
+    np.testing.assert_array_equal(stored.features[:, 0, 0, 0], np.arange(COUNT))
+    np.testing.assert_array_equal(stored.targets, 2 * np.arange(COUNT))
+
+
+def test_truncated_array_is_noticed(tmp_path):
+    """A file that lost its end is completed again, although its shards were marked as done."""
+    get(FeatureCache(tmp_path))
+    (file,) = tmp_path.glob("features/*/features.bin")
+    with file.open("r+b") as handle:
+        handle.truncate(300 * 4 * 12)
+    calls = []
+    stored = get(FeatureCache(tmp_path), compute=lambda start: rows(start, calls))
+    assert calls == [256]
+    np.testing.assert_array_equal(stored.features[:, 0, 0, 0], np.arange(COUNT))
+
+
+def parallel_request(arguments):
+    folder, name = arguments
+    calls = []
+    stored = get(FeatureCache(folder), compute=lambda start: rows(start, calls))
+    return len(calls), float(stored.features.sum()), name
+
+
+def test_parallel_requests_compute_once(tmp_path):
+    """Of several processes that ask at once, one computes and the others read."""
+    with get_context("spawn").Pool(3) as pool:
+        answers = pool.map(parallel_request, [(tmp_path, name) for name in range(3)])
+    assert sum(computed for computed, _, _ in answers) == 1
+    assert len({total for _, total, _ in answers}) == 1
+
+
+def test_half_precision_takes_half_the_disk(tmp_path):
+    """float16 stores two bytes per element and still hands out float32."""
+    stored = get(FeatureCache(tmp_path, "float16"))
+    (file,) = tmp_path.glob("features/*/features.bin")
+    assert file.stat().st_size == COUNT * 12 * 2
+    assert stored.__getitems__([5])[0].dtype == torch.float32
+
+
+def test_too_little_disk_says_how_much_is_missing(tmp_path, monkeypatch):
+    """With too little disk the cache declines with a warning that names the missing amount."""
+    usage = type("Usage", (), {"free": 1_000})
+    monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda _: usage)
+    with pytest.warns(UserWarning, match=r"0\.00 GB free, 0\.00 GB too little.*cache\.dir"):
+        assert get(FeatureCache(tmp_path)) is None
+
+
+def test_size_limit_is_kept(tmp_path):
+    """`max_gb` counts all cached features and declines what would exceed it."""
+    size = COUNT * (12 * 4 + 8)
+    cache = FeatureCache(tmp_path, max_gb=1.5 * size / 1e9)
+    assert get(cache) is not None
+    with pytest.warns(UserWarning, match=r"cache\.max_gb=.* would be exceeded"):
+        assert get(cache, {"head": "b"}) is None
+    assert get(cache) is not None
+
+
+def test_disk_that_fills_up_meanwhile_is_survived(tmp_path, monkeypatch):
+    """An error of the disk while writing is reported, and the run goes on without a cache."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(feature_cache.os, "fsync", full)
+    with pytest.warns(UserWarning, match="No space left on device.*going on without it"):
+        assert get(FeatureCache(tmp_path)) is None
+
+
+def test_empty_subset_is_stored_without_computing(tmp_path):
+    """A hold-out of nothing has no features and needs no head."""
+    stored = FeatureCache(tmp_path).get({"head": "a"}, 0, SHAPE, TARGETS, rows)
+    assert len(stored) == 0
+
+
+def test_unknown_dtype_is_refused(tmp_path):
+    """Only two precisions are stored."""
+    with pytest.raises(ValueError, match=r"cache\.dtype='int8'"):
+        FeatureCache(tmp_path, "int8")
+
+
+def test_values_beyond_half_precision_are_refused(tmp_path):
+    """A feature that float16 cannot hold is an error that names the option, not an infinity in the cache."""
+    with pytest.raises(ValueError, match=r"do not fit cache\.dtype=float16"):
+        get(FeatureCache(tmp_path, "float16"), compute=lambda start: ((x * 1e5, y) for x, y in rows(start)))
+
+
+def test_cache_folder_that_cannot_be_made_is_named(tmp_path):
+    """A file in the place of the cache's folder is reported with the option."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"cache\.dir: .* cannot be made"):
+        get(FeatureCache(tmp_path / "file"))

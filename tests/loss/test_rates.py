@@ -1,0 +1,42 @@
+"""The L1 rate and its normalisations."""
+
+import pytest
+import torch
+
+from bottleneck.loss.rates import L1Rate, NoRate
+
+LATENT = torch.tensor(
+    [[[[1.0, -2.0]], [[0.0, 3.0]]], [[[0.0, 0.0]], [[0.0, 4.0]]]]
+)  # (2, 2, 1, 2): L1 6 and 4
+
+
+@pytest.mark.parametrize(
+    ("normalisation", "expected"), [("per_pixel", 5 / 64), ("mean", 5 / 4), ("sum", 5.0)]
+)
+def test_rate_is_the_mean_l1_norm_in_its_unit(normalisation, expected):
+    """The batch average of the L1 norm, per input pixel, per latent element or as it is."""
+    assert L1Rate(normalisation)(LATENT, pixels=64).item() == pytest.approx(expected)
+
+
+def test_rate_of_a_batch_does_not_depend_on_its_size():
+    """Repeating the samples leaves the rate as it was."""
+    rate = L1Rate("sum")
+    torch.testing.assert_close(rate(LATENT.repeat(5, 1, 1, 1), 64), rate(LATENT, 64))
+
+
+def test_gradient_pulls_towards_zero_from_both_sides():
+    """The rate's gradient has the latent's sign."""
+    latent = LATENT.clone().requires_grad_()
+    L1Rate("sum")(latent, 64).backward()
+    assert torch.equal(latent.grad.sign(), LATENT.sign())
+
+
+def test_unknown_normalisation_is_refused():
+    """A mistyped normalisation is answered with the known ones."""
+    with pytest.raises(ValueError, match=r"rate\.normalisation='pixel'.*per_pixel"):
+        L1Rate("pixel")
+
+
+def test_no_rate_is_nothing_whatever_the_latent():
+    """A bottleneck that is bounded by its shape pays nothing for what is in it."""
+    assert NoRate()(LATENT, 64) == 0

@@ -1,0 +1,158 @@
+"""The harness: real bytes, the same samples for all, honest accounting."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bottleneck import codecs
+from bottleneck.measure.harness import evaluate, reference_on
+from bottleneck.methods import Method, Untransformed
+from bottleneck.splitting import split
+from bottleneck.tasks import Classification
+from bottleneck.unit import BottleneckUnit
+
+IMAGE = torch.zeros(1, 3, 8, 8)
+ABOUT = {"dataset": "random", "model": "tiny", "seed": 0}
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 4 * 4, 7)
+    )
+    return split(model, "1", IMAGE).freeze()
+
+
+@pytest.fixture
+def batches(net):
+    torch.manual_seed(1)
+    features = torch.relu(torch.randn(60, 4, 4, 4))
+    labels = net.tail(features).argmax(1)
+    labels[:15] = (labels[:15] + 1) % 7  # the frozen network is right on 45 of 60
+    return list(zip(features.split(16), labels.split(16), strict=True))
+
+
+def measure(net, batches, *methods):
+    for method in methods:
+        method.fit(batches)
+    return evaluate(net, batches, list(methods), Classification(7), IMAGE, ABOUT)
+
+
+def rle(bits):
+    return Method(f"rle-{bits}", codecs.create("rle", shape=(4, 4, 4), bits=bits))
+
+
+def test_frozen_network_is_the_first_row_and_everyones_baseline(net, batches):
+    """The first row is the unsplit network; its value is every row's baseline."""
+    rows = measure(net, batches, rle(2), rle(8))
+    assert [row.method for row in rows] == ["frozen", "rle-2", "rle-8"]
+    assert rows[0].value == pytest.approx(0.75)
+    assert {row.baseline for row in rows} == {rows[0].value}
+    assert {row.n for row in rows} == {60}
+    assert rows[0].payload_bytes is None
+
+
+def test_sizes_are_those_of_the_bytes(net, batches):
+    """Mean, 95th percentile, bpp and bits per element follow from the payloads' lengths."""
+    method = rle(3)
+    row = measure(net, batches, method)[1]
+    lengths = [len(method.codec.encode(x.numpy())) for feature, _ in batches for x in feature]
+    assert row.payload_bytes == pytest.approx(np.mean(lengths))
+    assert row.payload_bytes_p95 == pytest.approx(np.percentile(lengths, 95))
+    assert row.bpp == pytest.approx(8 * np.mean(lengths) / 64)
+    assert row.bits_per_element == pytest.approx(8 * np.mean(lengths) / 64)
+    assert 0.3 < row.zero_fraction < 0.9
+
+
+def test_sizes_do_not_depend_on_batching(net, batches):
+    """A sample costs the same bytes alone and in any batch."""
+    features, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    one = measure(net, list(zip(features.split(1), labels.split(1), strict=True)), rle(4))[1]
+    assert one.payload_bytes == measure(net, batches, rle(4))[1].payload_bytes
+
+
+def test_metric_comes_from_the_decoded_bytes(net, batches):
+    """A codec that destroys the feature is seen to destroy the accuracy."""
+
+    class Vandal(codecs.Codec):
+        name, input = "vandal", "feature"
+
+        def _encode(self, array):
+            return b"??"
+
+        def _decode(self, payload):
+            return np.zeros(self.n_values, np.float32)
+
+    row = measure(net, batches, Method("vandal", Vandal((4, 4, 4))))[1]
+    constant = net.tail(torch.zeros(1, 4, 4, 4)).argmax(1)
+    assert row.value == pytest.approx(
+        np.mean([(y == constant).float().mean() for _, ys in batches for y in ys])
+    )
+    assert row.payload_bytes == 2
+
+
+def test_lossless_bytes_cost_no_accuracy(net, batches):
+    """The float32 feature through real bytes has the frozen network's accuracy and zero drop."""
+    row = measure(net, batches, Method("feature-float32", codecs.create("raw", shape=(4, 4, 4))))[1]
+    assert (row.value, row.drop, row.drop_interval) == (row.baseline, 0, (0, 0))
+    assert row.payload_bytes == 256
+
+
+@pytest.mark.parametrize("name", ["huffman", "range"])
+def test_trained_methods_are_measured_through_their_unit(net, batches, name):
+    """A unit's row has symbols' bytes above the ideal estimate, and the cost of its two halves."""
+    torch.manual_seed(2)
+    unit = BottleneckUnit(4, 3, 2, 0.1, (4, 4)).eval()
+    method = Method("bottleneck", codecs.create(name, shape=unit.latent_shape), unit)
+    row = measure(net, batches, method)[1]
+    decoded = net.tail(unit.reconstruct(unit.symbols(torch.cat([x for x, _ in batches])))).argmax(1)
+    assert row.value == pytest.approx((decoded == torch.cat([y for _, y in batches])).float().mean().item())
+    assert 0 < row.estimated_bpp <= row.bpp <= row.estimated_bpp * 1.5 + 1 / 8
+    assert row.unit_params == sum(p.numel() for p in unit.parameters())
+    # depthwise 9·4·(2·2) and 1×1 4·3·(2·2) per encoder; the decoder mirrors them at its own sizes
+    assert row.device_macs - net.point.macs == 9 * 4 * 4 + 4 * 3 * 4
+    assert row.unit_macs > row.device_macs - net.point.macs
+    assert row.encoder_params < row.unit_params
+
+
+def test_times_are_measured(net, batches):
+    """Every row says how long head and tail take, and each method how long coding takes."""
+    frozen, sent = measure(net, batches, rle(4))
+    assert min(frozen.head_ms, frozen.tail_ms, sent.encode_ms, sent.decode_ms) > 0
+    assert frozen.encode_ms is None
+
+
+def test_known_reference_changes_nothing_and_saves_the_head(net, batches, monkeypatch):
+    """With the frozen network judged beforehand, rows are the same and neither head nor unsplit tail runs."""
+    reference = reference_on(net, batches, Classification(7), IMAGE)
+    expected = measure(net, batches, rle(3))
+    monkeypatch.setattr(type(net.head), "forward", lambda *_: pytest.fail("the head ran"))
+    rows = evaluate(net, batches, [rle(3)], Classification(7), IMAGE, ABOUT, reference)
+    for row, other in zip(rows, expected, strict=True):
+        assert (row.value, row.baseline, row.drop_interval) == (
+            other.value,
+            other.baseline,
+            other.drop_interval,
+        )
+        assert row.payload_bytes == other.payload_bytes
+    assert rows[0].head_ms == reference.head_ms > 0
+
+
+def test_no_samples_is_an_error(net):
+    """An empty subset is reported, not divided by."""
+    with pytest.raises(ValueError, match=r"no samples to measure.*data\.root"):
+        evaluate(net, [], [rle(4)], Classification(7), IMAGE, ABOUT)
+    with pytest.raises(ValueError, match=r"no samples to measure.*data\.root"):
+        reference_on(net, [], Classification(7), IMAGE)
+
+
+@pytest.mark.parametrize(("layout", "shape"), [("LC", (17, 5)), ("HWC", (4, 3, 5)), ("CHW", (5, 4, 3))])
+def test_untransformed_features_are_coded_channels_first(layout, shape):
+    """Codecs get one array per sample with channels first, and the tail its own layout back."""
+    feature = torch.randn(2, *shape)
+    transform = Untransformed(layout)
+    arrays = transform.symbols(feature)
+    assert arrays.shape[1] == 5
+    assert torch.equal(transform.reconstruct(arrays), feature)
