@@ -1,4 +1,4 @@
-"""`bottleneck evaluate` in a checkout: python evaluate.py bundles='[outputs/RUN/bundle]'"""
+"""Start `bottleneck evaluate` in a checkout, as in `python evaluate.py bundles='[outputs/RUN/bundle]'`."""
 
 from bottleneck.commands import main
 

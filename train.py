@@ -1,4 +1,4 @@
-"""`bottleneck train` in a checkout: python train.py unit.step=4 alpha=0.1"""
+"""Start `bottleneck train` in a checkout, as in `python train.py unit.step=4 alpha=0.1`."""
 
 from bottleneck.commands import main
 

@@ -57,8 +57,8 @@ class Samples:
         net, device, point = cut.net, cut.image.device, cut.net.point
         if point.layout not in ("CHW", "HWC"):
             raise ValueError(
-                f"split={point.name} has a feature of layout {point.layout}, the analyses are of maps. Choose a "
-                "split point of layout CHW or HWC; `bottleneck profile` lists them."
+                f"split={point.name} has a feature of layout {point.layout}, the analyses are of maps. "
+                "Choose a split point of layout CHW or HWC; `bottleneck profile` lists them."
             )
         images, targets = _spread(cut.images.subset(subset), count)
         return cls(

@@ -20,7 +20,7 @@ from bottleneck.commands.config import config_dir
 COMMANDS = {
     "train": "Train one bottleneck, code the validation set through it, and export it.",
     "evaluate": "Measure anything on a data set: untrained codecs, the input itself, exported bundles.",
-    "search": "Run, continue or only summarise a study over operating points; it ends in a frontier that runs.",
+    "search": "Run, continue or summarise a study over operating points; it ends in a frontier that runs.",
     "profile": "List every split point and stage of a network: sizes, what must be sent, work, parameters.",
     "analyze": "Ask the feature at a split point the papers' questions before compressing it.",
     "export": "Write both halves of a bundle as graphs, for machines without PyTorch.",
@@ -28,7 +28,7 @@ COMMANDS = {
 
 
 def main(command: str | None = None) -> None:
-    """Run a command with this process's arguments, and leave the process with code 1 where the user has to act.
+    """Run a command with this process's arguments; exit with code 1 where the user has to act.
 
     Args:
         command: Its name; `None`: the first argument.

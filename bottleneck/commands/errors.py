@@ -1,7 +1,7 @@
 """What a command says when the user has to act: one line, and exit code 1.
 
-A `ValueError`, a missing file or a missing library that this package noticed is the user's to mend; anything else is
-a defect and keeps its traceback. `HYDRA_FULL_ERROR=1` brings back every traceback.
+A `ValueError`, a missing file or a missing library that this package noticed is the user's to mend; anything
+else is a defect and keeps its traceback. `HYDRA_FULL_ERROR=1` brings back every traceback.
 """
 
 import contextlib
@@ -11,7 +11,13 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import (
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 _MISTAKES = (ValueError, FileNotFoundError, ModuleNotFoundError)
@@ -59,36 +65,36 @@ def _is_ours(trace: TracebackType | None) -> bool:
 
 
 def _configuration(error: BaseException, command: str) -> str:
-    """What Hydra found wrong, in a line, with the nearest key."""
+    """What Hydra found wrong, in a line, with the nearest key or choice."""
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be read: {_first_line(error)}."
+    if isinstance(error, MissingConfigException) and error.options:
+        choice = str(error.missing_cfg_file)
+        near = difflib.get_close_matches(choice.rpartition("/")[2], error.options, n=1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        return f"there is no {choice}.{meant} Choose one of {', '.join(error.options)}."
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, OmegaConfBaseException) and found.full_key:
-            return f"{_first_line(found)}{_nearest(str(found.full_key), command)}"
+            return f"{_first_line(found)}.{_nearest(str(found.full_key), command)}"
         found = found.__cause__
     text = _first_line(error)
-    return text + _nearest(_quoted(text), command)
+    quoted = text.split("'")
+    return f"{text}.{_nearest(quoted[1], command) if len(quoted) > 2 else ''}"
 
 
 def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:3]) if "Available options" in str(error) else (lines[0] if lines else repr(error))
-
-
-def _quoted(text: str) -> str:
-    parts = text.split("'")
-    return parts[1] if len(parts) > 2 else ""
+    return next((line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()), repr(error))
 
 
 def _nearest(key: str, command: str) -> str:
     """The configuration's keys that resemble a misspelt one, and where all of them stand."""
     keys = _keys(command)
-    near = difflib.get_close_matches(key, keys, n=3, cutoff=0.6)
     leaf = key.rpartition(".")[2]
-    near += [
-        known for known in keys if known.rpartition(".")[2] == leaf and known not in near and leaf != key
-    ]
-    meant = f" Nearest: {', '.join(near[:4])}." if near else ""
-    return f".{meant} `bottleneck {command} --cfg job` shows every key." if key else ""
+    near = [known for known in keys if known.rpartition(".")[2] == leaf]
+    near += [known for known in difflib.get_close_matches(key, keys, n=3) if known not in near]
+    meant = f" Nearest: {', '.join(near[:3])}." if near else ""
+    return f"{meant} `bottleneck {command} --cfg job` shows every key."
 
 
 def _keys(command: str) -> list[str]:
@@ -103,9 +109,8 @@ def _keys(command: str) -> list[str]:
         cfg = compose(command)
 
     def walk(node: Any, prefix: str) -> Iterator[str]:
-        for name in node if hasattr(node, "keys") else ():
+        for name, inner in node.items() if isinstance(node, dict) else ():
             yield f"{prefix}{name}"
-            if not node._is_missing(name) and not node._is_interpolation(name):
-                yield from walk(node._get_node(name), f"{prefix}{name}.")
+            yield from walk(inner, f"{prefix}{name}.")
 
-    return list(walk(cfg, ""))
+    return list(walk(OmegaConf.to_container(cfg, resolve=False), ""))

@@ -78,8 +78,8 @@ def _check(bundle: Bundle, cut: Cut) -> None:
     images = cut.images
     if (bundle.preprocessing, bundle.image_shape) != (images.preprocessing, images.image_shape):
         raise ValueError(
-            f"Bundle {bundle.id} takes images of {bundle.image_shape} after {bundle.preprocessing}, the data set "
-            f"gives {images.image_shape} after {images.preprocessing}. Set data.short_side and data.crop."
+            f"Bundle {bundle.id} takes images of {bundle.image_shape} after {bundle.preprocessing}, the data "
+            f"set gives {images.image_shape} after {images.preprocessing}. Set data.short_side and data.crop."
         )
     bundle.unit.to(cut.image.device)
 

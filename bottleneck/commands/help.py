@@ -28,14 +28,14 @@ _HELP = {
     "search": _Help(
         (
             "bottleneck search study.n_trials=64",
-            "bottleneck search study.workers=2 sampler=tpe study.name=tpe",
+            "bottleneck search study.workers=2 sampler=tpe",
         ),
         ("study.name", "study.n_trials", "study.workers", "study.storage", "study.artifacts", "split"),
     ),
     "profile": _Help(
         (
             "bottleneck profile model=resnet50",
-            "bottleneck profile model=torchvision model.name=vgg16 depth=2",
+            "bottleneck profile model.name=vgg16 depth=2",
         ),
         ("input_shape", "depth"),
     ),
@@ -46,7 +46,7 @@ _HELP = {
     "export": _Help(
         (
             "bottleneck export bundle=outputs/RUN/bundle",
-            "bottleneck export bundle=PATH target=torch folder=PATH",
+            "bottleneck export bundle=PATH target=torch",
         ),
         ("bundle", "target", "folder"),
     ),
@@ -73,7 +73,7 @@ def help_of(command: str, summary: str) -> str:
             *(f"  {key:{width}}  {meaning}" for key, meaning in meanings.items()),
             "",
             f"Whole groups are chosen by name: {', '.join(_groups())}.",
-            f"bottleneck {command} --cfg job shows every key with its value, --hydra-help what Hydra takes besides.",
+            f"bottleneck {command} --cfg job shows every key with its value, --hydra-help what Hydra takes.",
         ]
     )
 

@@ -89,8 +89,8 @@ def suite_channels(suite: DictConfig, cut: Cut, side: str) -> list[Channel]:
     """The suite's untrained channels at a cut, without those whose library is missing.
 
     Args:
-        suite: The `suite` group: for `feature` and `input` a mapping from family to settings, and from those to
-            a codec's options; a family of one has the options in the settings' place.
+        suite: The `suite` group: for `feature` and `input` a mapping from family to settings, and from those
+            to a codec's options; a family of one has the options in the settings' place.
         cut: Where they send.
         side: `feature` or `input`.
     """

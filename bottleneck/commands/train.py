@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import logging
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
@@ -42,7 +43,7 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
     untrained = suite_channels(cfg.suite, cut, "feature")
     log.info("%s cut at %s: feature %s", cut.model.name, cut.net.point.name, cut.net.point.shape)
     loggers, callbacks = run_outputs(cfg, folder)
-    outputs = {"loggers": loggers, "callbacks": callbacks, "default_root_dir": folder}
+    outputs: dict[str, Any] = {"loggers": loggers, "callbacks": callbacks, "default_root_dir": folder}
     if cfg.trainable == "all":
         tuned, channel = train_end_to_end(cut, point, recipe, ckpt_path=cfg.ckpt_path, **outputs)
     else:

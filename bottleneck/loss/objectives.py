@@ -38,7 +38,7 @@ class Passage:
 
 
 class Frozen(Protocol):
-    """The frozen network on the images of a batch; each method computes what it is asked for, without gradients."""
+    """The frozen network on the images of a batch; it computes what it is asked for, without gradients."""
 
     def feature(self) -> Tensor:
         """What its tail takes."""
@@ -211,9 +211,9 @@ def relative_error(value: Tensor, wanted: Tensor, channel_axis: int = 1) -> Tens
         For each sample, `(b,)`: 0 for equal tensors; on average 1 for a `value` that holds each channel's
         mean alone.
     """
-    value, wanted = value.movedim(channel_axis, 1).flatten(2), wanted.movedim(channel_axis, 1).flatten(2)
-    squared = (value - wanted).square().mean(2)
-    variance = wanted.var((0, 2), correction=0)
+    by_channel = wanted.movedim(channel_axis, 1).flatten(1).unflatten(1, (wanted.shape[channel_axis], -1))
+    squared = (value - wanted).square().movedim(channel_axis, 1).reshape(by_channel.shape).mean(2)
+    variance = by_channel.var((0, 2), correction=0)
     # A channel that never varies has nothing to be matched beyond its mean.
     return (squared / variance.clamp_min(1e-3 * variance.mean())).mean(1)
 

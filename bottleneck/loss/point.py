@@ -68,5 +68,5 @@ class OperatingPoint:
         return unit_class(self.kind).replaces
 
     def at(self, *, alpha: float, **unit: Any) -> Self:
-        """This point with another alpha and other options of the unit."""
+        """The same point with another alpha and other options of the unit."""
         return replace(self, alpha=alpha, unit={**self.unit, **unit})

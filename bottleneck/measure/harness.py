@@ -84,7 +84,7 @@ class _Account:
 
 
 class _Outputs:
-    """The tail's outputs for one batch, through several channels: what arrives alike is not computed twice."""
+    """The tail's outputs for one batch, through all channels: what arrives alike is not computed twice."""
 
     def __init__(self, tail: nn.Module):
         self._tail = tail

@@ -70,7 +70,7 @@ def search(
         space: What they draw.
         sampler: How they draw it.
         plan: Where the study is kept, and how far it goes.
-        untrained: Unfitted channels at the cut, measured once per study; its hypervolume ends at the smallest.
+        untrained: Unfitted channels at the cut, measured once per study; the smallest bounds its hypervolume.
         settings: What two runs of the study must agree on, JSON-able.
 
     Returns:

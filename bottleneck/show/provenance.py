@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import bottleneck
 
@@ -13,7 +14,10 @@ _LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "optuna")
 
 def command() -> str:
     """The command line of this process, as a shell takes it; passwords in URLs are starred out."""
-    return shlex.join(["python", *(_without_password(argument) for argument in sys.orig_argv[1:])])
+    given = [_without_password(argument) for argument in sys.orig_argv[1:]]
+    if given and Path(given[0]).name == "bottleneck":  # the console script, wherever it is installed
+        return shlex.join(["bottleneck", *given[1:]])
+    return shlex.join(["python", *given])
 
 
 def versions() -> dict[str, str]:

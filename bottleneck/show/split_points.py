@@ -1,4 +1,4 @@
-"""A network's split points and stages as tables and pictures: sizes, what really has to be sent, work, parameters."""
+"""Split points and stages as tables and pictures: sizes, what really has to be sent, work, parameters."""
 
 from collections.abc import Sequence
 from pathlib import Path

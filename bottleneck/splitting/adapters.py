@@ -42,7 +42,7 @@ class Replaced(Direct):
 
 
 class Open(Direct):
-    """The tail reads more than what is sent: head and tail share one machine, and the rest goes past the channel.
+    """The tail reads more than is sent: head and tail share one machine, and the rest passes the channel by.
 
     Args:
         channels: How many of the first channels of the head's output are sent.

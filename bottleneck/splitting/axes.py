@@ -35,7 +35,11 @@ _MAP_FUNCTIONS = (
     F.avg_pool2d,
 )
 _LAST_FUNCTIONS = (F.linear, F.layer_norm)
-_TO_HWC, _TO_CHW = (0, 2, 3, 1), (0, 3, 1, 2)
+#: What a permute of a batch's axes turns into what.
+_TURNS: dict[tuple[int, ...] | None, tuple[Layout, Layout]] = {
+    (0, 2, 3, 1): (_CHW, _HWC),
+    (0, 3, 1, 2): (_HWC, _CHW),
+}
 
 
 def layouts_of(
@@ -63,7 +67,7 @@ def layouts_of(
 
 
 def layout_of(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> Layout:
-    """The likeliest layout of one sample's shape; a map is channels-last where it has the input's aspect only so."""
+    """The likeliest layout of a shape; a map is channels-last where only so it has the input's aspect."""
     if len(shape) == 3 and len(input_shape) == 3:
         aspect = math.log(input_shape[1] / input_shape[2])
         first = abs(math.log(shape[1] / shape[2]) - aspect)
@@ -90,7 +94,7 @@ def _spread(
     model: nn.Module, node: fx.Node, known: dict[fx.Node, Layout], shapes: dict[fx.Node, tuple[int, ...]]
 ) -> None:
     """Let a node and the nodes that it reads know each other's layout."""
-    turned = {_TO_HWC: (_CHW, _HWC), _TO_CHW: (_HWC, _CHW)}.get(_permutation(model, node) or ())
+    turned = _TURNS.get(_permutation(model, node))
     for source in node.all_input_nodes:
         if turned is not None:
             known.setdefault(source, turned[0])
@@ -111,4 +115,4 @@ def _permutation(model: nn.Module, node: fx.Node) -> tuple[int, ...] | None:
         dims = given[0] if len(given) == 1 else given
     else:
         return None
-    return tuple(dims) if isinstance(dims, (list, tuple)) and all(isinstance(d, int) for d in dims) else None  # type: ignore[arg-type]
+    return tuple(dims) if isinstance(dims, (list, tuple)) and all(isinstance(d, int) for d in dims) else None

@@ -2,7 +2,7 @@
 
 image ──► head ──► feature ──► tail ──► output                      tail(head(x)) == model(x)
 
-Where a unit takes the place of a module, or a cut is not closed, an adapter stands in between (`adapters.py`).
+Where a unit takes a module's place, or a cut is not closed, an adapter stands in between (`adapters.py`).
 """
 
 import contextlib

@@ -41,8 +41,8 @@ def train(
         options: Further options of Lightning's Trainer, over those of the recipe.
 
     Returns:
-        The trained channel, its codec's tables fitted, ready to be measured; `None` in all but the first process
-        of a distributed run.
+        The trained channel, its codec's tables fitted, ready to be measured; `None` in all but the first
+        process of a distributed run.
 
     Raises:
         ValueError: If the unit does not take the features of this cut; before anything is trained.
@@ -86,18 +86,20 @@ class _Run:
         self.unit: Unit = cut.new_unit(point)
         self.codec = codecs.create(shape=self.unit.latent_shape, **point.codec)
         rate = point.rate(self.unit.latent_shape, cut.pixels)
-        common = {"task": cut.task, "optimizer": recipe.optimizer, "scheduler": recipe.scheduler}
+        common: dict[str, Any] = {
+            "task": cut.task,
+            "optimizer": recipe.optimizer,
+            "scheduler": recipe.scheduler,
+        }
         if recipe.warm_epochs and warm:
             alpha = point.alpha if recipe.warm_alpha is None else recipe.warm_alpha
             matching = BottleneckSystem(
                 self.channel(cut), cut.net, objective=Matching(), loss=Loss(rate, alpha), **common
             )
-            options = {
-                "max_epochs": recipe.warm_epochs,
-                "limit_val_batches": 0,
-                "enable_checkpointing": False,
-            }
-            recipe.new_trainer(**options).fit(matching, features)
+            beginning = recipe.new_trainer(
+                max_epochs=recipe.warm_epochs, limit_val_batches=0, enable_checkpointing=False
+            )
+            beginning.fit(matching, features)
         self.parts = {**common, "objective": point.objective, "loss": Loss(rate, point.alpha)}
 
     def channel(self, cut: Cut) -> Channel:

@@ -15,6 +15,8 @@ from bottleneck.loss import check_alpha
 from bottleneck.training.checks import check_trainer
 from bottleneck.training.schedules import Schedule, one_cycle
 
+_ADAM = functools.partial(torch.optim.Adam, lr=3e-3)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -32,7 +34,7 @@ class Recipe:
         ValueError: If a number is out of range, or the Trainer would change the frozen network.
     """
 
-    optimizer: Callable[..., torch.optim.Optimizer] = functools.partial(torch.optim.Adam, lr=3e-3)
+    optimizer: Callable[..., torch.optim.Optimizer] = _ADAM
     scheduler: Schedule | None = one_cycle
     warm_epochs: int = 0
     warm_alpha: float | None = None

@@ -52,8 +52,8 @@ class FrozenHalves:
 class BottleneckSystem(LightningModule):
     """Train a channel's unit on features.
 
-    Batches are `(what the head gives, targets)`. Checkpoints hold the unit, and what its rate has learned; the
-    network is not theirs.
+    Batches are `(what the head gives, targets)`. Checkpoints hold the unit, and what its rate has learned;
+    the network is not theirs.
 
     Attributes:
         kept: How the names of what is trained and kept in checkpoints begin.
@@ -103,12 +103,12 @@ class BottleneckSystem(LightningModule):
         return FrozenHalves(self.net, inputs, sizes)
 
     def training_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> Tensor:
-        terms, _, _ = self._terms(batch)
+        terms, _, _ = self.terms(batch)
         self.log_dict(terms.logged("train/"))
         return terms.loss
 
     def validation_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> None:
-        terms, output, latent = self._terms(batch)
+        terms, output, latent = self.terms(batch)
         self.log_dict(terms.logged("val/"), batch_size=len(batch[0]), sync_dist=True)
         self.val_metrics.update(output, batch[1])
         self._val_symbols.append(self.unit.quantizer.symbols(latent).cpu().numpy())
@@ -145,7 +145,7 @@ class BottleneckSystem(LightningModule):
             if expected and not any(key.startswith(part) for key in checkpoint["state_dict"]):
                 raise ValueError(f"ckpt_path= names a checkpoint that holds nothing of {part!r}.")
 
-    def _terms(self, batch: tuple[Tensor, Any]) -> tuple[Terms, Any, Tensor]:
+    def terms(self, batch: tuple[Tensor, Any]) -> tuple[Terms, Any, Tensor]:
         """Loss of a batch, the tail's output, and the latent."""
         inputs, target = batch
         sizes = self.task.sizes(self.task.headers(target))
@@ -190,8 +190,8 @@ class EndToEndSystem(BottleneckSystem):
         super().__init__(channel, net, **options)
         if self.objective.layers or not self.objective.needs_output:
             raise ValueError(
-                f"trainable=all cannot match the frozen network's features ({type(self.objective).__name__}). "
-                "Use objective=task or objective=logits."
+                "trainable=all cannot match the frozen network's features, as "
+                f"{type(self.objective).__name__} does. Use objective=task or objective=logits."
             )
         self.net.unfreeze().train()
         self._original = [original]  # in a list, so that Lightning neither moves, trains nor saves it

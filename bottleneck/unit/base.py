@@ -90,8 +90,8 @@ class Unit(nn.Module, ABC):
             shown = f" and shape {shape}" if shape else ""
             raise ValueError(
                 f"The feature at this split point has layout {layout}{shown}; a unit of kind "
-                f"{cls.kind!r} takes {' or '.join(cls.layouts)}. Choose another split point (`python -m "
-                "bottleneck.commands.profile` lists them), or unit=tokens for the token sequences (LC) of a ViT."
+                f"{cls.kind!r} takes {' or '.join(cls.layouts)}. Choose another split point (`bottleneck "
+                "profile` lists them), or unit=tokens for the token sequences (LC) of a ViT."
             )
 
     @classmethod

@@ -10,9 +10,10 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from bottleneck.analyze import figures
-from bottleneck.commands.analyze import answer
 from bottleneck.analyze.samples import Samples
+from bottleneck.commands.analyze import answer
 from bottleneck.commands.config import config_dir
+from bottleneck.commands.setup import cut_of
 from bottleneck.tasks import Classification
 
 
@@ -21,14 +22,19 @@ def composed(*overrides):
         return compose("analyze", list(overrides))
 
 
+def samples_of(*overrides):
+    cfg = composed("device=cpu", *overrides)
+    return Samples.of(cut_of(cfg), cfg.samples, cfg.subset)
+
+
 @pytest.fixture(scope="module")
 def samples(digits_network):
-    return Samples.of(composed("samples=40", "device=cpu"))
+    return samples_of("samples=40")
 
 
 def test_command_writes_a_json_file_and_a_picture_for_each_question(tmp_path, digits_network):
     """All questions, of the digits, asked from the command line."""
-    command = [sys.executable, "-m", "bottleneck.analyze", "samples=24", f"hydra.run.dir={tmp_path}/out"]
+    command = [sys.executable, "-m", "bottleneck", "analyze", "samples=24", f"hydra.run.dir={tmp_path}/out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for question in figures.DRAW:
@@ -50,13 +56,13 @@ def test_samples_are_spread_over_all_classes(samples):
 
 def test_more_samples_than_there_are_means_all(digits_network):
     """Beyond the subset's size nothing is drawn twice."""
-    assert len(Samples.of(composed("samples=10000", "data.val_limit=30")).images) == 30
+    assert len(samples_of("samples=10000", "data.val_limit=30").images) == 30
 
 
 def test_pixels_can_be_analysed_too(digits_network):
     """At the split point `input` the questions are those of the image, gradients included."""
     cfg = composed("samples=12", "split=input")
-    pixels = Samples.of(cfg)
+    pixels = samples_of("samples=12", "split=input")
     assert pixels.features.shape == (12, 1, 8, 8)
     for question in figures.DRAW:
         answer(question, pixels, cfg)
@@ -71,40 +77,27 @@ def test_static_scene_repeats_itself(samples):
     assert min(moved.directions["time"].entropy) > 0
 
 
-def test_other_layouts_are_turned_or_refused(digits_network, monkeypatch):
+def test_features_without_positions_are_refused(digits_network):
     """A feature that is no map is refused with its layout and where to look."""
-    from bottleneck.experiment import Experiment
-
-    class Vector:
-        point = type("Point", (), {"name": "pool", "layout": "C"})
-
-    monkeypatch.setattr(Experiment, "split", lambda self, at: Vector)
-    with pytest.raises(ValueError, match=r"split=pool has a feature of layout C.*CHW or HWC"):
-        Samples.of(composed())
+    with pytest.raises(ValueError, match=r"split=encoder\.dropout has a feature of layout LC.*CHW or HWC"):
+        samples_of("model=digits_vit", "split=encoder.dropout")
 
 
-def test_channels_last_features_are_turned_for_the_questions_and_back_for_the_tail(
-    digits_network, monkeypatch
-):
+def test_channels_last_features_are_turned_for_the_questions_and_back_for_the_tail(cache_dir):
     """For HWC, features are asked as (C, H, W), and the tail still gets what the head gave."""
-    from bottleneck.experiment import Experiment
+    turned = samples_of("model=digits_swin", "split=features.1", "samples=20")
+    assert turned.features.shape == (20, 48, 4, 4)
+    assert turned.metric(turned.features) > 0.8
+    assert turned.metric(turned.features.swapaxes(2, 3).copy()) < turned.metric(turned.features)
 
-    class ChannelsLast:
-        point = type("Point", (), {"name": "norm", "layout": "HWC"})
 
-        @staticmethod
-        def head(images):
-            return torch.zeros(len(images), 4, 5, 3)
-
-        @staticmethod
-        def tail(features):
-            assert features.shape[1:] == (4, 5, 3)
-            return torch.zeros(len(features), 10)
-
-    monkeypatch.setattr(Experiment, "split", lambda self, at: ChannelsLast)
-    turned = Samples.of(composed("samples=5"))
-    assert turned.features.shape == (5, 3, 4, 5)
-    assert turned.logits(turned.features).shape == (5, 10)
+def test_kind_of_the_configured_unit_does_not_matter(digits_network):
+    """Where a unit would replace the module at the split point, the feature behind it is what is analysed."""
+    plain = samples_of("samples=60", "split=layer1")
+    slim = samples_of("samples=60", "split=layer1", "unit=slim")
+    assert slim.metric(slim.features) == plain.metric(plain.features) > 0.95
+    cfg = composed("quantization.levels=[16]", "quantization.sigmas=[3.0]", "unit=slim")
+    assert answer("quantization", slim, cfg).baseline == plain.metric(plain.features)
 
 
 def test_impossible_questions_are_refused(samples):
@@ -112,7 +105,7 @@ def test_impossible_questions_are_refused(samples):
     with pytest.raises(ValueError, match=r"analyses: 'colour' is unknown.*'coefficients'.*'similarity'"):
         answer("colour", samples, composed())
     with pytest.raises(ValueError, match=r"samples=0 leaves nothing"):
-        Samples.of(composed("samples=0"))
+        samples_of("samples=0")
 
 
 @pytest.mark.parametrize("question", sorted(figures.DRAW))

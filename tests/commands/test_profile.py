@@ -7,13 +7,20 @@ import sys
 import torch
 from torchvision import models as zoo
 
-from bottleneck.commands.profile import profile_table, verdict
+from bottleneck.show.split_points import profile_table, verdict
 from bottleneck.splitting import split_points
 
 
 def test_command_prints_the_table_and_draws_the_picture(tmp_path):
     """The paper's four cuts of ResNet-50 stand in the table; the data and the picture in the run's folder."""
-    command = [sys.executable, "-m", "bottleneck.commands.profile", "model=resnet50", f"hydra.run.dir={tmp_path}/out"]
+    command = [
+        sys.executable,
+        "-m",
+        "bottleneck",
+        "profile",
+        "model=resnet50",
+        f"hydra.run.dir={tmp_path}/out",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for cut, share in (
@@ -38,7 +45,7 @@ def test_table_has_one_line_per_split_point():
 
 def test_command_says_that_a_detector_has_no_useful_split(tmp_path):
     """Behind an R-CNN's branches all that must be sent is named, and no cut is useful."""
-    command = [sys.executable, "-m", "bottleneck.commands.profile", "model=fasterrcnn_resnet50_fpn"]
+    command = [sys.executable, "-m", "bottleneck", "profile", "model=fasterrcnn_resnet50_fpn"]
     options = ["input_shape=[3,64,64]", f"hydra.run.dir={tmp_path}/out"]
     done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

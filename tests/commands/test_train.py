@@ -18,11 +18,11 @@ from pytorch_lightning import Callback
 import bottleneck
 from bottleneck import models
 from bottleneck.commands.config import config_dir
+from bottleneck.commands.evaluate import evaluate
+from bottleneck.commands.train import run_outputs
+from bottleneck.commands.train import train_and_measure as train
 from bottleneck.deploy.frontier import Point, write_frontier
 from bottleneck.measure.results import read_results
-from bottleneck.training import run_outputs
-from evaluate import evaluate
-from train import train
 
 ROOT = Path(config_dir()).parent
 pytestmark = pytest.mark.filterwarnings(

@@ -12,11 +12,13 @@ from safetensors.torch import save_file
 import bottleneck
 from bottleneck import models
 from bottleneck.commands.config import config_dir
-from bottleneck.models.embedded import EMBEDDED
+from bottleneck.commands.evaluate import evaluate
+from bottleneck.commands.search import search_from
+from bottleneck.commands.setup import cut_of, point_of, recipe_of
+from bottleneck.commands.train import train_and_measure
 from bottleneck.identity import tensor_digests
-from bottleneck.search.study import search
-from evaluate import evaluate
-from train import train
+from bottleneck.models.embedded import EMBEDDED
+from bottleneck.training import train
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Lightning's advice is not ours to follow
 QUIET = ("device=cpu", "trainer.enable_progress_bar=false", "suite.feature=null", "also_codecs=[]")
@@ -62,7 +64,7 @@ SCENES = ("task=detection", "data.train_scenes=12", "data.val_scenes=4", "traine
 def test_scenes_run_end_to_end(untrained_cache, tmp_path, overrides):
     """Slim or depthwise, whatever the objective, in one size or many: trained, coded, judged and deployed."""
     cfg = composed("train", *SCENES, f"cache.dir={untrained_cache}", "data.batch_size=4", *overrides)
-    rows = train(cfg, tmp_path / "run")
+    rows = train_and_measure(cfg, tmp_path / "run")
     assert [row.method for row in rows][:2] == ["frozen", "bottleneck"]
     assert set(rows[1].metrics) == {"map", "map50", "mask_map", "mask_map50"}
     assert rows[1].payload_bytes >= 12  # the sizes; an untrained unit may have nothing to add
@@ -77,28 +79,21 @@ def test_scenes_run_end_to_end(untrained_cache, tmp_path, overrides):
 
 def test_slim_training_leaves_the_detector_alone_and_its_loss_falls(untrained_cache, tmp_path):
     """Everything frozen stays bit-identical, statistics included, while the squared error falls."""
-    from bottleneck.experiment import Experiment
-    from bottleneck.training import new_trainer, train_method
-
     longer = ("rate=none", "codec=affine", "data.batch_size=4", "trainer.max_epochs=25")
     cfg = composed("train", *SCENES, *longer, f"cache.dir={untrained_cache}")
-    experiment = Experiment.from_config(cfg)
-    net = experiment.split("layer1")
-    features = experiment.features(net)
-    unit = experiment.new_unit(net, features)
-    before = tensor_digests(experiment.model)
-    entry, _ = next(iter(features.batches("train")))
+    point = point_of(cfg)
+    cut = cut_of(cfg, point.kind)
+    before = tensor_digests(cut.model)
+    given, _ = next(iter(cut.features.batches("train")))
 
-    def error():
+    def error(unit):
         with torch.no_grad():
-            return (unit.eval()(entry).feature - net.feature(entry)).square().mean().item()
+            return (unit.eval()(given).feature - cut.net.at_cut(given)).square().mean().item()
 
-    first = error()
-    unit.train()
-    trainer = new_trainer(cfg, [], [], enable_checkpointing=False, limit_val_batches=0)
-    train_method(experiment, experiment.system(unit, net), features, features, trainer)
-    assert tensor_digests(experiment.model) == before
-    assert error() < first / 2
+    untrained = error(cut.new_unit(point))
+    channel = train(cut, point, recipe_of(cfg), enable_checkpointing=False, limit_val_batches=0)
+    assert tensor_digests(cut.model) == before
+    assert error(channel.unit) < untrained / 2
 
 
 def test_coco_run_evaluates_and_deploys(coco_folder, tmp_path):
@@ -109,7 +104,7 @@ def test_coco_run_evaluates_and_deploys(coco_folder, tmp_path):
     model = models.create("fasterrcnn_resnet50_fpn", **options)
     save_file(model.network.state_dict(), checkpoint)
     overrides = [*COCO, f"data.root={coco_folder}", f"model.weights={checkpoint}", f"cache.dir={tmp_path}"]
-    rows = train(composed("train", *overrides), tmp_path / "run")
+    rows = train_and_measure(composed("train", *overrides), tmp_path / "run")
     assert (rows[0].dataset, rows[1].split, rows[1].n) == ("coco", "layer1", 2)
     # 90×120 and 120×90 become 64×85 and 85×64, padded to 64×96: a latent of 3×20×28 and two headers.
     assert rows[1].payload_bytes == 12 + 5 + 3 * 20 * 28
@@ -132,7 +127,7 @@ def test_coco_run_evaluates_and_deploys(coco_folder, tmp_path):
 
 def test_search_on_detection_writes_a_frontier_that_runs(untrained_cache, tmp_path):
     """A study of two trials on scenes ends in a frontier whose payloads give boxes."""
-    points = search(
+    points = search_from(
         composed(
             "search",
             *SCENES,
@@ -156,6 +151,6 @@ def test_search_on_detection_writes_a_frontier_that_runs(untrained_cache, tmp_pa
 @pytest.mark.timeout(1800)
 def test_default_run_keeps_its_promise(cache_dir, tmp_path):
     """The embedded detector has a mAP of at least 0.4, and the default bottleneck keeps 0.9 of it."""
-    rows = train(composed("train", "task=detection", "data.val_limit=200"), tmp_path)
+    rows = train_and_measure(composed("train", "task=detection", "data.val_limit=200"), tmp_path)
     assert rows[0].value >= 0.4
     assert rows[1].value >= 0.9 * rows[0].value

@@ -11,12 +11,12 @@ from safetensors.torch import save_file
 import bottleneck
 from bottleneck import models
 from bottleneck.commands.config import config_dir
+from bottleneck.commands.evaluate import evaluate
+from bottleneck.commands.search import search_from
+from bottleneck.commands.train import train_and_measure as train
 from bottleneck.data import SemanticCoco, SemanticScenes
 from bottleneck.models.embedded import EMBEDDED
 from bottleneck.show.tables import table
-from bottleneck.search import __main__ as search_command
-from evaluate import evaluate
-from train import train
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning"
@@ -93,7 +93,7 @@ def test_study_ends_in_a_frontier_of_masks(weights, tmp_path):
     """The search ranks by mIoU, and its frontier answers with masks."""
     where = [f"study.folder={tmp_path}", f"study.storage=journal:///{tmp_path}/study.journal"]
     few = ["study.n_trials=2", "space.step=[0.1, 0.5]", "study.pruning.after=null", "suite=features"]
-    points = search_command.search(composed("search", *SMALL, *where, *few, f"model.weights={weights}"))
+    points = search_from(composed("search", *SMALL, *where, *few, f"model.weights={weights}"))
     assert points
     network = models.create("scenes_segmenter", weights=str(weights))
     device, server = bottleneck.load(tmp_path / "frontier", network)
@@ -140,7 +140,7 @@ def test_deeplab_runs_on_files_in_cocos_format(experiment, coco_folder, tmp_path
 def test_open_cuts_are_for_training_only(tmp_path):
     """Search and evaluation, which deal in bundles, refuse open cuts by their key."""
     with pytest.raises(ValueError, match=r"open_cut=true is for train\.py"):
-        search_command.search(composed("search", "open_cut=true"))
+        search_from(composed("search", "open_cut=true"))
     with pytest.raises(ValueError, match=r"open_cut=true is for train\.py"):
         evaluate(composed("evaluate", "open_cut=true"), tmp_path)
 

@@ -10,9 +10,9 @@ from hydra import compose, initialize_config_dir
 import bottleneck
 from bottleneck import models
 from bottleneck.commands.config import config_dir
-from bottleneck.search import __main__ as search_command
-from evaluate import evaluate
-from train import train
+from bottleneck.commands.evaluate import evaluate
+from bottleneck.commands.search import search_from
+from bottleneck.commands.train import train_and_measure as train
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning"
@@ -105,7 +105,7 @@ def test_search_draws_strides_that_fit_the_grid_of_tokens(tmp_path, cache_dir):
         "study.n_trials=2",
     ]
     limits = ["space.stride=[2,4,16]", "space.step=[0.1,0.5]", "trainer.max_epochs=2", "data.train_limit=300"]
-    points = search_command.search(composed("search", *VIT, *study, *limits))
+    points = search_from(composed("search", *VIT, *study, *limits))
     assert points
     assert {point.settings["stride"] for point in points} == {2}
     device, _ = bottleneck.load(tmp_path / "frontier", models.create("digits_vit", cache_dir=str(cache_dir)))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bottleneck.data import feature_cache
+from bottleneck.features import cache
 from bottleneck.features.cache import ArrayLayout, FeatureCache
 
 COUNT, SHAPE = 700, (3, 2, 2)
@@ -129,7 +129,7 @@ def test_half_precision_takes_half_the_disk(tmp_path):
 def test_too_little_disk_says_how_much_is_missing(tmp_path, monkeypatch):
     """With too little disk the cache declines with a warning that names the missing amount."""
     usage = type("Usage", (), {"free": 1_000})
-    monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: usage)
     with pytest.warns(UserWarning, match=r"0\.00 GB free, 0\.00 GB too little.*cache\.dir"):
         assert get(FeatureCache(tmp_path)) is None
 
@@ -150,7 +150,7 @@ def test_disk_that_fills_up_meanwhile_is_survived(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(feature_cache.os, "fsync", full)
+    monkeypatch.setattr(cache.os, "fsync", full)
     with pytest.warns(UserWarning, match="No space left on device.*going on without it"):
         assert get(FeatureCache(tmp_path)) is None
 

@@ -14,29 +14,31 @@ LATENT = torch.tensor(
     ("normalisation", "expected"), [("per_pixel", 5 / 64), ("mean", 5 / 4), ("sum", 5.0)]
 )
 def test_rate_is_the_mean_l1_norm_in_its_unit(normalisation, expected):
-    """The batch average of the L1 norm, per input pixel, per latent element or as it is."""
-    assert L1Rate(normalisation)(LATENT, pixels=64).item() == pytest.approx(expected)
+    """Each sample's L1 norm, per input pixel, per latent element or as it is."""
+    rate = L1Rate((2, 1, 2), 64, normalisation)(LATENT)
+    assert rate.shape == (2,)
+    assert rate.mean().item() == pytest.approx(expected)
 
 
-def test_rate_of_a_batch_does_not_depend_on_its_size():
-    """Repeating the samples leaves the rate as it was."""
-    rate = L1Rate("sum")
-    torch.testing.assert_close(rate(LATENT.repeat(5, 1, 1, 1), 64), rate(LATENT, 64))
+def test_a_sample_costs_the_same_alone_and_in_any_batch():
+    """The rate of a sample does not depend on the others."""
+    rate = L1Rate((2, 1, 2), 64, "sum")
+    assert rate(LATENT).tolist() == [rate(sample).item() for sample in LATENT.split(1)] == [6, 4]
 
 
 def test_gradient_pulls_towards_zero_from_both_sides():
     """The rate's gradient has the latent's sign."""
     latent = LATENT.clone().requires_grad_()
-    L1Rate("sum")(latent, 64).backward()
+    L1Rate((2, 1, 2), 64, "sum")(latent).sum().backward()
     assert torch.equal(latent.grad.sign(), LATENT.sign())
 
 
 def test_unknown_normalisation_is_refused():
     """A mistyped normalisation is answered with the known ones."""
     with pytest.raises(ValueError, match=r"rate\.normalisation='pixel'.*per_pixel"):
-        L1Rate("pixel")
+        L1Rate((2, 1, 2), 64, "pixel")
 
 
 def test_no_rate_is_nothing_whatever_the_latent():
     """A bottleneck that is bounded by its shape pays nothing for what is in it."""
-    assert NoRate()(LATENT, 64) == 0
+    assert NoRate((2, 1, 2), 64)(LATENT).tolist() == [0, 0]

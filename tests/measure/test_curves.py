@@ -7,23 +7,30 @@ from bottleneck.measure.results import Result
 
 
 def row(method, payload_bytes, value, split="layer2"):
-    return Result(method, "classification", "digits", "m", split, 500, "top1", value, 1.0, payload_bytes)
+    family, _, setting = method.partition("-")
+    return Result(
+        method=method,
+        task="classification",
+        dataset="digits",
+        model="m",
+        n=500,
+        metric="top1",
+        baseline=1.0,
+        split=split,
+        payload_bytes=payload_bytes,
+        value=value,
+        family=family,
+        setting=setting,
+    )
 
 
-@pytest.mark.parametrize(
-    ("method", "name"),
-    [
-        ("rle-4", "rle at layer2"),
-        ("tiled-jpeg-20", "tiled-jpeg at layer2"),
-        ("feature-float32", "feature-float32 at layer2"),
-        ("bundle:3fa9", "bundle at layer2"),
-        ("bundle:3fa9-huffman", "bundle-huffman at layer2"),
-        ("bottleneck-huffman", "bottleneck-huffman at layer2"),
-    ],
-)
-def test_settings_of_a_codec_and_bundles_share_a_curve(method, name):
-    """A number at the end is a setting, an id is one bundle among others, any other ending is a method."""
-    assert curve_name(row(method, 1.0, 0.9)) == name
+def test_settings_of_a_family_share_a_curve():
+    """Rows of one family at one split point are one curve, whatever their names say."""
+    first, second = row("rle-4", 1.0, 0.9), row("rle-8", 2.0, 0.95)
+    second.method = "something else"
+    assert curve_name(first) == curve_name(second) == "rle at layer2"
+    first.family = None  # as in rows of release 0.1
+    assert curve_name(first) == "rle-4 at layer2"
 
 
 def test_curves_run_by_rising_payload_and_split_points_stay_apart():

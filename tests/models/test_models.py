@@ -9,8 +9,8 @@ import torchvision
 from safetensors.torch import save_file
 
 from bottleneck import models, split_points
-from bottleneck.models import weights_identity
 from bottleneck.identity import tensor_digests
+from bottleneck.models import weights_identity
 
 
 def test_digits_network_is_good_enough_to_be_worth_splitting(digits_network):

@@ -8,13 +8,14 @@ import sys
 import time
 from collections import Counter
 
+import optuna
 import pytest
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
 import bottleneck
 from bottleneck.commands.config import config_dir
-from bottleneck.search import __main__ as command
+from bottleneck.commands.search import search_from
 from bottleneck.search.storage import open_storage
 
 pytestmark = pytest.mark.filterwarnings(
@@ -51,7 +52,7 @@ def trials_of(folder):
 def folder(tmp_path_factory, cache_dir):
     """A finished study of five trials, shared by the tests below."""
     folder = tmp_path_factory.mktemp("study")
-    command.search(composed(folder, "study.n_trials=5", "study.pruning.after=null"))
+    search_from(composed(folder, "study.n_trials=5", "study.pruning.after=null"))
     return folder
 
 
@@ -86,7 +87,7 @@ def test_report_shows_every_finished_trial(folder, report_content):
 
 def test_objectives_have_names(folder):
     """Other programs that open the study, such as optuna-dashboard, find what its objectives are."""
-    study = command.optuna.load_study(study_name=None, storage=open_storage(storage_of(folder)))
+    study = optuna.load_study(study_name=None, storage=open_storage(storage_of(folder)))
     assert study.metric_names == ["bpp", "accuracy_top1"]
 
 
@@ -108,7 +109,7 @@ def test_frontier_is_chosen_on_select_and_reported_on_val(folder):
 def test_same_command_continues_to_the_total(folder):
     """Seven trials in total after five were done means two more, and the first five stay as they were."""
     before = trials_of(folder)
-    command.search(composed(folder, "study.n_trials=7", "study.pruning.after=null"))
+    search_from(composed(folder, "study.n_trials=7", "study.pruning.after=null"))
     after = trials_of(folder)
     assert [t["params"] for t in after[:5]] == [t["params"] for t in before]
     assert len(after) == 7
@@ -119,7 +120,7 @@ def test_summary_alone_trains_nothing(folder):
     """`study.n_trials=0` writes the frontier of what is there."""
     count = len(trials_of(folder))
     (folder / "frontier" / "frontier.json").unlink()
-    points = command.search(composed(folder, "study.n_trials=0"))
+    points = search_from(composed(folder, "study.n_trials=0"))
     assert points
     assert len(trials_of(folder)) == count
     assert (folder / "frontier" / "frontier.json").exists()
@@ -128,24 +129,24 @@ def test_summary_alone_trains_nothing(folder):
 def test_other_settings_do_not_mix_into_a_study(folder):
     """The same study with another training length is refused, naming what differs."""
     with pytest.raises(ValueError, match=r"other settings: \['max_epochs'\] differ"):
-        command.search(composed(folder, "trainer.max_epochs=3"))
+        search_from(composed(folder, "trainer.max_epochs=3"))
 
 
 def test_several_devices_are_several_commands(tmp_path):
     """A trial that Lightning would spread over devices is refused with what to do instead."""
     with pytest.raises(ValueError, match=r"trainer\.devices=2.*one command for each GPU"):
-        command.search(composed(tmp_path, "trainer.devices=2"))
+        search_from(composed(tmp_path, "trainer.devices=2"))
 
 
 def test_study_needs_something_to_compare_with(tmp_path):
     """Without any untrained method a study has no hypervolume, and says so before it trains."""
     with pytest.raises(ValueError, match=r"suite.feature is empty.*suite=features"):
-        command.search(composed(tmp_path, "suite.feature=null"))
+        search_from(composed(tmp_path, "suite.feature=null"))
 
 
 def test_constraints_keep_trials_off_the_frontier(tmp_path):
     """With a byte budget that only small latents keep, the frontier has only trials within it."""
-    command.search(composed(tmp_path, "study.n_trials=4", "study.constraints.max_bytes=6"))
+    search_from(composed(tmp_path, "study.n_trials=4", "study.constraints.max_bytes=6"))
     points = json.loads((tmp_path / "frontier" / "frontier.json").read_text())["points"]
     sizes = [t["select"]["payload_bytes"] for t in trials_of(tmp_path) if t["state"] == "COMPLETE"]
     assert max(sizes) > 6, "a budget that everything keeps would prove nothing"
@@ -154,17 +155,17 @@ def test_constraints_keep_trials_off_the_frontier(tmp_path):
 
 
 def test_point_that_sends_nothing_costs_its_id(tmp_path):
-    """A latent that is always zero is a payload of no bytes; on the frontier it has the id's byte."""
-    command.search(composed(tmp_path, "space.step=4.0", "study.n_trials=1"))
-    assert trials_of(tmp_path)[0]["select"]["payload_bytes"] == 0
+    """A latent that is always zero is a payload of one byte, on the frontier with the id's byte."""
+    search_from(composed(tmp_path, "space.step=4.0", "study.n_trials=1"))
+    assert trials_of(tmp_path)[0]["select"]["payload_bytes"] == 1
     point = json.loads((tmp_path / "frontier" / "frontier.json").read_text())["points"][0]
-    assert (point["payload_bytes"], point["bpp"]) == (1, 8 / 64)
+    assert (point["payload_bytes"], point["bpp"]) == (2, 16 / 64)
 
 
 def test_identical_points_are_trained_once(tmp_path):
     """In a space of one point, the second trial is recorded as the first one's twin."""
     pinned = ("space.latent_channels=4", "space.stride=2", "space.step=1.0", "space.log10_alpha=1.0")
-    command.search(composed(tmp_path, *pinned, "study.n_trials=2"))
+    search_from(composed(tmp_path, *pinned, "study.n_trials=2"))
     first, second = trials_of(tmp_path)
     assert (first["state"], second["state"], second["twin"]) == ("COMPLETE", "PRUNED", 0)
 
@@ -173,7 +174,7 @@ def start(folder, *overrides):
     """The command itself, in a process of its own."""
     arguments = [*SHORT, f"study.folder={folder}", f"study.storage={storage_of(folder)}", *overrides]
     return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "bottleneck.search", *arguments],
+        [sys.executable, "-W", "ignore", "-m", "bottleneck", "search", *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -187,7 +188,7 @@ def test_workers_share_one_study_and_survive_a_kill(tmp_path):
     workers = [start(tmp_path, "study.n_trials=9") for _ in range(3)]
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        study = command.optuna.create_study(
+        study = optuna.create_study(
             study_name="digits_resnet-layer2",
             storage=open_storage(storage_of(tmp_path)),
             directions=["minimize", "maximize"],

@@ -16,16 +16,16 @@ def draws(space, n=60):
 def test_draws_stay_in_the_declared_choices_and_ranges():
     """C_r and S come from their lists, Q from its range, alpha is 10^L; every choice is drawn."""
     points = draws(Space(**PAPER))
-    assert {p.latent_channels for p in points} == {32, 64}
-    assert {p.stride for p in points} == {2, 4, 6}
-    assert all(1 <= p.step <= 16 and 1e-4 <= p.alpha <= 1e-1 for p in points)
-    assert min(p.alpha for p in points) < 1e-3 < 1e-2 < max(p.alpha for p in points)
+    assert {p["latent_channels"] for p in points} == {32, 64}
+    assert {p["stride"] for p in points} == {2, 4, 6}
+    assert all(1 <= p["step"] <= 16 and 1e-4 <= p["alpha"] <= 1e-1 for p in points)
+    assert min(p["alpha"] for p in points) < 1e-3 < 1e-2 < max(p["alpha"] for p in points)
 
 
 def test_single_values_pin_a_parameter():
     """A number in place of a list, or of a range, is the only value drawn."""
     points = draws(Space(latent_channels=8, stride=[2], step=2.0, log10_alpha=[-1, -1]), 5)
-    assert {(p.latent_channels, p.stride, p.step, p.alpha) for p in points} == {(8, 2, 2.0, 0.1)}
+    assert {(p["latent_channels"], p["stride"], p["step"], p["alpha"]) for p in points} == {(8, 2, 2.0, 0.1)}
 
 
 @pytest.mark.parametrize(("size", "expected"), [((7, 7), (2, 4, 6)), ((7, 4), (2,)), ((5, 60), (2, 4))])

@@ -4,17 +4,11 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
-from omegaconf import OmegaConf
 from optuna.trial import TrialState, create_trial
 
-from bottleneck.search.trials import StopHopeless
+from bottleneck.search.trials import Pruning, StopHopeless
 
-CFG = OmegaConf.create(
-    {
-        "study": {"pruning": {"after": 0.5, "value_margin": 0.05, "rate_margin": 0.1}},
-        "trainer": {"max_epochs": 10},
-    }
-)
+PRUNING = Pruning(after=0.5, value_margin=0.05, rate_margin=0.1)
 
 
 def study_with(*midways):
@@ -28,7 +22,7 @@ def study_with(*midways):
 
 def rival_of(study, value, bpp, epoch=4):
     """What the callback decides for a trial with these figures at the end of an epoch."""
-    stop = StopHopeless(study, study.ask(), CFG, "accuracy_top1")
+    stop = StopHopeless(study, study.ask(), PRUNING, 10, "accuracy_top1")
     metrics = {"val/accuracy_top1": value, "val/entropy_bpp": bpp}
     trainer = SimpleNamespace(current_epoch=epoch, callback_metrics=metrics, should_stop=False)
     stop.on_validation_end(trainer, None)
@@ -74,8 +68,8 @@ def test_figures_are_kept_for_later_trials():
 
 def test_pruning_can_be_switched_off():
     """With `study.pruning.after=null` no trial is ever compared."""
-    cfg = OmegaConf.merge(CFG, {"study": {"pruning": {"after": None}}})
-    stop = StopHopeless(study_with((0.95, 0.5)), study_with().ask(), cfg, "accuracy_top1")
+    never = Pruning(after=None)
+    stop = StopHopeless(study_with((0.95, 0.5)), study_with().ask(), never, 10, "accuracy_top1")
     trainer = SimpleNamespace(current_epoch=4, callback_metrics={}, should_stop=False)
     stop.on_validation_end(trainer, None)
     assert stop.rival is None

@@ -9,8 +9,8 @@ import socket
 
 import pytest
 
-from bottleneck.show.html import Importances, Mark, Report, untrained_mark, write_report
 from bottleneck.measure.results import Result
+from bottleneck.show.html import Importances, Mark, Report, untrained_mark, write_report
 
 HOSTILE = "</script><script>document.title = 'broken out'</script><!--"
 FROZEN = Result(

@@ -5,14 +5,17 @@ import sys
 import optuna
 import pytest
 
-from bottleneck import __version__, provenance
+from bottleneck import __version__
+from bottleneck.show import provenance
 
 
 def test_command_can_be_pasted_into_a_shell(monkeypatch):
     """Arguments come in their order, quoted where a shell needs it; the interpreter's path stays private."""
-    given = ["/somewhere/bin/python3.11", "-m", "bottleneck.search", "space.step=[1, 2]"]
+    given = ["/somewhere/bin/python3.11", "-m", "bottleneck", "search", "space.step=[1, 2]"]
     monkeypatch.setattr(sys, "orig_argv", given)
-    assert provenance.command() == "bottleneck search 'space.step=[1, 2]'"
+    assert provenance.command() == "python -m bottleneck search 'space.step=[1, 2]'"
+    monkeypatch.setattr(sys, "orig_argv", ["/somewhere/bin/python3.11", "/somewhere/bin/bottleneck", "train"])
+    assert provenance.command() == "bottleneck train"
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ import torch
 from pytorch_lightning import Trainer, seed_everything
 from torch.utils.data import DataLoader, TensorDataset
 
+from bottleneck import codecs
+from bottleneck.channel import Channel
+from bottleneck.loss import L1Rate, Loss
 from bottleneck.loss.objectives import TaskLoss
-from bottleneck.loss.rates import L1Rate
-from bottleneck.training.schedules import cosine, one_cycle, with_schedule
 from bottleneck.splitting import split
-from bottleneck.training.systems import BottleneckSystem
 from bottleneck.tasks import Classification
+from bottleneck.training.schedules import cosine, one_cycle, with_schedule
+from bottleneck.training.systems import BottleneckSystem
 from bottleneck.unit import BottleneckUnit
 
 pytestmark = pytest.mark.filterwarnings(
@@ -27,10 +29,10 @@ pytestmark = pytest.mark.filterwarnings(
 def make_system(network, alpha=1.0, scheduler=one_cycle):
     net = split(network, "layer2", torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
     unit = BottleneckUnit(64, 8, 2, 0.5, (4, 4))
+    channel = Channel(codecs.create("range", shape=unit.latent_shape), unit)
+    loss = Loss(L1Rate(unit.latent_shape, 64), alpha)
     optimizer = partial(torch.optim.Adam, lr=3e-3)
-    return BottleneckSystem(
-        unit, net, Classification(10), TaskLoss(), L1Rate(), alpha, 64, optimizer, scheduler
-    )
+    return BottleneckSystem(channel, net, Classification(10), TaskLoss(), loss, optimizer, scheduler)
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +81,12 @@ def test_loss_falls_and_larger_alpha_buys_rate(digits_network, feature_loader, t
         system = make_system(digits_network, alpha)
         feature, target = next(iter(feature_loader))
         with torch.no_grad():
-            before = system._loss((feature, target))[0]
+            before, _, _ = system.terms((feature, target))
         fit(system, feature_loader, tmp_path, epochs=15)
         with torch.no_grad():
-            after, terms, _, _ = system._loss((feature, target))
-        assert after < before
-        rates.append(terms["rate"].item())
+            after, _, _ = system.terms((feature, target))
+        assert after.loss < before.loss
+        rates.append(after.rate.item())
     assert rates[1] > 1.5 * rates[0]
 
 
@@ -102,8 +104,11 @@ def test_equal_seeds_give_equal_units(digits_network, feature_loader, tmp_path):
 def test_loss_is_rate_plus_alpha_times_task(digits_network, feature_loader):
     """The loss is the sum that the paper writes, with alpha on the task."""
     system = make_system(digits_network, alpha=0.3).eval()
-    loss, terms, _, _ = system._loss(next(iter(feature_loader)))
-    torch.testing.assert_close(loss, terms["rate"] + 0.3 * terms["task_loss"])
+    feature, target = next(iter(feature_loader))
+    sent = system.channel.quantised(feature)
+    rate = sent.latent.abs().sum() / len(feature) / 64
+    task = torch.nn.functional.cross_entropy(system.net.tail(sent.feature), target)
+    torch.testing.assert_close(system.terms((feature, target))[0].loss, rate + 0.3 * task)
 
 
 def test_validation_logs_metrics_and_entropy(digits_network, feature_loader, tmp_path):

@@ -1,0 +1,1 @@
+"""What a person sees of results: tables, pictures, one page of HTML, and where they come from."""

@@ -1,0 +1,164 @@
+"""Starting commands: help that helps, and mistakes that are answered in a line."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bottleneck.commands import COMMANDS
+from bottleneck.commands.config import config_dir
+from bottleneck.commands.help import help_of
+
+ROOT = Path(config_dir()).parent
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bottleneck", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_commands_are_listed():
+    """Without a command, each is shown with a line on what it does."""
+    done = run()
+    assert done.returncode == 0
+    assert all(f"  {name}" in done.stdout and text in done.stdout for name, text in COMMANDS.items())
+
+
+def test_mistyped_command_is_answered_with_the_nearest():
+    """A command that does not exist ends in one line and exit code 1."""
+    done = run("serach")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "Did you mean 'search'?" in done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_says_what_how_and_which_keys(command):
+    """What the command does comes first, then two examples, then the keys that matter with their meaning."""
+    lines = help_of(command, COMMANDS[command]).splitlines()
+    assert lines[0] == COMMANDS[command]
+    assert all(line.startswith(f"  bottleneck {command}") for line in lines[2:4])
+    keys = lines[lines.index("Keys that matter:") + 1 :]
+    keys = keys[: keys.index("")]
+    assert len(keys) >= 2
+    assert all(len(line.split(None, 1)[1]) > 15 for line in keys), "each key has its meaning"
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_is_printed_before_anything_heavy_is_loaded(flag):
+    """`--help` of a command is that text."""
+    done = run("train", flag)
+    assert done.stdout.startswith(COMMANDS["train"])
+
+
+@pytest.mark.parametrize(
+    ("mistake", "answer"),
+    [
+        ("unit.stpe=4", "unit.step"),
+        ("alhpa=1", "alpha"),
+        ("step=4", "unit.step"),
+        ("unit=slimm", "slim"),
+        ("trainer.max_epoch=4", "trainer.max_epochs"),
+        ("unit.step=[", "unit.step=["),
+    ],
+)
+def test_slip_of_the_pen_is_answered_at_once(mistake, answer):
+    """A misspelt key or choice is one line with the nearest one, before torch would have been imported."""
+    start = time.monotonic()
+    done = run("train", mistake)
+    assert done.returncode == 1
+    assert done.stderr.startswith("bottleneck train: "), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert answer in done.stderr
+    assert time.monotonic() - start < 10  # a second on a machine that does nothing else
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (("train", "alpha=-1"), "alpha=-1"),
+        (("train", "split=layer9"), "Similar names"),
+        (("train", "codec.name=huffmann"), "huffman"),
+        (("evaluate", "bundles=[nowhere]"), "nowhere"),
+        (("export",), "bundle="),
+        (("train", "data.holdout=2"), "data.holdout=2"),
+        (("train", "trainer.precision=bf16-true"), "bf16-mixed"),
+    ],
+)
+def test_mistakes_of_the_user_end_in_one_line(arguments, answer, digits_network, tmp_path):
+    """What the package itself refuses is a sentence on stderr and exit code 1, not a traceback."""
+    done = run(*arguments, f"hydra.run.dir={tmp_path}")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"bottleneck {arguments[0]}: ")
+    assert answer in last
+
+
+def test_full_errors_can_be_had(tmp_path):
+    """`HYDRA_FULL_ERROR=1` brings the traceback back."""
+    done = run("export", f"hydra.run.dir={tmp_path}", HYDRA_FULL_ERROR="1")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "ValueError: bundle=" in done.stderr
+
+
+def test_nothing_heavy_is_loaded_before_the_configuration_is_read():
+    """Starting a command imports neither torch nor Lightning nor Optuna."""
+    code = (
+        "import sys; from bottleneck import commands; import bottleneck.commands.errors\n"
+        "assert not {'torch', 'pytorch_lightning', 'optuna', 'numpy', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_scripts_of_the_checkout_start_the_same_commands(script):
+    """The two scripts at the top are nothing but a name."""
+    done = subprocess.run(
+        [sys.executable, ROOT / script, "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.startswith(COMMANDS[script.removesuffix(".py")])
+
+
+def test_every_key_with_a_meaning_is_a_key():
+    """Comments of the configuration stand behind keys that exist."""
+    base = yaml.safe_load((Path(config_dir()) / "base.yaml").read_text("utf-8"))
+    assert {"split", "alpha", "subset", "also_codecs", "device", "seed"} <= set(base)
+
+
+@pytest.mark.slow
+def test_wheel_alone_can_do_everything(tmp_path):
+    """A wheel built from the checkout, and nothing else of it, runs the console script's commands."""
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", tmp_path, ROOT], check=True
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--no-deps", "-q", "--target", tmp_path / "site", wheel],
+        check=True,
+    )
+    assert (tmp_path / "site" / "bottleneck" / "py.typed").exists()
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    short = ["trainer.max_epochs=1", "suite=features", f"hydra.run.dir={tmp_path}/run"]
+    code = (
+        "import sys; sys.argv = ['bottleneck', *sys.argv[1:]]; from bottleneck.commands import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "train", *short],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "| bottleneck " in done.stdout

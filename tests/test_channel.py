@@ -1,0 +1,123 @@
+"""The channel: one way from features to bytes and back, whatever unit, codec and cut."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bottleneck import codecs
+from bottleneck.channel import Channel
+from bottleneck.splitting import split, split_open, trace
+from bottleneck.unit import BottleneckUnit, SlimUnit
+
+IMAGES = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+class Branches(nn.Module):
+    """Both branches read the stem."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.left, self.right = nn.Conv2d(3, 5, 1), nn.Conv2d(5, 4, 1), nn.Conv2d(5, 4, 1)
+
+    def forward(self, x):
+        stem = self.stem(x)
+        return (self.left(stem) + self.right(stem)).mean((2, 3))
+
+
+def fitted(codec, unit, net, given):
+    channel = Channel(codec, unit, layout=net.point.layout, adapter=net.adapter)
+    return channel.fit([(given, None)])
+
+
+def channels():
+    torch.manual_seed(0)
+    chain = nn.Sequential(nn.Conv2d(3, 5, 1), nn.Conv2d(5, 4, 1), nn.Flatten(), nn.Linear(256, 7)).eval()
+    closed = split(chain, "1", IMAGES)
+    replaced = split(chain, "1", IMAGES, replace=True)
+    opened = split_open(trace(Branches().eval(), IMAGES), "left")
+    unit = BottleneckUnit(4, 3, 2, 0.05, (8, 8), activation="none").eval()
+    slim = SlimUnit(5, 2, 0.05, (8, 8), 4).eval()
+    raw, symbols = {"name": "raw", "input": "feature"}, {"name": "range"}
+    for name, net, trained, codec in (
+        ("feature", closed, None, raw),
+        ("symbols", closed, unit, symbols),
+        ("latent", closed, unit, {"name": "affine"}),
+        ("replaced-feature", replaced, None, raw),
+        ("replaced-slim", replaced, slim, symbols),
+        ("open-feature", opened, None, raw),
+        ("open-unit", opened, unit, symbols),
+    ):
+        with torch.no_grad():
+            given = net.head(IMAGES)
+        shape = (4, 8, 8) if trained is None else trained.latent_shape
+        channel = fitted(codecs.create(shape=shape, **codec), trained, net, given)
+        yield pytest.param(net, channel, given, id=name)
+
+
+@pytest.mark.parametrize(("net", "channel", "given"), list(channels()))
+def test_payloads_alone_give_what_the_tail_takes(net, channel, given):
+    """What `receive` makes of `send`'s bytes is what `transmit` reports, sample by sample, bytes counted."""
+    payloads = channel.send(given)
+    sent = channel.transmit(given)
+    assert sent.payload_bytes == [len(payload) for payload in payloads]
+    received = channel.receive(payloads)
+    assert torch.equal(channel.adapter.after(received, given), sent.feature)
+    alone = torch.cat([channel.receive(channel.send(one)) for one in given.split(1)])
+    torch.testing.assert_close(alone, received, rtol=0, atol=1e-5)
+    with torch.no_grad():
+        assert net.tail(sent.feature).shape == net.rest(given).shape
+
+
+@pytest.mark.parametrize(("net", "channel", "given"), [p for p in channels() if "feature" in p.id])
+def test_lossless_bytes_change_nothing(net, channel, given):
+    """A float32 feature through real bytes gives the tail what the frozen network gives it, at every cut."""
+    with torch.no_grad():
+        torch.testing.assert_close(channel.transmit(given).feature, net.at_cut(given))
+
+
+@pytest.mark.parametrize(
+    ("net", "channel", "given"), [p for p in channels() if p.id in ("symbols", "open-unit")]
+)
+def test_quantised_is_what_bytes_will_give(net, channel, given):
+    """Without coding the tail is given the same values, and gradients reach the unit."""
+    output = channel.quantised(given)
+    torch.testing.assert_close(output.feature, channel.transmit(given).feature)
+    output.feature.sum().backward()
+    assert all(parameter.grad is not None for parameter in channel.unit.encoder.parameters())
+
+
+def test_channel_without_a_unit_cannot_train():
+    """There is nothing to be learnt where the feature itself is sent."""
+    with pytest.raises(ValueError, match="no unit"):
+        Channel(codecs.create("raw", shape=(4,)), name="raw").quantised(torch.zeros(1, 4))
+
+
+def test_pixels_are_no_latent():
+    """A unit with a codec of pixels is refused."""
+    unit = BottleneckUnit(4, 3, 2, 0.05, (8, 8))
+    with pytest.raises(ValueError, match="codes pixels"):
+        Channel(codecs.create("png", shape=(3, 8, 8)), unit)
+
+
+@pytest.mark.parametrize(("layout", "shape"), [("LC", (17, 5)), ("HWC", (4, 3, 5)), ("CHW", (5, 4, 3))])
+def test_features_are_coded_channels_first(layout, shape):
+    """Codecs get one array per sample with channels first, and the tail its own layout back."""
+    feature = torch.randn(2, *shape)
+    first = (5, *(size for size in shape if size != 5))
+    channel = Channel(codecs.create("raw", shape=first), layout=layout)
+    assert channel.coded(feature).shape == (2, *first)
+    assert channel.coded_shape(shape) == first
+    assert torch.equal(channel.receive(channel.send(feature)), feature)
+
+
+def test_features_of_another_size_use_the_same_tables():
+    """Where images differ in size, payloads of each size are decoded with its shape."""
+    torch.manual_seed(0)
+    unit = SlimUnit(3, 2, 0.1, (8, 8), 4).eval()
+    channel = Channel(codecs.create("range", shape=unit.latent_shape), unit)
+    channel.fit([(IMAGES, None), (IMAGES[..., :6], None)])
+    narrow = IMAGES[..., :5]
+    received = channel.receive(channel.send(narrow), channel.coded_shape((3, 8, 5)))
+    assert received.shape == (6, 4, 8, 5)
+    assert np.isfinite(received.numpy()).all()

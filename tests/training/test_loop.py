@@ -1,0 +1,86 @@
+"""From an operating point to a trained channel, in plain Python."""
+
+import pytest
+import torch
+
+import bottleneck
+from bottleneck.cut import Cut
+from bottleneck.data import Digits
+from bottleneck.loss import OperatingPoint
+from bottleneck.loss.objectives import FrozenFeatures, FrozenLogits, relative_error
+from bottleneck.tasks import Classification
+from bottleneck.training import Recipe
+from bottleneck.training.loop import train_end_to_end
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning"
+)  # Lightning's advice is not ours to follow here
+
+SHORT = {"max_epochs": 2, "accelerator": "cpu", "enable_progress_bar": False, "enable_checkpointing": False}
+
+
+@pytest.fixture(scope="module")
+def cut(digits_network):
+    images = Digits(train_limit=300, val_limit=100)
+    images.setup()
+    return Cut(digits_network, images, Classification(10), "layer2")
+
+
+def point(**options):
+    unit = {"latent_channels": 8, "stride": 2, "step": 0.5}
+    return OperatingPoint(**{"unit": unit, "alpha": 10.0, **options})
+
+
+def test_a_few_lines_train_measure_and_deploy(cut, digits_network, digits_images, tmp_path):
+    """The public names are enough: a point is trained at a cut, measured in bytes, bundled and loaded."""
+    channel = bottleneck.train(cut, point(), Recipe(trainer={**SHORT, "max_epochs": 12}))
+    (row,) = cut.measure([channel], "val", seed=0)
+    frozen = cut.frozen("val")
+    assert row.n == frozen.n == 100
+    assert 0.5 < row.value <= frozen.value
+    assert 0 < row.payload_bytes < 30
+    cut.bundle(channel, vars(row)).save(tmp_path / "bundle")
+    device, server = bottleneck.load(tmp_path / "bundle", digits_network)
+    with torch.no_grad():
+        expected = cut.net.tail(channel.transmit(cut.net.head(digits_images[:1])).feature)
+    torch.testing.assert_close(server(device(digits_images[0])), expected)
+
+
+def test_equal_seeds_give_equal_units(cut):
+    """A point's seed decides everything, whatever was drawn before."""
+    states = []
+    for _ in range(2):
+        torch.rand(7)
+        states.append(bottleneck.train(cut, point(seed=3), Recipe(trainer=SHORT)).unit.state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_warm_start_matches_the_feature(cut):
+    """After warm epochs alone, the reconstruction is nearer to the frozen feature than without."""
+    given, _ = next(iter(cut.features.batches("select")))
+
+    def error(unit):
+        with torch.no_grad():
+            return relative_error(unit.eval()(given).feature, given).mean().item()
+
+    fine = point(unit={"latent_channels": 32, "stride": 1, "step": 0.1}, alpha=0.0)
+    cold = bottleneck.train(cut, fine, Recipe(trainer={**SHORT, "max_epochs": 0}))
+    recipe = Recipe(warm_epochs=8, warm_alpha=100.0, trainer={**SHORT, "max_epochs": 0})
+    warm = bottleneck.train(cut, fine, recipe)
+    assert error(warm.unit) < 0.7 * error(cold.unit)
+
+
+def test_training_the_network_too_leaves_the_original_alone(cut, digits_network):
+    """End to end, a copy of the network is trained and compared with the frozen one."""
+    before = {key: value.clone() for key, value in digits_network.state_dict().items()}
+    tuned, channel = train_end_to_end(cut, point(objective=FrozenLogits()), Recipe(trainer=SHORT))
+    assert all(torch.equal(before[key], value) for key, value in digits_network.state_dict().items())
+    assert any(not torch.equal(before[key], value) for key, value in tuned.model.state_dict().items())
+    (row,) = tuned.measure([channel], "val")
+    assert row.baseline == cut.frozen("val").value
+
+
+def test_features_cannot_be_matched_while_the_network_changes(cut):
+    """Matching layers of a network that is trained itself is refused with what works."""
+    with pytest.raises(ValueError, match=r"trainable=all cannot match.*objective=task or objective=logits"):
+        train_end_to_end(cut, point(objective=FrozenFeatures(["layer3"])), Recipe(trainer=SHORT))
