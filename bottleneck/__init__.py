@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bottleneck.training import Recipe, train
     from bottleneck.unit import BottleneckUnit
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # pandas looks for PyPI's `Bottleneck` under this name, and says that our version is too old to be it. It then
 # goes on without, which is right.

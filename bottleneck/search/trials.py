@@ -117,7 +117,6 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> tuple[f
         point,
         bench.recipe,
         callbacks=[hopeless],
-        enable_checkpointing=False,
         # Between comparisons nobody reads what validation finds.
         check_val_every_n_epoch=hopeless.age or epochs + 1,
     )

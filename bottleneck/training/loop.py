@@ -96,9 +96,7 @@ class _Run:
             matching = BottleneckSystem(
                 self.channel(cut), cut.net, objective=Matching(), loss=Loss(rate, alpha), **common
             )
-            beginning = recipe.new_trainer(
-                max_epochs=recipe.warm_epochs, limit_val_batches=0, enable_checkpointing=False
-            )
+            beginning = recipe.new_trainer(max_epochs=recipe.warm_epochs, limit_val_batches=0)
             beginning.fit(matching, features)
         self.parts = {**common, "objective": point.objective, "loss": Loss(rate, point.alpha)}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.warnings import PossibleUserWarning
 
@@ -68,4 +69,6 @@ class Recipe:
             "ignore", "The '.*dataloader' does not have many workers", PossibleUserWarning
         )
         warnings.filterwarnings("ignore", "Found .* in eval mode", PossibleUserWarning)
-        return Trainer(**{**self.trainer, "logger": list(loggers), "callbacks": list(callbacks), **options})
+        keeps = any(isinstance(callback, Checkpoint) for callback in callbacks)
+        own = {"logger": list(loggers), "callbacks": list(callbacks), "enable_checkpointing": keeps}
+        return Trainer(**{**self.trainer, **own, **options})
