@@ -10,111 +10,118 @@ ready-made, dahuffman its symbols as a list. Processor time; takes about 15 seco
 features of a real network: throughput.py.
 """
 
-from __future__ import annotations
-
-import argparse
 import zlib
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
+from dahuffman.huffmancodec import PrefixCodec
 from numpy.typing import NDArray
 
+from benchmarks.shared import markdown, parser
 from bottleneck import codecs
 from bottleneck.codecs.huffman import Huffman
 from bottleneck.codecs.jit import Loop
 from bottleneck.measure.timing import processor_ms
 
-SHAPE = (1024, 14, 14)
-N = 1024 * 14 * 14
+HEADER = ["codec", "payload B", "ms", "ns/symbol", "reference", "ms", "ratio"]
+ZLIB = SimpleNamespace(encode=lambda data: zlib.compress(data, 6), decode=zlib.decompress)
 
 
-def row(name: str, payload: bytes, ours: float, reference: str, theirs: float) -> str:
-    """One line of the table: both times, their ratio, and ours per symbol."""
-    cells = [name, f"{len(payload):,}", f"{ours:.3f}", f"{ours * 1e6 / N:.2f}", reference, f"{theirs:.2f}"]
-    return "| " + " | ".join([*cells, f"{theirs / ours:.1f}x"]) + " |"
+class Timed(NamedTuple):
+    """A sample's payload, and milliseconds of coding it."""
+
+    payload: bytes
+    encode_ms: float
+    decode_ms: float
 
 
-def latent_rows(rng: np.random.Generator, repeats: int) -> list[str]:
-    """Huffman and the range coder against dahuffman, on symbols of which half or nine tenths are 0."""
-    from dahuffman.huffmancodec import PrefixCodec
-
-    rows = []
-    few = max(3, repeats // 4)  # the reference is slow
-    for zeros in (0.5, 0.9):
-        symbols = (rng.geometric(zeros, SHAPE) - 1).astype(np.int32)
-        huffman = Huffman(SHAPE).fit([symbols])
-        theirs = PrefixCodec(huffman.dahuffman_table())
-        as_list, same = symbols.ravel().tolist(), huffman.encode(symbols)
-        assert theirs.encode(as_list) == same
-        their_encode_ms = processor_ms(lambda: theirs.encode(as_list), few)  # noqa: B023  # called at once
-        their_decode_ms = processor_ms(lambda: theirs.decode(same), few)  # noqa: B023
-        for codec in (huffman, codecs.create("range", SHAPE).fit([symbols])):
-            payload = codec.encode(symbols)
-            assert np.array_equal(codec.decode(payload), symbols)
-            encode_ms = processor_ms(lambda: codec.encode(symbols), repeats)  # noqa: B023
-            decode_ms = processor_ms(lambda: codec.decode(payload), repeats)  # noqa: B023
-            name, reference = f"{codec.name}, {zeros:.0%} zeros,", f"dahuffman, {len(same):,} B"
-            rows += [
-                row(f"{name} encode", payload, encode_ms, reference, their_encode_ms),
-                row(f"{name} decode", payload, decode_ms, reference, their_decode_ms),
-            ]
-    return rows
+def timed(coder: Any, sample: Any, repeats: int) -> Timed:
+    """Time one coder on one sample."""
+    payload = coder.encode(sample)
+    encode_ms = processor_ms(lambda: coder.encode(sample), repeats)
+    return Timed(payload, encode_ms, processor_ms(lambda: coder.decode(payload), repeats))
 
 
-def portable_range_ms(rng: np.random.Generator, repeats: int) -> tuple[float, float]:
-    """Encode and decode milliseconds of the range coder without a compiler, for 512 symbols."""
-    symbols = (rng.geometric(0.5, (32, 4, 4)) - 1).astype(np.int32)
-    codec = codecs.create("range", (32, 4, 4)).fit([symbols])
-    payload = codec.encode(symbols)
-    with patch.object(Loop, "__call__", Loop.py_func):
-        return (
-            processor_ms(lambda: codec.encode(symbols), repeats),
-            processor_ms(lambda: codec.decode(payload), repeats),
-        )
-
-
-def rle_rows(feature: NDArray[np.float32], kind: str, repeats: int, bits: int) -> list[str]:
-    """Run-length coding against zlib level 6 on the same quantization, one byte per symbol."""
-    codec = codecs.create("rle", SHAPE, bits=bits)
-    payload = codec.encode(feature)
-    as_bytes = codecs.create("quantised", SHAPE, levels=2**bits, whole_bytes=True).encode(feature)
-    deflated = zlib.compress(as_bytes, 6)
-    reference = f"zlib-6, {len(deflated):,} B"
-    encode_ms, decode_ms = (
-        processor_ms(lambda: codec.encode(feature), repeats),
-        processor_ms(lambda: codec.decode(payload), repeats),
-    )
-    their_encode_ms, their_decode_ms = (
-        processor_ms(lambda: zlib.compress(as_bytes, 6), repeats),
-        processor_ms(lambda: zlib.decompress(deflated), repeats),
-    )
+def compared(
+    name: str, kind: str, ours: Timed, reference: str, theirs: Timed, elements: int
+) -> list[list[str]]:
+    """Two lines of the table: both times, their ratio, and ours per symbol."""
     return [
-        row(f"rle n={bits} encode, {kind}", payload, encode_ms, reference, their_encode_ms),
-        row(f"rle n={bits} decode, {kind}", payload, decode_ms, reference, their_decode_ms),
+        [
+            f"{name} {direction}, {kind}",
+            f"{len(ours.payload):,}",
+            f"{mine:.3f}",
+            f"{mine * 1e6 / elements:.2f}",
+            f"{reference}, {len(theirs.payload):,} B",
+            f"{other:.2f}",
+            f"{other / mine:.1f}x",
+        ]
+        for direction, mine, other in (
+            ("encode", ours.encode_ms, theirs.encode_ms),
+            ("decode", ours.decode_ms, theirs.decode_ms),
+        )
     ]
 
 
-def main() -> None:
-    """Print the table as Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--repeats", type=int, default=25, help="timed calls per cell; the median is shown")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    rng = np.random.default_rng(options.seed)
-    source = np.zeros(SHAPE, np.int32)
+def of_symbols(rng: np.random.Generator, shape: tuple[int, ...], repeats: int) -> list[list[str]]:
+    """Huffman and the range coder against dahuffman, on symbols of which half or nine tenths are 0."""
+    rows = []
+    for zeros in (0.5, 0.9):
+        symbols = (rng.geometric(zeros, shape) - 1).astype(np.int32)
+        huffman = Huffman(shape).fit([symbols])
+        few = max(3, repeats // 4)  # the reference is slow
+        theirs = timed(PrefixCodec(huffman.dahuffman_table()), symbols.ravel().tolist(), few)
+        assert theirs.payload == huffman.encode(symbols)
+        for codec in (huffman, codecs.create("range", shape).fit([symbols])):
+            ours = timed(codec, symbols, repeats)
+            assert np.array_equal(codec.decode(ours.payload), symbols)
+            rows += compared(codec.name, f"{zeros:.0%} zeros", ours, "dahuffman", theirs, symbols.size)
+    return rows
+
+
+def of_feature(feature: NDArray[np.float32], kind: str, repeats: int) -> list[list[str]]:
+    """Run-length coding against zlib on the same quantization, one byte per symbol."""
+    rows = []
+    for bits in (2, 4, 8):
+        ours = timed(codecs.create("rle", feature.shape, bits=bits), feature, repeats)
+        quantised = codecs.create("quantised", feature.shape, levels=2**bits, whole_bytes=True)
+        theirs = timed(ZLIB, quantised.encode(feature), repeats)
+        rows += compared(f"rle n={bits}", kind, ours, "zlib-6", theirs, feature.size)
+    return rows
+
+
+def portable(rng: np.random.Generator, repeats: int) -> Timed:
+    """The range coder without a compiler, on 512 symbols."""
+    symbols = (rng.geometric(0.5, (32, 4, 4)) - 1).astype(np.int32)
+    with patch.object(Loop, "__call__", Loop.py_func):
+        return timed(codecs.create("range", symbols.shape).fit([symbols]), symbols, repeats)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    options = parser(__doc__)
+    options.add_argument("--repeats", type=int, default=25, help="timed calls per cell; the median is shown")
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--channels", type=int, default=1024, help="of a sample, of 14 x 14 each")
+    given = options.parse_args(arguments)
+    rng, shape = np.random.default_rng(given.seed), (given.channels, 14, 14)
+    source = np.zeros(shape, np.int32)
     target = np.empty_like(source)
-    floor = processor_ms(lambda: np.copyto(target, source), options.repeats)
-    print("| codec | payload B | ms | ns/symbol | reference | ms | ratio |")
-    print("| --- | ---: | ---: | ---: | --- | ---: | ---: |")
-    rows = latent_rows(rng, options.repeats)
-    signed = rng.normal(size=SHAPE).astype(np.float32)
+    floor = processor_ms(lambda: np.copyto(target, source), given.repeats)
+    rows = of_symbols(rng, shape, given.repeats)
+    signed = rng.normal(size=shape).astype(np.float32)
     for feature, kind in ((np.maximum(signed, 0), "ReLU"), (signed, "signed")):
-        for bits in (2, 4, 8):
-            rows += rle_rows(feature, kind, options.repeats, bits)
-    print("\n".join(rows))
-    encode_ms, decode_ms = portable_range_ms(rng, options.repeats)
-    print(f"\nRange coder without a compiler, 512 symbols: {encode_ms:.2f} ms and {decode_ms:.2f} ms.")
-    print(f"Floor: copying the {N:,} int32 takes {floor:.3f} ms, {floor * 1e6 / N:.2f} ns/symbol.")
+        rows += of_feature(feature, kind, given.repeats)
+    print(markdown(rows, HEADER))
+    interpreted = portable(rng, given.repeats)
+    print(
+        f"\nRange coder without a compiler, 512 symbols: {interpreted.encode_ms:.2f} ms and "
+        f"{interpreted.decode_ms:.2f} ms.\nFloor: copying the {source.size:,} int32 takes {floor:.3f} ms, "
+        f"{floor * 1e6 / source.size:.2f} ns/symbol."
+    )
 
 
 if __name__ == "__main__":

@@ -1,23 +1,29 @@
-"""Studies of several split points in one picture: python benchmarks/headline.py PICTURE ROWS... -- STUDY...
+"""Studies of several split points in one picture.
+
+    python benchmarks/headline.py PICTURE ROWS... --studies STUDY...
 
 STUDY is a `trials.jsonl`; its frontier is chosen on the selection samples and drawn at its validation rows.
-ROWS is a `results.jsonl` of `python evaluate.py`, whose pictures of the input are drawn beside it. All are of
-one network on the same validation images. Left: the metric against bytes. Right: what a metric of 1 and of 3
-points below the frozen network costs in bytes, against what the device has to compute; printed as a table.
+ROWS is a `results.jsonl` of `bottleneck evaluate`, whose pictures of the input are drawn beside it. All are
+of one network on the same validation images. Left: the metric against bytes. Right: what a metric of 1 and
+of 3 points below the frozen network costs in bytes, against what the device has to compute; printed as a
+table.
 """
 
 import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
+
+matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from tabulate import tabulate
 
+from benchmarks.shared import markdown, parser
 from bottleneck.measure import pareto
 from bottleneck.measure.curves import bytes_at, curves
-from bottleneck.show.tables import bytes_cell
 from bottleneck.measure.results import Result, read_results
+from bottleneck.show.tables import bytes_cell
 
 DROPS = (0.01, 0.03)
 
@@ -47,6 +53,7 @@ def draw(lines: dict[str, list[Result]], studies: dict[str, list[Result]], path:
         axes.grid(alpha=0.3, which="both")
         axes.legend(fontsize="small")
     figure.savefig(path, dpi=150)
+    plt.close(figure)
 
 
 def _draw_costs(
@@ -70,14 +77,17 @@ def _draw_costs(
     axes.set_xlim(-20, 1.5 * max(macs for macs, *_ in points) + 20)
 
 
-def main(picture: Path, row_files: list[Path], study_files: list[Path]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read, print, draw."""
-    studies = {}
-    for path in study_files:
-        rows = study_frontier(path)
-        studies[f"bottleneck at {rows[0].split}"] = rows
-    sent = [row for path in row_files for row in read_results(path) if row.split == "input"]
-    lines = {name.removesuffix(" at input"): rows for name, rows in curves(sent).items() if len(rows) > 1}
+    options = parser(__doc__)
+    options.add_argument("picture", type=Path)
+    options.add_argument("rows", type=Path, nargs="+")
+    options.add_argument("--studies", type=Path, nargs="+", required=True)
+    given = options.parse_args(arguments)
+    found = [study_frontier(path) for path in given.studies]
+    studies = {f"bottleneck at {rows[0].split}": rows for rows in found}
+    sent = [row for path in given.rows for row in read_results(path) if row.split == "input"]
+    lines = {rows[0].family or "": rows for rows in curves(sent).values() if len(rows) > 1}
     table = [
         [
             name,
@@ -86,12 +96,11 @@ def main(picture: Path, row_files: list[Path], study_files: list[Path]) -> None:
         ]
         for name, rows in {**studies, **lines}.items()
     ]
-    header = ["method", "device MMACs", *(f"bytes at {100 * drop:.0f} below" for drop in DROPS)]
-    print(tabulate(table, header, tablefmt="github", disable_numparse=True))
-    draw(lines, studies, picture)
+    print(
+        markdown(table, ["method", "device MMACs", *(f"bytes at {100 * drop:.0f} below" for drop in DROPS)])
+    )
+    draw(lines, studies, given.picture)
 
 
 if __name__ == "__main__":
-    first, *others = sys.argv[1:]
-    cut = others.index("--")
-    main(Path(first), [Path(o) for o in others[:cut]], [Path(o) for o in others[cut + 1 :]])
+    main()

@@ -7,42 +7,40 @@ quantizer of a trained bundle on the device and the rest on a server; the image 
 and device's half run in eager PyTorch, `torch.compile`, ONNX Runtime, and ONNX Runtime with 8-bit weights and
 activations, static, calibrated on training images. Accuracies are of validation images, through real bytes
 where something is sent; 8 bits are usable within `--margin` of what the same graph has in float. Overrides
-are those of `python evaluate.py`.
+are those of `bottleneck evaluate`.
 
 The second table says on which links splitting is the fastest of the three if the server takes no time: above
 the rate at which computing everything locally is faster, below the one at which the JPEG, larger and ready
 sooner, has arrived as well. The JPEG is the smallest measured one that keeps the margin.
 """
 
-import argparse
 import json
 import logging
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
 import torch
-from hydra import compose, initialize_config_dir
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from tabulate import tabulate
 from torch import nn
 
-from bottleneck import codecs
-from bottleneck.deploy.bundle import Bundle
-from bottleneck.commands.config import config_dir
+from benchmarks.shared import composed, parser
+from bottleneck.commands.setup import cut_of
+from bottleneck.cut import Cut
 from bottleneck.data.base import ImageData
-from bottleneck.experiment import Experiment
+from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.export import DeviceGraph, write_onnx
-from bottleneck.splitting import SplitModel
 from bottleneck.measure.timing import median_ms
 
 QUALITIES = (10, 20, 50, 80)  # of JPEG
 RUNTIMES = ("eager", "compile", "onnx", "onnx-int8")
+PICTURES = "Pillow"  # in the runtime's place where the image itself is sent
 TURN = 10  # images that a graph takes before it is the next one's turn
 QUANTIZED = ["Conv", "MatMul", "Gemm"]
 
@@ -140,30 +138,25 @@ def alternating_ms(graphs: dict[Any, Graph], images: list[np.ndarray]) -> dict[A
 
 
 def measure(
-    bundle: Bundle,
-    net: SplitModel,
-    model: nn.Module,
-    calibration: list[np.ndarray],
-    samples: Samples,
-    args: Any,
+    bundle: Bundle, cut: Cut, calibration: list[np.ndarray], samples: Samples, args: Any
 ) -> list[dict[str, Any]]:
     """One row per way and runtime; `ms` up to the symbols, `code_ms` from there to bytes."""
     rows: list[dict[str, Any]] = []
     timed = samples.images[: args.timed]
+    channel = cut.channel(bundle.codec, bundle.unit)
     sizes: list[int] = []
 
     def served(symbols: np.ndarray) -> np.ndarray:
         payload = bundle.codec.encode(symbols[0])
         sizes.append(len(payload))
-        received = torch.from_numpy(bundle.codec.decode(payload)[None])
-        return net.tail(bundle.unit.reconstruct(received)).numpy()
+        return cut.net.tail(channel.receive([payload])).numpy()
 
     with tempfile.TemporaryDirectory() as folder:
         graphs = {
             (way, runtime): graph
             for way, module in {
-                "whole network": TakesImage(model),
-                "split": DeviceGraph(net.head, bundle.unit),
+                "whole network": TakesImage(cut.model),
+                "split": DeviceGraph(cut.net.head, bundle.unit, bundle.codec.input),
             }.items()
             for runtime, graph in runtimes(module.eval(), calibration, Path(folder) / way, args).items()
         }
@@ -182,22 +175,24 @@ def measure(
     for row in rows:
         row["usable"] = row["value"] >= in_float[row["way"]] - args.margin
     for quality in QUALITIES:
-        jpeg = codecs.create("jpeg", shape=samples.images[0].shape[1:], quality=quality)
-        payloads = [jpeg.encode(image[0]) for image in samples.images]
-        decoded = Samples([jpeg.decode(payload)[None] for payload in payloads], samples.labels)
-        value = accuracy(_of_torch(model), decoded)
-        rows.append(
-            {
-                "way": f"JPEG {quality}",
-                "runtime": "Pillow",
-                "ms": median_ms(lambda image, jpeg=jpeg: jpeg.encode(image[0]), timed),  # type: ignore[misc]
-                "payload_bytes": float(np.mean([len(payload) for payload in payloads])),
-                "value": value,
-                "n": len(samples.labels),
-                "usable": value >= in_float["whole network"] - args.margin,
-            }
-        )
+        row = picture(cut.at("input"), quality, samples, timed)
+        rows.append({**row, "usable": row["value"] >= in_float["whole network"] - args.margin})
     return rows
+
+
+def picture(whole: Cut, quality: int, samples: Samples, timed: list[np.ndarray]) -> dict[str, Any]:
+    """The row of the image as JPEG."""
+    jpeg = whole.channel(whole.codec("jpeg", quality=quality))
+    sent = [jpeg.transmit(torch.from_numpy(image)) for image in samples.images]
+    arrived = Samples([one.feature.numpy() for one in sent], samples.labels)
+    return {
+        "way": f"JPEG {quality}",
+        "runtime": PICTURES,
+        "ms": median_ms(jpeg.send, [torch.from_numpy(image) for image in timed]),
+        "payload_bytes": float(np.mean([one.payload_bytes for one in sent])),
+        "value": accuracy(_of_torch(whole.net.tail), arrived),
+        "n": len(samples.labels),
+    }
 
 
 def links(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -206,7 +201,7 @@ def links(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     A link of r kbit/s takes 8 * bytes / r milliseconds.
     """
     by_way = {(row["way"], row["runtime"]): row for row in rows}
-    jpegs = [row for row in rows if row["way"].startswith("JPEG") and row["usable"]]
+    jpegs = [row for row in rows if row["runtime"] == PICTURES and row["usable"]]
     jpeg = min(jpegs, key=lambda row: row["payload_bytes"], default=None)
     found = []
     for runtime in dict.fromkeys(row["runtime"] for row in rows if row["way"] == "split"):
@@ -228,46 +223,37 @@ def links(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, write the rows, print both tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    options = parser(__doc__)
+    options.add_argument("bundle", type=Path)
+    options.add_argument("--rows", type=Path, required=True, help="JSON lines; an older file is replaced")
+    options.add_argument("--images", type=int, default=500, help="validation images that are judged")
+    options.add_argument("--timed", type=int, default=100, help="of these, how many are timed")
+    options.add_argument("--calibration", type=int, default=100, help="images that 8 bits are fitted on")
+    options.add_argument("--margin", type=float, default=0.01, help="of accuracy")
+    options.add_argument(
+        "--runtimes", nargs="+", choices=RUNTIMES, default=RUNTIMES, help="compile takes minutes"
     )
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--rows", type=Path, required=True, help="JSON lines; an older file is replaced")
-    parser.add_argument("--images", type=int, default=500, help="validation images that are judged")
-    parser.add_argument("--timed", type=int, default=100, help="of these, how many are timed")
-    parser.add_argument(
-        "--calibration", type=int, default=100, help="training images that 8 bits are fitted on"
-    )
-    parser.add_argument("--margin", type=float, default=0.01, help="of accuracy")
-    parser.add_argument(
-        "--runtimes", default=",".join(RUNTIMES), help="compile needs a C++ compiler and minutes"
-    )
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("overrides", nargs="*", help="of python evaluate.py")
-    args = parser.parse_intermixed_args()
-    args.runtimes = args.runtimes.split(",")
-    if "onnx" not in args.runtimes or not set(args.runtimes) <= set(RUNTIMES):
-        parser.error(f"--runtimes takes onnx, which the others are compared with, and any of {RUNTIMES}")
+    options.add_argument("--threads", type=int, default=1)
+    options.add_argument("overrides", nargs="*", help="of bottleneck evaluate")
+    args = options.parse_intermixed_args(arguments)
+    if "onnx" not in args.runtimes:
+        options.error("--runtimes takes onnx, which the others are compared with, and any others")
     for chatty in ("root", "onnx_ir", "onnxscript"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     torch.set_num_threads(args.threads)
     bundle = Bundle.read(args.bundle)
-    with initialize_config_dir(config_dir(), version_base="1.3"):
-        experiment = Experiment.from_config(compose("evaluate", ["device=cpu", *args.overrides]))
-    bundle.check_network(experiment.model)
-    net = experiment.split(bundle.split)
-    calibration = some_of(experiment.images, "train", args.calibration).images
+    cfg = composed("evaluate", [*args.overrides, "device=cpu", f"split='{bundle.split}'"])
+    cut = cut_of(cfg, bundle.unit.kind)
+    bundle.check_network(cut.model)
+    calibration = some_of(cut.images, "train", args.calibration).images
     with torch.no_grad():
-        samples = some_of(experiment.images, "val", args.images)
-        rows = measure(bundle, net, experiment.model, calibration, samples, args)
+        rows = measure(bundle, cut, calibration, some_of(cut.images, "val", args.images), args)
     args.rows.write_text("".join(json.dumps(row) + "\n" for row in rows))
     columns = ("way", "runtime", "ms", "code_ms", "payload_bytes", "value", "n", "usable")
-    print(
-        tabulate([{key: row.get(key) for key in columns} for row in rows], headers="keys", tablefmt="github")
-    )
-    print(tabulate(links(rows), headers="keys", tablefmt="github", floatfmt=".1f"))
+    print(tabulate([{key: row.get(key) for key in columns} for row in rows], "keys", "github"), end="\n\n")
+    print(tabulate(links(rows), "keys", "github", floatfmt=".1f"))
 
 
 if __name__ == "__main__":

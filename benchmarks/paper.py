@@ -1,23 +1,25 @@
-"""Every codec of a suite at several split points of one network: python benchmarks/paper.py PICTURE ROWS...
+"""Every codec of a suite at several split points of one network.
 
-ROWS are `results.jsonl` files of `python evaluate.py suite=paper`, one split point or the input each, perhaps
-on fewer images: everything is told as points below the frozen network on the very same images. Prints the
-bytes at 1 and at 3 points below, a line per method and a column per split point, and draws a panel for each
-split point. Methods are numbered once, so a colour is one method in all panels.
+    python benchmarks/paper.py PICTURE ROWS...
+
+ROWS are `results.jsonl` files of `bottleneck evaluate suite=paper`, one split point or the input each,
+perhaps on fewer images: everything is told as points below the frozen network on the very same images.
+Prints the bytes at 1 and at 3 points below, a line per method and a column per split point, and draws a panel
+for each split point. Methods are numbered once, so a colour is one method in all panels.
 """
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
-from tabulate import tabulate
 
+from benchmarks.shared import markdown, parser
 from bottleneck.measure.curves import curves
-from bottleneck.show.tables import bytes_cell
 from bottleneck.measure.results import Result, read_results
+from bottleneck.show.tables import bytes_cell
 
 DROPS = (0.01, 0.03)
 LOWEST = 0.12  # a curve's points further below the frozen network are not drawn
@@ -29,9 +31,8 @@ def by_place(files: list[Path]) -> dict[str, Curves]:
     """The curves of each split point, by method."""
     found: dict[str, Curves] = {}
     for file in files:
-        for name, rows in curves(read_results(file)).items():
-            place = rows[0].place
-            found.setdefault(place, {})[name.removesuffix(f" at {place}")] = rows
+        for rows in curves(read_results(file)).values():
+            found.setdefault(rows[0].place, {})[rows[0].family or rows[0].method] = rows
     return found
 
 
@@ -54,7 +55,7 @@ def table(places: dict[str, Curves]) -> str:
             )
         lines.append([method, *cells])
     header = ["method", *(f"{place}, {_samples(found)} images" for place, found in places.items())]
-    return tabulate(lines, header, tablefmt="github", disable_numparse=True)
+    return markdown(lines, header)
 
 
 def draw(places: dict[str, Curves], picture: Path) -> None:
@@ -75,11 +76,12 @@ def draw(places: dict[str, Curves], picture: Path) -> None:
             points = [(size, 100 * drop) for size, drop in drops if drop < LOWEST]
             if not points:
                 continue
+            trained = rows[0].kind == "trained"
             (shown[method],) = axes.plot(
                 *zip(*points, strict=True),
                 color=colours(number % colours.N),
-                marker="*" if method.startswith("bundle") else "osv^D"[number // colours.N % 5],
-                markersize=11 if method.startswith("bundle") else 4,
+                marker="*" if trained else "osv^D"[number // colours.N % 5],
+                markersize=11 if trained else 4,
                 linewidth=1,
             )
         axes.axhline(0, color="grey", linestyle="--", linewidth=0.8)
@@ -97,6 +99,7 @@ def draw(places: dict[str, Curves], picture: Path) -> None:
         shown.values(), shown.keys(), loc="outside right center", fontsize="small", title=_network(places)
     )
     figure.savefig(picture, dpi=110)
+    plt.close(figure)
 
 
 def _samples(found: Curves) -> str:
@@ -107,8 +110,16 @@ def _network(places: dict[str, Curves]) -> str:
     return next(iter(next(iter(places.values())).values()))[0].model
 
 
-if __name__ == "__main__":
-    picture, *files = map(Path, sys.argv[1:])
-    everywhere = by_place(files)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table and draw the picture."""
+    options = parser(__doc__)
+    options.add_argument("picture", type=Path)
+    options.add_argument("rows", type=Path, nargs="+")
+    given = options.parse_args(arguments)
+    everywhere = by_place(given.rows)
     print(table(everywhere))
-    draw(everywhere, picture)
+    draw(everywhere, given.picture)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,28 +1,28 @@
-"""What stopping hopeless trials saves, and whether it costs a point: python benchmarks/pruning.py OVERRIDE...
+"""What stopping hopeless trials saves, and whether it costs a point.
+
+    python benchmarks/pruning.py OVERRIDE...
 
 Runs the same study twice, with `study.pruning` as configured and without, from the same seed. Trials that are
 not stopped are the same in both. Overrides are those of `bottleneck search`.
 """
 
 import json
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
-from hydra import compose, initialize_config_dir
-from tabulate import tabulate
 
-from bottleneck.commands.config import config_dir
-from bottleneck.search.study import search
+from benchmarks.shared import composed, markdown, parser
+from bottleneck.commands.search import search_from
 
 
-def run(overrides: list[str], folder: Path) -> list[str]:
+def run(overrides: Sequence[str], folder: Path) -> list[str]:
     """The table's line for one study: seconds, trials finished and stopped, points, hypervolume."""
-    cfg = compose("search", [*overrides, f"study.folder={folder}", "trainer.enable_progress_bar=false"])
+    cfg = composed("search", [*overrides, f"study.folder={folder}"])
     start = time.perf_counter()
-    points = search(cfg)
+    points = search_from(cfg)
     seconds = time.perf_counter() - start
     states = [json.loads(line)["state"] for line in (folder / "trials.jsonl").read_text().splitlines()]
     description = json.loads((folder / "frontier" / "frontier.json").read_text())
@@ -35,10 +35,13 @@ def run(overrides: list[str], folder: Path) -> list[str]:
     ]
 
 
-def main(overrides: list[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run both studies and print the table."""
+    options = parser(__doc__)
+    options.add_argument("overrides", nargs="*", help="of bottleneck search")
+    overrides = options.parse_args(arguments).overrides
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with tempfile.TemporaryDirectory() as temporary, initialize_config_dir(config_dir(), version_base="1.3"):
+    with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         run([*overrides, "study.n_trials=1"], folder / "warm")  # fills the cache, compiles the codec
         rows = [
@@ -46,8 +49,8 @@ def main(overrides: list[str]) -> None:
             ["without", *run([*overrides, "study.pruning.after=null"], folder / "without")],
         ]
     header = ["pruning", "seconds", "finished", "stopped", "trials on the frontier", "hypervolume"]
-    print(tabulate(rows, header, tablefmt="github", disable_numparse=True))
+    print(markdown(rows, header))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -1,25 +1,25 @@
-"""Draw metric and size against the bits of run-length coding.
+"""Metric and size against the bits of run-length coding.
 
-python benchmarks/run_lengths.py RESULTS.jsonl PICTURE
+    python benchmarks/run_lengths.py RESULTS.jsonl PICTURE
 
-It takes the rows of `python evaluate.py task=detection suite=carra`, or of any task, and prints them as well.
+Draws and prints the rows of `bottleneck evaluate task=detection suite=carra`, or of any task.
 """
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
-from tabulate import tabulate
-
-from bottleneck.measure.results import Result, read_results
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+from benchmarks.shared import markdown, parser
+from bottleneck.measure.results import Result, read_results
 
-def draw(rows: list[Result], frozen: Result, picture: Path) -> None:
+
+def draw(rows: Sequence[Result], frozen: Result, picture: Path) -> None:
     """Metrics on the left, KB per image on the right, both over the bits per element."""
-    bits = [int(row.method.removeprefix("rle-")) for row in rows]
+    bits = [int(row.setting or 0) for row in rows]
     figure, (quality, size) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for key, wanted in (frozen.metrics or {}).items():
         (line,) = quality.plot(bits, [(row.metrics or {})[key] for row in rows], marker="o", label=key)
@@ -29,26 +29,30 @@ def draw(rows: list[Result], frozen: Result, picture: Path) -> None:
     size.plot(bits, [(row.payload_bytes or 0) / 1e3 for row in rows], marker="o", color="tab:grey")
     size.set(xlabel="bits n", ylabel="KB per image", ylim=(0, None))
     figure.savefig(picture, dpi=120)
+    plt.close(figure)
 
 
-def main(results: str, picture: str) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the picture and print the table."""
-    found = read_results(Path(results))
-    rows = [row for row in found if row.method.startswith("rle-")]
-    draw(rows, found[0], Path(picture))
-    names = [*(found[0].metrics or {})]
+    options = parser(__doc__)
+    options.add_argument("results", type=Path)
+    options.add_argument("picture", type=Path)
+    given = options.parse_args(arguments)
+    found = read_results(given.results)
+    frozen = next(row for row in found if row.kind == "frozen")
+    rows = [row for row in found if row.family == "rle"]
+    draw(rows, frozen, given.picture)
     lines = [
-        [
-            row.method,
-            *(f"{(row.metrics or {})[name]:.3f}" for name in names),
-            "" if row.payload_bytes is None else f"{row.payload_bytes:,.0f}",
-            "" if row.zero_fraction is None else f"{row.zero_fraction:.1%}",
-        ]
-        for row in [found[0], *rows]
+        {
+            "method": row.method,
+            **{name: f"{value:.3f}" for name, value in (row.metrics or {}).items()},
+            "bytes": "" if row.payload_bytes is None else f"{row.payload_bytes:,.0f}",
+            "zeros": "" if row.zero_fraction is None else f"{row.zero_fraction:.1%}",
+        }
+        for row in [frozen, *rows]
     ]
-    header = ["method", *names, "bytes", "zeros"]
-    print(tabulate(lines, header, tablefmt="github", disable_numparse=True))
+    print(markdown(lines))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -1,4 +1,6 @@
-"""Samplers on the real objective at equal trials: python benchmarks/samplers.py FOLDER SEEDS OVERRIDE...
+"""Samplers on the real objective at equal trials.
+
+    python benchmarks/samplers.py FOLDER SEEDS OVERRIDE...
 
 Runs one study for every sampler and each of SEEDS seeds of the draws; the seed of training stays, so equal
 draws are equal trials. Nothing is stopped early. A second start goes on where the first one was interrupted.
@@ -11,45 +13,33 @@ draws FOLDER/samplers.png and prints the table.
 """
 
 import json
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import optuna
-from hydra import compose, initialize_config_dir
-from matplotlib import pyplot as plt
-from tabulate import tabulate
 
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+from benchmarks.shared import composed, markdown, parser
+from bottleneck.commands.search import search_from
 from bottleneck.measure import pareto
-from bottleneck.commands.config import config_dir
-from bottleneck.search.study import search
 
 SAMPLERS = ("random", "qmc", "tpe")
 POINTS_BELOW = 0.1  # the range of the metric that counts, down from the frozen network's
 
 
-def study(sampler: str, seed: int, folder: Path, overrides: list[str]) -> list[dict[str, Any]]:
+def study(sampler: str, seed: int, folder: Path, overrides: Sequence[str]) -> list[dict[str, Any]]:
     """Run one study to its end; its finished trials, as lines of samplers.jsonl."""
     name = f"{sampler}-{seed}"
-    cfg = compose(
-        "search",
-        [
-            *overrides,
-            f"sampler={sampler}",
-            f"study.seed={seed}",
-            f"study.name={name}",
-            f"study.folder={folder / name}",
-            "study.pruning.after=null",
-            "trainer.enable_progress_bar=false",
-        ],
-    )
-    search(cfg)
+    own = [f"sampler={sampler}", f"study.seed={seed}", f"study.name={name}", f"study.folder={folder / name}"]
+    search_from(composed("search", [*overrides, *own, "study.pruning.after=null"]))
     trials = [json.loads(line) for line in (folder / name / "trials.jsonl").read_text().splitlines()]
-    largest = json.loads((folder / name / "frontier" / "frontier.json").read_text())["hypervolume"][
-        "reference"
-    ][0]
+    description = json.loads((folder / name / "frontier" / "frontier.json").read_text())
+    largest, _ = description["hypervolume"]["reference"]
     return [
         {
             "sampler": sampler,
@@ -94,12 +84,13 @@ def summarise(lines: list[dict[str, Any]], path: Path) -> None:
         axes.fill_between(count, curves.min(axis=0), curves.max(axis=0), alpha=0.15)
         rows.append([sampler, len(seeds), *map(_spread, _at(curves, shortest))])
     marks = [f"after {number}" for number in _marks(shortest)]
-    print(tabulate(rows, ["sampler", "seeds", *marks], tablefmt="github", disable_numparse=True))
+    print(markdown(rows, ["sampler", "seeds", *marks]))
     axes.set_xlabel("finished trials")
     axes.set_ylabel("mean halvings of the smallest untrained rate")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.savefig(path, dpi=150)
+    plt.close(figure)
 
 
 def _marks(shortest: int) -> list[int]:
@@ -116,17 +107,22 @@ def _spread(values: np.ndarray) -> str:
     return f"{values.mean():.2f} [{values.min():.2f}, {values.max():.2f}]"
 
 
-def main(folder: Path, seeds: int, overrides: list[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run all studies, seed by seed, so that an early end leaves equal numbers of each sampler."""
+    options = parser(__doc__)
+    options.add_argument("folder", type=Path)
+    options.add_argument("seeds", type=int)
+    options.add_argument("overrides", nargs="*", help="of bottleneck search")
+    given = options.parse_intermixed_args(arguments)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     lines = []
-    with initialize_config_dir(config_dir(), version_base="1.3"):
-        for seed in range(seeds):
-            for sampler in SAMPLERS:
-                lines += study(sampler, seed, folder, overrides)
-                (folder / "samplers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    summarise(lines, folder / "samplers.png")
+    for seed in range(given.seeds):
+        for sampler in SAMPLERS:
+            lines += study(sampler, seed, given.folder, given.overrides)
+            text = "".join(json.dumps(line) + "\n" for line in lines)
+            (given.folder / "samplers.jsonl").write_text(text)
+    summarise(lines, given.folder / "samplers.png")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    main()

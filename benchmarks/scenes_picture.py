@@ -1,13 +1,12 @@
 """Draw what a server makes of payloads of scenes: masks of a segmentation network, boxes of a detector.
 
-python benchmarks/scenes_picture.py BUNDLE PICTURE
+    python benchmarks/scenes_picture.py BUNDLE PICTURE
 
 One column for each scene of val: the image, what is in it, what the frozen network finds there, and what the
 server made of the payload, with the payload's size.
 """
 
-import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,15 @@ import matplotlib
 import numpy as np
 import torch
 
-import bottleneck
-from bottleneck import models
-from bottleneck.deploy.bundle import Bundle
-from bottleneck.data import DetectionScenes, SemanticScenes
-from bottleneck.data.scenes import Scenes
-
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+
+import bottleneck
+from benchmarks.shared import parser
+from bottleneck import models
+from bottleneck.data import DetectionScenes, SemanticScenes
+from bottleneck.data.scenes import Scenes
+from bottleneck.deploy.bundle import Bundle
 
 _COLUMNS, _SURE = 6, 0.5
 
@@ -31,7 +31,7 @@ Draw = Callable[[Any, torch.Tensor, Any], None]  # axes, an image, what is in it
 
 def draw_mask(axes: Any, image: torch.Tensor, mask: torch.Tensor) -> None:
     """Draw the class of every pixel."""
-    axes.imshow(mask, vmin=0, vmax=10, cmap="tab20", interpolation="nearest")
+    axes.imshow(mask.numpy(), vmin=0, vmax=10, cmap="tab20", interpolation="nearest")
 
 
 def draw_boxes(axes: Any, image: torch.Tensor, objects: dict[str, torch.Tensor]) -> None:
@@ -59,16 +59,18 @@ TASKS: dict[str, tuple[type[Scenes], Draw, Callable[[Any], Any]]] = {
 }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Send the first scenes of val that hold three digits or more through the bundle, and draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bundle", type=Path, help="folder of a bundle of scenes_segmenter or scenes_detector")
-    parser.add_argument("picture", type=Path)
-    parser.add_argument("--cache", default="~/.cache/bottleneck", help="where the embedded network lies")
-    arguments = parser.parse_args()
-    bundle = Bundle.read(arguments.bundle)
-    network = models.create(bundle.model["name"], bundle.model["weights"], cache_dir=arguments.cache)
-    device, server = bottleneck.load(arguments.bundle, network)
+    options = parser(__doc__)
+    options.add_argument(
+        "bundle", type=Path, help="folder of a bundle of scenes_segmenter or scenes_detector"
+    )
+    options.add_argument("picture", type=Path)
+    options.add_argument("--cache", default="~/.cache/bottleneck", help="where the embedded network lies")
+    given = options.parse_args(arguments)
+    bundle = Bundle.read(given.bundle)
+    network = models.create(bundle.model["name"], bundle.model["weights"], cache_dir=given.cache)
+    device, server = bottleneck.load(given.bundle, network)
 
     made, draw, answer = TASKS[bundle.task]
     scenes = made()
@@ -89,7 +91,8 @@ def main() -> None:
         line[0].set_ylabel(name)
     for panel in axes.flat:
         panel.set(xticks=[], yticks=[])
-    figure.savefig(arguments.picture, dpi=110)
+    figure.savefig(given.picture, dpi=110)
+    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a training step costs, and what might make it cheaper: python benchmarks/steps.py OVERRIDE...
+"""What a training step costs, and what might make it cheaper.
 
     python benchmarks/steps.py experiment=imagenette data.root=PATH
     python benchmarks/steps.py experiment=imagenette_mid data.root=PATH
@@ -9,67 +9,67 @@ that is the kernel handing memory out again that the process has just given back
 
     GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=20000000000
 
-to see that part go. Overrides are those of `python train.py`.
+to see that part go. Overrides are those of `bottleneck train`.
 """
 
 import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
-from tabulate import tabulate
+from torch import Tensor
 
-from bottleneck.commands.config import config_dir
-from bottleneck.experiment import Experiment
-
-STEPS = 12
+from benchmarks.shared import composed, markdown, parser
+from bottleneck.commands.setup import cut_of, point_of
 
 
-def cost(step: Callable[[], Any], images: int) -> list[str]:
+def cost(step: Callable[[], Any], images: int, steps: int) -> list[str]:
     """Milliseconds per image, of the process and of the kernel on its behalf."""
     for _ in range(2):
         step()
     before = os.times()
-    for _ in range(STEPS):
+    for _ in range(steps):
         step()
     after = os.times()
     return [
-        f"{1000 * (end - begin) / STEPS / images:.2f}"
+        f"{1000 * (end - begin) / steps / images:.2f}"
         for begin, end in ((before.user, after.user), (before.system, after.system))
     ]
 
 
-def main(overrides: list[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
+    options = parser(__doc__)
+    options.add_argument("overrides", nargs="*", help="of bottleneck train")
+    options.add_argument("--steps", type=int, default=12, help="that are timed")
+    given = options.parse_intermixed_args(arguments)
     torch.set_num_threads(1)
-    with initialize_config_dir(config_dir(), version_base="1.3"):
-        cfg = compose("train", [*overrides, "device=cpu"])
-    experiment = Experiment.from_config(cfg)
-    net = experiment.split(cfg.split)
-    size = cfg.data.batch_size
+    cfg = composed("train", [*given.overrides, "device=cpu", "cache.enabled=false"])  # a batch is enough
+    point = point_of(cfg)
+    cut = cut_of(cfg, point.kind)
+    unit, net, size = cut.new_unit(point).train(), cut.net, cut.images.batch_size
     with torch.no_grad():
-        features = net.head(experiment.image).repeat(size, 1, 1, 1) + torch.randn(size, *net.point.shape)
-    unit = instantiate(cfg.unit, features=features, layout=net.point.layout).train()
+        one = net.head(cut.image)
+        features = one.repeat(size, *[1] * (one.ndim - 1)) + torch.randn(size, *one.shape[1:])
 
-    def step(feature: torch.Tensor, tail: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    def step(feature: Tensor, tail: Callable[[Tensor], Tensor] = net.tail) -> None:
         tail(unit(feature).feature).float().square().mean().backward()
 
-    rows = [["unit alone", *cost(lambda: step(features, lambda x: x), size)]]
-    rows.append(["unit and tail", *cost(lambda: step(features, net.tail), size)])
+    doubled = torch.cat([features, features])
+    rows = [
+        ["unit alone", *cost(lambda: step(features, torch.nn.Identity()), size, given.steps)],
+        ["unit and tail", *cost(lambda: step(features), size, given.steps)],
+    ]
     with torch.autocast("cpu", torch.bfloat16):
-        rows.append(["in bfloat16", *cost(lambda: step(features, net.tail), size)])
-    doubled = features.repeat(2, 1, 1, 1)
-    rows.append([f"batches of {2 * size}", *cost(lambda: step(doubled, net.tail), 2 * size)])
+        rows.append(["in bfloat16", *cost(lambda: step(features), size, given.steps)])
+    rows.append([f"batches of {2 * size}", *cost(lambda: step(doubled), 2 * size, given.steps)])
     for half in (unit, net.tail):
         half.to(memory_format=torch.channels_last)
     last = features.contiguous(memory_format=torch.channels_last)
-    rows.append(["channels last", *cost(lambda: step(last, net.tail), size)])
-    print(f"{experiment.model.name} at {net.point.name}, batches of {size}, ms per image\n")
-    print(tabulate(rows, ["training step", "process", "kernel"], tablefmt="github", disable_numparse=True))
+    rows.append(["channels last", *cost(lambda: step(last), size, given.steps)])
+    print(f"{cut.model.name} at {net.point.name}, batches of {size}, ms per image\n")
+    print(markdown(rows, ["training step", "process", "kernel"]))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -1,16 +1,17 @@
-"""Average the rows of several runs, one line per method: python benchmarks/summarise.py RUN_FOLDER...
+"""Average the rows of several runs, one line per method.
+
+    python benchmarks/summarise.py RUN_FOLDER...
 
 Rows that differ in their seed only are averaged; bundles and untrained methods that do not depend on it are
 listed once. Prints Markdown.
 """
 
-import argparse
 import statistics
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
-from tabulate import tabulate
-
+from benchmarks.shared import markdown, parser
 from bottleneck.measure.results import Result, read_results
 
 
@@ -31,7 +32,10 @@ def summary(rows: list[Result]) -> str:
                 len({row.seed for row in members}),
                 members[0].n,
                 f"{statistics.fmean(values):.4f}{spread}",
-                *(_mean(members, key) for key in ("payload_bytes", "bpp", "ideal_bytes", "zero_fraction")),
+                _mean([row.payload_bytes for row in members], ",.1f"),
+                _mean([row.bpp for row in members], ".4g"),
+                _mean([_ideal_bytes(row) for row in members], ",.1f"),
+                _mean([row.zero_fraction for row in members], ".0%"),
             ]
         )
     header = [
@@ -40,38 +44,32 @@ def summary(rows: list[Result]) -> str:
         "method",
         "seeds",
         "n",
-        members[0].metric,
+        rows[0].metric,
         "bytes",
         "bpp",
         "ideal bytes",
         "zeros",
     ]
-    return tabulate(lines, header, tablefmt="github", disable_numparse=True)
+    return markdown(lines, header)
 
 
-def _mean(members: list[Result], key: str) -> str:
-    if key == "ideal_bytes":
-        sizes = [
-            row.payload_bytes * row.estimated_bpp / row.bpp
-            for row in members
-            if row.estimated_bpp is not None and row.payload_bytes and row.bpp
-        ]
-        return f"{statistics.fmean(sizes):,.1f}" if sizes else ""
-    values = [getattr(row, key) for row in members]
-    if None in values:
-        return ""
-    return format(
-        statistics.fmean(values), {"payload_bytes": ",.1f", "bpp": ".4g", "zero_fraction": ".0%"}[key]
-    )
+def _ideal_bytes(row: Result) -> float | None:
+    if row.estimated_bpp is None or not row.payload_bytes or not row.bpp:
+        return None
+    return row.payload_bytes * row.estimated_bpp / row.bpp
 
 
-def main() -> None:
+def _mean(values: Sequence[float | None], spec: str) -> str:
+    known = [value for value in values if value is not None]
+    return format(statistics.fmean(known), spec) if known else ""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read the folders that the command line names and print their summary."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folders", nargs="+", type=Path, help="run folders, or folders of runs")
-    files = [file for folder in parser.parse_args().folders for file in sorted(folder.rglob("results.jsonl"))]
+    options = parser(__doc__)
+    options.add_argument("folders", nargs="+", type=Path, help="run folders, or folders of runs")
+    folders = options.parse_args(arguments).folders
+    files = [file for folder in folders for file in sorted(folder.rglob("results.jsonl"))]
     print(summary([row for file in files for row in read_results(file)]))
 
 

@@ -1,19 +1,17 @@
-"""Time every codec on real features of one network: python benchmarks/throughput.py OVERRIDE...
+"""Time every codec on real features of one network.
 
     python benchmarks/throughput.py experiment=imagenette data.root=PATH
-    python benchmarks/throughput.py experiment=imagenette data.root=PATH splits='[_blocks.15,_blocks.2]'
+    python benchmarks/throughput.py experiment=imagenette data.root=PATH --splits _blocks.15 _blocks.2
 
 Codes the feature of one validation image at each split point with every method of the suite `paper`, and its
 symbols on 16 levels with the codecs of trained latents. Beside them, on the same symbols as
 bytes: dahuffman, zlib 1 and 6, zstd 3, and a plain copy of the float32 feature, in whose time all others are
-given (processor time of one thread, median). Codecs that are fitted are fitted on 64 training images.
-Overrides are those of `python evaluate.py`.
+given (processor time of one thread, median). Codecs that are fitted are fitted on `--fitted` training images.
+Overrides are those of `bottleneck evaluate`.
 """
 
-import logging
-import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,17 +19,17 @@ import numpy as np
 import torch
 import zstandard
 from dahuffman import HuffmanCodec
-from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
-from tabulate import tabulate
+from omegaconf import DictConfig
 
+from benchmarks.shared import composed, markdown, parser
 from bottleneck import codecs
-from bottleneck.commands.config import config_dir
-from bottleneck.experiment import Experiment, suite_methods
+from bottleneck.commands.setup import cut_of, suite_channels
+from bottleneck.cut import Cut
 from bottleneck.measure.timing import processor_ms
 
-SPLITS = ["_blocks.15", "_blocks.10", "_blocks.2"]
-FITTED_ON, REPEATS, LEVELS = 64, 9, 16
+LEVELS = 16
+HEADER = ["codec", "bytes", "bits/element", "encode ms", "decode ms", "encode copies", "decode copies"]
 
 
 @dataclass
@@ -44,23 +42,22 @@ class Coder:
     array: Any
 
 
-def coders(experiment: Experiment, at: str) -> tuple[NDArray[np.float32], list[Coder]]:
+def coders(cut: Cut, suite: DictConfig, fitted: int) -> tuple[NDArray[np.float32], list[Coder]]:
     """The feature of one validation image, and everything that can send it."""
-    net = experiment.split(at)
-    images = experiment.images.subset("train")
-    chosen = np.linspace(0, len(images) - 1, FITTED_ON).astype(int).tolist()
+    images = cut.images.subset("train")
+    chosen = np.linspace(0, len(images) - 1, fitted).astype(int).tolist()
     with torch.no_grad():
-        training = torch.cat([net.head(images[index][0][None]) for index in chosen])
-        feature = net.head(experiment.image)
+        training = torch.cat([cut.net.head(images[index][0][None]) for index in chosen])
+        feature = cut.net.head(cut.image)
     array = feature[0].numpy()
-    found = references(as_symbols(array).astype(np.uint8))
+    symbols = as_symbols(array)
+    found = references(symbols.astype(np.uint8))
     for name in codecs.names("symbols"):
         codec = codecs.create(name, array.shape).fit([as_symbols(sample) for sample in training.numpy()])
-        found.append(Coder(name, codec.encode, codec.decode, as_symbols(array)))
-    for method in suite_methods(experiment.cfg.suite, net, "feature"):
-        method.fit([(training, torch.zeros(len(training)))])
-        codec = method.codec
-        found.append(Coder(method.name, codec.encode, codec.decode, method.arrays(feature)[0]))
+        found.append(Coder(name, codec.encode, codec.decode, symbols))
+    for channel in suite_channels(suite, cut, "feature"):
+        codec = channel.fit([(training, None)]).codec
+        found.append(Coder(channel.name, codec.encode, codec.decode, channel.coded(feature)[0]))
     return array, found
 
 
@@ -83,13 +80,13 @@ def references(symbols: NDArray[np.uint8]) -> list[Coder]:
     ]
 
 
-def line(coder: Coder, copy_ms: float, elements: int) -> list[str]:
+def line(coder: Coder, copy_ms: float, elements: int, repeats: int) -> list[str]:
     """Bytes, bits per element, times, and times in copies of the feature."""
     payload = coder.encode(coder.array)
     assert np.shape(coder.decode(payload)) == np.shape(coder.array)
     times = [
-        processor_ms(lambda: coder.encode(coder.array), REPEATS),
-        processor_ms(lambda: coder.decode(payload), REPEATS),
+        processor_ms(lambda: coder.encode(coder.array), repeats),
+        processor_ms(lambda: coder.decode(payload), repeats),
     ]
     return [
         coder.name,
@@ -100,32 +97,26 @@ def line(coder: Coder, copy_ms: float, elements: int) -> list[str]:
     ]
 
 
-def main(overrides: list[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print one table for each split point."""
-    logging.basicConfig(level=logging.WARNING)
+    options = parser(__doc__)
+    options.add_argument("overrides", nargs="*", help="of bottleneck evaluate")
+    options.add_argument("--splits", nargs="+", default=["_blocks.15", "_blocks.10", "_blocks.2"])
+    options.add_argument("--fitted", type=int, default=64, help="training images that codecs are fitted on")
+    options.add_argument("--repeats", type=int, default=9, help="timed calls; the median is shown")
+    given = options.parse_intermixed_args(arguments)
     torch.set_num_threads(1)
-    chosen = [o for o in overrides if o.startswith("splits=")]
-    splits = chosen[0].removeprefix("splits=").strip("[]").split(",") if chosen else SPLITS
-    others = [o for o in overrides if o not in chosen]
-    with initialize_config_dir(config_dir(), version_base="1.3"):
-        cfg = compose("evaluate", [*others, "device=cpu", "suite=paper"])
-    experiment = Experiment.from_config(cfg)
-    for at in splits:
-        feature, found = coders(experiment, at)
+    cfg = composed("evaluate", ["suite=paper", *given.overrides, "device=cpu", f"split='{given.splits[0]}'"])
+    cut = cut_of(cfg)
+    for at in given.splits:
+        feature, found = coders(cut.at(at), cfg.suite, given.fitted)
         copy_ms = processor_ms(feature.copy, 999)
-        print(f"\n{experiment.model.name} at {at}, {feature.shape}: a copy takes {1e3 * copy_ms:.1f} µs\n")
-        header = [
-            "codec",
-            "bytes",
-            "bits/element",
-            "encode ms",
-            "decode ms",
-            "encode copies",
-            "decode copies",
-        ]
-        rows = [line(coder, copy_ms, feature.size) for coder in found]
-        print(tabulate(rows, header, tablefmt="github", disable_numparse=True), flush=True)
+        print(f"\n{cut.model.name} at {at}, {feature.shape}: a copy takes {1e3 * copy_ms:.1f} µs\n")
+        print(
+            markdown([line(coder, copy_ms, feature.size, given.repeats) for coder in found], HEADER),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -5,27 +5,27 @@ r"""Units, or objectives, at equal bytes: what depth buys for its work on the de
       experiment=imagenette data.root=PATH
 
 Every variant is trained at every alpha from every seed with the experiment's other settings, coded to real
-bytes and measured on the validation images. Overrides are those of `python train.py`. Each finished run is a
+bytes and measured on the validation images. Overrides are those of `bottleneck train`. Each finished run is a
 line of the file; runs that it has already are not repeated, so the command may be killed and started again.
 The table interpolates each variant's mean points, in the logarithm of the bytes, at `--bytes`.
 """
 
-import argparse
 import dataclasses
+import itertools
 import json
 import statistics
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra import compose, initialize_config_dir
-from tabulate import tabulate
+from omegaconf import DictConfig
 
-from bottleneck.commands.config import config_dir
-from bottleneck.experiment import Experiment, Features
-from bottleneck.splitting import SplitModel
-from bottleneck.training import train_unit
+from benchmarks.shared import composed, markdown, parser
+from bottleneck.commands.setup import cut_of, point_of, recipe_of
+from bottleneck.cut import Cut
+from bottleneck.training import train
 
 #: Overrides of each variant, and what alpha is multiplied by, so that the variants meet at similar bytes.
 VARIANTS: dict[str, dict[str, tuple[list[str], float]]] = {
@@ -43,7 +43,6 @@ VARIANTS: dict[str, dict[str, tuple[list[str], float]]] = {
         "task+logits": (["objective=sum"], 1),
     },
 }
-QUIET = ["trainer.enable_progress_bar=false"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,17 +63,19 @@ class Run:
     seed: int
     overrides: tuple[str, ...]
 
-    def experiment(self, prepared: Experiment) -> Experiment:
-        """The prepared experiment, its network and data, configured for this run."""
+    @property
+    def cfg(self) -> DictConfig:
+        """The configuration of `bottleneck train` for this run."""
         settings, factor = VARIANTS[self.group][self.variant]
         own = [*settings, f"alpha={self.alpha * factor}", f"seed={self.seed}"]
-        return dataclasses.replace(prepared, cfg=compose("train", [*QUIET, *self.overrides, *own]))
+        return composed("train", [*self.overrides, *own])
 
 
-def measure(experiment: Experiment, net: SplitModel, features: Features) -> dict[str, Any]:
-    """Train the run's unit as `train.py` does; its row on the experiment's subset."""
-    method = train_unit(experiment, net, features)
-    return dataclasses.asdict(experiment.measure(net, features, [method], experiment.cfg.subset)[1])
+def measure(cut: Cut, cfg: DictConfig) -> dict[str, Any]:
+    """Train the configuration's unit as `bottleneck train` does; its row on the experiment's subset."""
+    channel = train(cut, point_of(cfg), recipe_of(cfg), enable_checkpointing=False)
+    assert channel is not None, "one process trains"
+    return dataclasses.asdict(cut.measure([channel], cfg.subset, cfg.seed)[0])
 
 
 def finished(path: Path) -> dict[Run, dict[str, Any]]:
@@ -107,7 +108,7 @@ def summary(rows: dict[Run, dict[str, Any]], payload_bytes: float) -> str:
                 f"top-1 at {payload_bytes:g} bytes": _interpolated(means, payload_bytes),
             }
         )
-    return tabulate(lines, headers="keys", tablefmt="github", disable_numparse=True)
+    return markdown(lines)
 
 
 def _mean(rows: list[dict[str, Any]], key: str) -> float:
@@ -122,40 +123,34 @@ def _interpolated(means: list[tuple[float, float]], payload_bytes: float) -> str
     return f"{np.interp(np.log(payload_bytes), np.log(sizes), values):.4f}"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Train what the file does not have yet, and print the table of all of it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("group", choices=VARIANTS)
-    parser.add_argument("rows", type=Path, help="JSON lines, continued where it exists")
-    parser.add_argument("--variants", help="some of the group, such as plain,depthwise; all without it")
-    parser.add_argument("--alphas", default="0.01,0.02,0.04")
-    parser.add_argument("--seeds", default="0,1")
-    parser.add_argument("--bytes", type=float, default=30, help="where variants are compared")
-    parser.add_argument("overrides", nargs="*", help="of python train.py")
-    arguments = parser.parse_intermixed_args()
-    rows = finished(arguments.rows)
-    shared = tuple(arguments.overrides)
-    runs = [
-        Run(arguments.group, variant, float(alpha), int(seed), shared)
-        for seed in arguments.seeds.split(",")
-        for alpha in arguments.alphas.split(",")
-        for variant in (arguments.variants or ",".join(VARIANTS[arguments.group])).split(",")
-    ]
-    with initialize_config_dir(config_dir(), version_base="1.3"):
-        prepared = Experiment.from_config(compose("train", [*QUIET, *shared]))
-        net = prepared.split(prepared.cfg.split)
-        features = prepared.features(net)
-        for run in runs:
-            if run in rows:
-                continue
-            rows[run] = measure(run.experiment(prepared), net, features)
-            with arguments.rows.open("a") as file:
-                file.write(json.dumps({**dataclasses.asdict(run), "row": rows[run]}) + "\n")
-            print(f"{run}: {rows[run]['value']:.4f} at {rows[run]['payload_bytes']:.1f} bytes", flush=True)
-    mine = {run: row for run, row in rows.items() if (run.group, run.overrides) == (arguments.group, shared)}
-    print(summary(mine, arguments.bytes))
+    options = parser(__doc__)
+    options.add_argument("group", choices=VARIANTS)
+    options.add_argument("rows", type=Path, help="JSON lines, continued where it exists")
+    options.add_argument("--variants", help="some of the group, such as plain,depthwise; all without it")
+    options.add_argument("--alphas", default="0.01,0.02,0.04")
+    options.add_argument("--seeds", default="0,1")
+    options.add_argument("--bytes", type=float, default=30, help="where variants are compared")
+    options.add_argument("overrides", nargs="*", help="of bottleneck train")
+    given = options.parse_intermixed_args(arguments)
+    rows = finished(given.rows)
+    shared = tuple(given.overrides)
+    cut = cut_of(composed("train", shared))
+    for seed, alpha, variant in itertools.product(
+        given.seeds.split(","),
+        given.alphas.split(","),
+        (given.variants or ",".join(VARIANTS[given.group])).split(","),
+    ):
+        run = Run(given.group, variant, float(alpha), int(seed), shared)
+        if run in rows:
+            continue
+        rows[run] = measure(cut, run.cfg)
+        with given.rows.open("a") as file:
+            file.write(json.dumps({**dataclasses.asdict(run), "row": rows[run]}) + "\n")
+        print(f"{run}: {rows[run]['value']:.4f} at {rows[run]['payload_bytes']:.1f} bytes", flush=True)
+    mine = {run: row for run, row in rows.items() if (run.group, run.overrides) == (given.group, shared)}
+    print(summary(mine, given.bytes))
 
 
 if __name__ == "__main__":

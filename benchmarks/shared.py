@@ -1,0 +1,27 @@
+"""What the scripts share: their text as help, configurations of the commands, and tables."""
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from tabulate import tabulate
+
+from bottleneck.commands.config import config_dir
+
+
+def parser(text: str | None) -> argparse.ArgumentParser:
+    """A command line whose help is the script's own text."""
+    return argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def composed(command: str, overrides: Sequence[str]) -> DictConfig:
+    """The configuration of `bottleneck COMMAND OVERRIDE...`, without progress bars."""
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        return compose(command, ["trainer.enable_progress_bar=false", *overrides])
+
+
+def markdown(rows: Iterable[Any], header: Sequence[str] | str = "keys") -> str:
+    """A table for results.md; numbers come formatted already. `keys`: rows are dictionaries."""
+    return tabulate(rows, header, tablefmt="github", disable_numparse=True)

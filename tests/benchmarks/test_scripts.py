@@ -1,0 +1,330 @@
+"""Every script of benchmarks/, run as its command runs it, at its smallest."""
+
+import importlib
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from bottleneck import codecs, models
+from bottleneck.data import DetectionScenes, SemanticScenes
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.frontier import Point, write_frontier
+from bottleneck.identity import weights_identity
+from bottleneck.models.embedded import EMBEDDED
+from bottleneck.splitting import split
+from bottleneck.unit import unit_class
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning"
+)  # Lightning's advice is not ours to follow here
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DATA = ROOT / "benchmarks" / "data"
+FEW = ("device=cpu", "trainer.max_epochs=2", "data.train_limit=120", "data.val_limit=40", "suite=features")
+
+
+@pytest.fixture
+def run(capsys, digits_network, tmp_path, monkeypatch):
+    """Runs a script's main in this process, with the digits network at hand, and returns what it prints.
+
+    It has a folder of its own to stand in, and may leave nothing there.
+    """
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+
+    def start(name, *arguments):
+        capsys.readouterr()
+        importlib.import_module(f"benchmarks.{name}").main([str(argument) for argument in arguments])
+        assert not list(here.iterdir())
+        return capsys.readouterr().out
+
+    return start
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Writes weights of an embedded network that was never trained: all wrong, but there at once."""
+
+    def write(name):
+        torch.manual_seed(0)
+        path = tmp_path / f"{name}.safetensors"
+        save_file(EMBEDDED[name].build().network.state_dict(), path)
+        return path
+
+    return write
+
+
+def tables(text):
+    """The Markdown tables of a text, each a list of dictionaries."""
+    found = []
+    for block in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE):
+        cells = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in block.splitlines()]
+        header, _, *lines = cells
+        found.append([dict(zip(header, line, strict=True)) for line in lines])
+    return found
+
+
+def in_results(text):
+    """Whether every line of a table stands in results.md, whatever the padding."""
+
+    def plain(line):
+        return re.sub(r"\s+", "", line)
+
+    known = {plain(line) for line in (ROOT / "benchmarks" / "results.md").read_text().splitlines()}
+    lines = [plain(line) for line in text.splitlines() if line.startswith("|") and not line.startswith("|-")]
+    return len(lines) > 2 and not [line for line in lines if line not in known]
+
+
+def is_picture(path):
+    return Image.open(path).size[0] > 300
+
+
+def test_every_script_is_run_here():
+    """A script without a test would go stale in silence."""
+    scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {"shared"}
+    assert scripts == set(re.findall(r'run\(\s*"(\w+)"', Path(__file__).read_text()))
+
+
+def test_codecs(run):
+    """All twenty lines have a finite ratio, and Huffman's payload is dahuffman's to the byte."""
+    (rows,) = tables(run("codecs", "--repeats", 3, "--channels", 128))
+    assert len(rows) == 20
+    assert all(0 < float(row["ratio"].rstrip("x")) < math.inf for row in rows)
+    huffman = [row for row in rows if row["codec"].startswith("huffman")]
+    assert all(row["reference"] == f"dahuffman, {row['payload B']} B" for row in huffman)
+
+
+@pytest.mark.parametrize(("case", "side"), [("deeplab", 65), ("faster_rcnn", 64)])
+def test_full_size(run, case, side):
+    """Each stage is timed, both codecs make bytes, and the server answers from the payload."""
+    text = run("full_size", case, "--side", side)
+    for stage in ("trace and split", "training step", "load both sides", "server: payload to answer"):
+        assert float(re.search(rf"^{stage} +([\d.]+) s,", text, re.MULTILINE).group(1)) >= 0
+    affine, ours = (int(size.replace(",", "")) for size in re.findall(r"([\d,]+) bytes of payload", text))
+    assert 0 < ours < affine
+    assert "answer (1, 65, 65)" in text or "boxes" in text
+
+
+def test_detection(run, weights, tmp_path):
+    """Rows say what they are: the frozen network and the suite once, each unit through each of its codecs."""
+    out = tmp_path / "scenes.jsonl"
+    few = (
+        "data.train_scenes=12",
+        "data.val_scenes=4",
+        "trainer.max_epochs=1",
+        "+trainer.limit_val_batches=0",
+    )
+    overrides = ("device=cpu", f"model.weights={weights('scenes_detector')}", *few)
+    text = run("detection", out, *overrides, "--slim", 3, "--depthwise", 4)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    trained = [(row["method"], row["family"], row["setting"]) for row in rows if row["kind"] == "trained"]
+    assert trained == [
+        ("depthwise-4-range", "depthwise-range", "4"),
+        ("slim-3-affine", "slim-affine", "3"),
+        ("slim-3-range", "slim-range", "3"),
+    ]
+    assert [row["method"] for row in rows if row["kind"] == "frozen"] == ["frozen"]
+    assert sum(row["family"] == "rle" for row in rows) == 4
+    assert all(
+        row["train_seconds"] > 0 and row["payload_bytes"] > 0 for row in rows if row["kind"] == "trained"
+    )
+    assert len(tables(text)[0]) == len(rows)
+    assert run("detection", out, "--table") == text[text.index("| method") :]
+
+
+def test_headline(run, tmp_path):
+    """The rows of earlier studies still make the table of results.md, and the picture."""
+    studies = (DATA / "imagenette_late_study.jsonl", DATA / "imagenette_mid_study.jsonl")
+    text = run("headline", tmp_path / "a.png", DATA / "paper_input.jsonl", "--studies", *studies)
+    assert in_results(text)
+    assert is_picture(tmp_path / "a.png")
+
+
+def test_latency(run, digits_bundle, tmp_path):
+    """The device's half gives the same answers and bytes in eager PyTorch and in ONNX Runtime."""
+    rows_file = tmp_path / "rows.jsonl"
+    sizes = ("--images", 20, "--timed", 4, "--calibration", 8)
+    runtimes = ("--runtimes", "eager", "onnx", "onnx-int8")
+    text = run("latency", digits_bundle, "--rows", rows_file, *sizes, *runtimes)
+    rows = [json.loads(line) for line in rows_file.read_text().splitlines()]
+    ways = {(row["way"], row["runtime"]): row for row in rows}
+    assert len(ways) == 3 + 3 + 4
+    assert all(row["ms"] > 0 and row["n"] == 20 for row in rows)
+    assert ways["whole network", "onnx"]["value"] >= 0.9
+    eager, onnx = ways["split", "eager"], ways["split", "onnx"]
+    assert eager["value"] == onnx["value"]
+    assert eager["payload_bytes"] == pytest.approx(onnx["payload_bytes"], rel=0.02)
+    assert [row["runtime"] for row in tables(text)[1]] == ["eager", "onnx", "onnx-int8"]
+
+
+def test_paper(run, tmp_path):
+    """The rows of five evaluations still make the table of results.md, and the picture."""
+    files = [DATA / f"paper_{place}.jsonl" for place in ("late", "mid", "relu6", "early", "input")]
+    assert in_results(run("paper", tmp_path / "a.png", *files))
+    assert is_picture(tmp_path / "a.png")
+
+
+def test_pruning(run):
+    """Two studies from one seed: the same number of trials, and where none was stopped the same frontier."""
+    (rows,) = tables(run("pruning", *FEW, "study.n_trials=2", "space.step=[0.1, 0.5]"))
+    assert [row["pruning"] for row in rows] == ["with", "without"]
+    assert all(int(row["finished"]) + int(row["stopped"]) == 2 for row in rows)
+    assert rows[1]["stopped"] == "0"
+    assert all(float(row["hypervolume"]) > 0 for row in rows)
+
+
+def test_run_lengths(run, tmp_path):
+    """The rows of one evaluation make eight settings under the frozen network, and the picture."""
+    (rows,) = tables(run("run_lengths", DATA / "scenes_run_lengths.jsonl", tmp_path / "a.png"))
+    assert [row["method"] for row in rows] == ["frozen", *(f"rle-{bits}" for bits in range(1, 9))]
+    assert rows[2] == {
+        "method": "rle-2",
+        "map": "0.749",
+        "map50": "0.972",
+        "mask_map": "0.455",
+        "mask_map50": "0.966",
+        "bytes": "2,305",
+        "zeros": "87.2%",
+    }
+    assert is_picture(tmp_path / "a.png")
+
+
+@pytest.mark.filterwarnings("ignore:QMCSampler is experimental")
+def test_samplers(run, tmp_path):
+    """Each sampler finishes its trials; the file has a line for each, and a second start repeats none."""
+    (rows,) = tables(run("samplers", tmp_path, 1, *FEW, "study.n_trials=1", "space.step=[0.1, 0.5]"))
+    assert [row["sampler"] for row in rows] == ["random", "qmc", "tpe"]
+    lines = [json.loads(line) for line in (tmp_path / "samplers.jsonl").read_text().splitlines()]
+    assert [line["sampler"] for line in lines] == ["random", "qmc", "tpe"]
+    assert all(line["val"]["payload_bytes"] >= 0 and line["untrained_bpp"] > 0 for line in lines)
+    assert is_picture(tmp_path / "samplers.png")
+
+
+def test_samplers_of_earlier_studies(capsys, tmp_path):
+    """The 480 trials of earlier studies still make the table of results.md."""
+    lines = [json.loads(line) for line in (DATA / "samplers_digits.jsonl").read_text().splitlines()]
+    importlib.import_module("benchmarks.samplers").summarise(lines, tmp_path / "a.png")
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert in_results("\n".join(rows))
+
+
+@pytest.mark.parametrize(
+    ("scenes", "kind", "at", "name"),
+    [
+        (SemanticScenes, "depthwise", "layer3", "scenes_segmenter"),
+        (DetectionScenes, "slim", "layer1", "scenes_detector"),
+    ],
+)
+def test_scenes_picture(run, weights, tmp_path, scenes, kind, at, name):
+    """A bundle's payloads are drawn beside what is there and what the frozen network finds."""
+    data = scenes()
+    path = weights(name)
+    network = models.create(name, str(path))
+    images = torch.stack([data.subset("val")[n][0] for n in range(2)])
+    made = unit_class(kind)
+    net = split(network, at, images[:1], made.replaces).freeze()
+    with torch.no_grad():
+        given = net.head(images)
+        replaced = {"replaced": net.at_cut(given)} if made.replaces else {}
+        unit = made.from_features(given, "CHW", latent_channels=4, step=0.05, stride=1, **replaced).eval()
+        codec = codecs.create("range", shape=unit.latent_shape).fit(unit.symbols(given).numpy())
+    task = {"scenes_segmenter": "segmentation", "scenes_detector": "detection"}[name]
+    where = {"model": {"name": name, "weights": str(path)}, "task": task}
+    identity = weights_identity(network)
+    Bundle(unit, codec, at, identity, data.image_shape, data.preprocessing, **where).save(tmp_path / "bundle")
+    run("scenes_picture", tmp_path / "bundle", tmp_path / "a.png")
+    assert is_picture(tmp_path / "a.png")
+    assert np.asarray(Image.open(tmp_path / "a.png")).std() > 10
+
+
+def test_search(run, digits_network, tmp_path):
+    """Both trials are one operating point, and every part of the profiled one took some time."""
+    save_file(digits_network.network.state_dict(), tmp_path / "digits.safetensors")
+    own = f"model.weights={tmp_path / 'digits.safetensors'}"
+    trials, parts = tables(run("search", "device=cpu", "trainer.max_epochs=2", own))
+    cached, live = trials
+    assert (cached["trial"], live["trial"]) == ("cached", "no cache")
+    assert (cached["value"], cached["bytes"]) == (live["value"], live["bytes"])
+    assert len(parts) == 9
+    assert not [row["part"] for row in parts if not float(row["share"].rstrip("%")) > 0]
+
+
+def test_steps(run):
+    """Five ways to take a step, each with the processor time that it took."""
+    (rows,) = tables(run("steps", "--steps", 10, "data.batch_size=16"))
+    assert len(rows) == 5
+    assert float(rows[1]["process"]) > 0
+    assert all(float(row["kernel"]) >= 0 for row in rows)
+
+
+def test_summarise(run, tmp_path):
+    """The rows of an earlier run still make their table of results.md."""
+    (tmp_path / "results.jsonl").write_text((DATA / "digits.jsonl").read_text())
+    assert in_results(run("summarise", tmp_path))
+
+
+def test_summarise_averages_seeds(run, tmp_path):
+    """Two seeds of one method are one line with their range; what does not depend on the seed stays."""
+    frozen, row = [json.loads(line) for line in (DATA / "digits.jsonl").read_text().splitlines()[:2]]
+    for seed, value in ((0, 0.9), (1, 0.8)):
+        (tmp_path / str(seed)).mkdir()
+        rows = [
+            {**frozen, "seed": seed},
+            {**row, "seed": seed, "value": value, "payload_bytes": 10 + 2 * seed},
+        ]
+        lines = "".join(json.dumps(line) + "\n" for line in rows)
+        (tmp_path / str(seed) / "results.jsonl").write_text(lines)
+    ((first, second),) = tables(run("summarise", tmp_path))
+    assert (first["method"], first["seeds"], first["bytes"]) == ("frozen", "2", "")
+    assert (second["accuracy_top1"], second["bytes"]) == ("0.8500 [0.8000, 0.9000]", "11.0")
+
+
+def test_switching(run, digits_bundle, tmp_path):
+    """A frontier of two points: what each holds beside the network, and what switching costs."""
+    points = [Point(number, f"point-0{number}", 0.5 + number, 4.0 + number, 0.9) for number in range(2)]
+    for point in points:
+        (tmp_path / point.bundle).symlink_to(digits_bundle)
+    write_frontier(tmp_path, points, {})
+    text = run("switching", tmp_path, "--repeats", 2)
+    (rows,) = tables(text)
+    assert [row["point"] for row in rows] == ["0", "1"]
+    assert all(int(row["bundle B on disk"]) > int(row["unit B"]) > 0 for row in rows)
+    assert len(re.findall(r"[1-9]\d* us$", text, re.MULTILINE)) == 2
+
+
+def test_throughput(run):
+    """At each split point every codec has bytes and times, the references' among them."""
+    small = ("--splits", "layer2", "layer1", "--fitted", 4, "--repeats", 1)
+    found = tables(run("throughput", "suite=features", *small))
+    assert len(found) == 2
+    for rows in found:
+        assert {"dahuffman", "zlib-6 of bytes", "huffman", "range", "rle-2"} <= {row["codec"] for row in rows}
+        assert all(float(row["bits/element"]) > 0 and float(row["encode ms"]) >= 0 for row in rows)
+
+
+def test_variants(run, tmp_path):
+    """Each variant is trained once: the second start finds all runs in the file and prints the same table."""
+    rows = tmp_path / "rows.jsonl"
+    few = ("--variants", "plain,depthwise", "--alphas", "3", "--seeds", "0", "--bytes", 5)
+    text = run("variants", "units", rows, *FEW, *few)
+    runs = [json.loads(line) for line in rows.read_text().splitlines()]
+    assert [entry["variant"] for entry in runs] == ["plain", "depthwise"]
+    assert all(entry["row"]["kind"] == "trained" and entry["row"]["encoder_macs"] > 0 for entry in runs)
+    assert {row["variant"] for row in tables(text)[0]} == {"plain", "depthwise"}
+    assert run("variants", "units", rows, *FEW, *few) == text[text.index("| variant") :]
+
+
+def test_variants_of_earlier_runs():
+    """The rows of earlier runs still make the numbers of results.md."""
+    variants = importlib.import_module("benchmarks.variants")
+    ((*rows,),) = tables(variants.summary(variants.finished(DATA / "units_late.jsonl"), 30))
+    found = {row["variant"]: row["top-1 at 30 bytes"] for row in rows}
+    assert found == {"plain": "0.9732", "depthwise": "0.9694", "residual-2": "0.9710"}
