@@ -73,7 +73,8 @@ class TakesImage(nn.Module):
         self.network = network
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.network(image)
+        found: torch.Tensor = self.network(image)
+        return found
 
 
 def some_of(images: ImageData, subset: str, count: int) -> Samples:
@@ -149,7 +150,8 @@ def measure(
     def served(symbols: np.ndarray) -> np.ndarray:
         payload = bundle.codec.encode(symbols[0])
         sizes.append(len(payload))
-        return cut.net.tail(channel.receive([payload])).numpy()
+        found: np.ndarray = cut.net.tail(channel.receive([payload])).numpy()
+        return found
 
     with tempfile.TemporaryDirectory() as folder:
         graphs = {

@@ -64,7 +64,8 @@ def coders(cut: Cut, suite: DictConfig, fitted: int) -> tuple[NDArray[np.float32
 def as_symbols(feature: NDArray[np.float32]) -> NDArray[np.int32]:
     """The feature on evenly spaced levels, as a trained latent would be."""
     low, high = feature.min(), feature.max()
-    return np.round((feature - low) / (high - low) * (LEVELS - 1)).astype(np.int32)
+    found: NDArray[np.int32] = np.round((feature - low) / (high - low) * (LEVELS - 1)).astype(np.int32)
+    return found
 
 
 def references(symbols: NDArray[np.uint8]) -> list[Coder]:

@@ -14,6 +14,7 @@ Source: Carra and Neglia, GLOBECOM 2023.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,7 +110,7 @@ class Differences:
         return cls(bits, plain, directions, frames, same_output)
 
 
-def differences(array: NDArray, axis: int) -> NDArray:
+def differences(array: NDArray[Any], axis: int) -> NDArray:
     """Each element less the one before it along an axis; the first ones as they are. Shape as given."""
     return np.diff(array, axis=axis, prepend=np.zeros_like(array.take([0], axis)))
 
@@ -118,7 +119,8 @@ def quantized(array: NDArray[np.float32], bits: int) -> NDArray[np.int64]:
     """Symbols 0 to 2^bits - 1 between the array's minimum and maximum; zeros where those are equal."""
     low, span = float(array.min()), float(np.ptp(array))
     scaled = (array.astype(np.float64) - low) / (span or 1.0) * (2**bits - 1)
-    return np.floor(scaled + 0.5).astype(np.int64)
+    found: NDArray[np.int64] = np.floor(scaled + 0.5).astype(np.int64)
+    return found
 
 
 def entropy(symbols: NDArray[np.int64]) -> float:

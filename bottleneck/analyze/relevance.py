@@ -11,6 +11,7 @@ Source: Carra and Neglia, GLOBECOM 2023; Grad-CAM is Selvaraju et al., ICCV 2017
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -156,5 +157,5 @@ def most_relevant(relevance: NDArray[np.float64], top: float) -> NDArray[np.bool
     return (chosen & (images > 0)).reshape(relevance.shape)
 
 
-def _mean(array: NDArray) -> float:
+def _mean(array: NDArray[Any]) -> float:
     return float(array.mean(dtype=np.float64)) if array.size else 0.0

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -103,7 +104,7 @@ class Samples:
         return float(metrics.compute()[self.task.metric])
 
 
-def _spread(subset: Dataset, n: int) -> tuple[Tensor, Tensor]:
+def _spread(subset: Dataset[Any], n: int) -> tuple[Tensor, Tensor]:
     """At most `n` images, evenly spread over a subset, and what they are judged by."""
     positions = np.unique(np.linspace(0, len(subset) - 1, n).round().astype(int))  # type: ignore[arg-type]
     images, targets = zip(*(subset[position] for position in positions.tolist()), strict=True)

@@ -83,7 +83,8 @@ def channel_distances(features: NDArray[np.float32], pool: int) -> NDArray[np.fl
         closest = torch.minimum(torch.cdist(up, up), torch.minimum(opposite, opposite.T))
         total += (closest / up.shape[1] ** 0.5).numpy()
     np.fill_diagonal(total, 0)
-    return total / n
+    found: NDArray[np.float64] = total / n
+    return found
 
 
 def similarity_order(distances: NDArray[np.float64]) -> list[int]:
@@ -92,8 +93,8 @@ def similarity_order(distances: NDArray[np.float64]) -> list[int]:
     Args:
         distances: Symmetric, zeros on the diagonal. Shape ``(C, C)``.
     """
-    from scipy.cluster import hierarchy  # type: ignore[import-untyped]  # loads slowly
-    from scipy.spatial.distance import squareform  # type: ignore[import-untyped]
+    from scipy.cluster import hierarchy  # loads slowly
+    from scipy.spatial.distance import squareform
 
     if len(distances) < 3:
         return list(range(len(distances)))

@@ -144,7 +144,8 @@ class SemanticCoco(Coco):
         return preprocess_mask(target, self.short_side, self.crop)
 
     def keeps(self, picture: Picture) -> bool:
-        return sum(annotation["area"] for annotation in self._labelled(picture)) > self.min_area
+        found: bool = sum(annotation["area"] for annotation in self._labelled(picture)) > self.min_area
+        return found
 
     def target(self, picture: Picture) -> NDArray[np.uint8]:
         """Class of every pixel, shape ``(H, W)``."""
@@ -240,7 +241,7 @@ def _read(annotations: Path, folder: Path) -> list[Picture]:
         ) from error
 
 
-class _Lazily(Sequence):
+class _Lazily(Sequence[Any]):
     """Photographs as `(image, target)`, read on access."""
 
     def __init__(self, data: Coco, pictures: list[Picture]):

@@ -98,7 +98,8 @@ def _ground(rng: np.random.Generator, sides: tuple[int, int]) -> NDArray[np.floa
                 ]
             )
         )
-    return np.clip(np.sum(layers, 0), 0, 1)
+    found: NDArray[np.float32] = np.clip(np.sum(layers, 0), 0, 1)
+    return found
 
 
 def _free_place(

@@ -134,7 +134,7 @@ class DetectionScenes(Objects, Scenes):
         }
 
 
-class _Lazily(Sequence):
+class _Lazily(Sequence[Any]):
     """The scenes of one part as `(image, target)`, composed on access."""
 
     def __init__(self, scenes: Scenes, part: str, count: int):

@@ -44,7 +44,7 @@ class ArrayLayout(NamedTuple):
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
 
-class StoredFeatures(Dataset):
+class StoredFeatures(Dataset[Any]):
     """Features and targets of one subset, memory-mapped.
 
     Indexed by a list of positions it returns a whole batch with one gather per array: features as
@@ -84,7 +84,7 @@ class FeatureCache:
 
     def get(
         self,
-        description: dict,
+        description: dict[str, Any],
         count: int,
         feature_shape: tuple[int, ...],
         targets: ArrayLayout,
@@ -162,7 +162,9 @@ class FeatureCache:
 class _Store:
     """The files of one cached subset."""
 
-    def __init__(self, folder: Path, about: dict, count: int, features: ArrayLayout, targets: ArrayLayout):
+    def __init__(
+        self, folder: Path, about: dict[str, Any], count: int, features: ArrayLayout, targets: ArrayLayout
+    ):
         self.count = count
         self.features, self.targets = features, targets
         self.features_file, self.targets_file = folder / "features.bin", folder / "targets.bin"

@@ -33,10 +33,10 @@ class LiveFeatures(LightningDataModule):
         self.images = images
         self.net = net
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> DataLoader[Any]:
         return self.images.train_dataloader()
 
-    def val_dataloader(self) -> DataLoader | list:
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         return self.images.val_dataloader()
 
     def on_after_batch_transfer(
@@ -68,17 +68,17 @@ class CachedFeatures(LightningDataModule):
         self.stores = stores
         self.batch_size = batch_size
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> DataLoader[Any]:
         return self._loader("train", shuffle=True)
 
-    def val_dataloader(self) -> DataLoader | list:
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         return self._loader("select", shuffle=False) if len(self.stores["select"]) else []
 
-    def batches(self, subset: str) -> DataLoader:
+    def batches(self, subset: str) -> DataLoader[Any]:
         """`(features, targets)` of a subset in order, on the CPU."""
         return self._loader(subset, shuffle=False)
 
-    def _loader(self, subset: str, shuffle: bool) -> DataLoader:
+    def _loader(self, subset: str, shuffle: bool) -> DataLoader[Any]:
         store = self.stores[subset]
         return DataLoader(
             store,

@@ -215,7 +215,8 @@ def relative_error(value: Tensor, wanted: Tensor, channel_axis: int = 1) -> Tens
     squared = (value - wanted).square().movedim(channel_axis, 1).reshape(by_channel.shape).mean(2)
     variance = by_channel.var((0, 2), correction=0)
     # A channel that never varies has nothing to be matched beyond its mean.
-    return (squared / variance.clamp_min(1e-3 * variance.mean())).mean(1)
+    found: Tensor = (squared / variance.clamp_min(1e-3 * variance.mean())).mean(1)
+    return found
 
 
 def _per_sample(values: Tensor) -> Tensor:

@@ -18,4 +18,5 @@ def mac_count(function: Callable[[Tensor], Any], example: Tensor) -> int:
     """Multiply-accumulates of one call: convolutions and matrix products, nothing else."""
     with FlopCounterMode(display=False) as counter:
         function(example)
-    return counter.get_total_flops() // 2
+    found: int = counter.get_total_flops() // 2
+    return found

@@ -41,7 +41,8 @@ def _log_rates(rates: np.ndarray, of: str = "") -> np.ndarray:
             f"{of}rates[{wrong[0]}]={rates[wrong[0]]} has no logarithm. Give positive rates; "
             "a method that sends nothing is no point on this axis."
         )
-    return np.log(rates)
+    found: np.ndarray = np.log(rates)
+    return found
 
 
 def frontier(rates: ArrayLike, values: ArrayLike) -> np.ndarray:
@@ -224,7 +225,7 @@ def _mean_difference(
     anchor_x: np.ndarray, anchor_y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray
 ) -> float:
     """Mean of test's curve less anchor's over the x that both cover."""
-    from scipy.interpolate import PchipInterpolator  # type: ignore[import-untyped]  # loads slowly
+    from scipy.interpolate import PchipInterpolator  # loads slowly
 
     low, high = max(anchor_x[0], test_x[0]), min(anchor_x[-1], test_x[-1])
     areas = [

@@ -101,7 +101,8 @@ def _row(trial: FrozenTrial) -> Result:
 def _bpp_of_a_byte(study: optuna.Study) -> float:
     """From an untrained row: a trial's payload may be no bytes at all."""
     sent = next(row for row in study.user_attrs["baselines"] if row["payload_bytes"])
-    return sent["bpp"] / sent["payload_bytes"]
+    found: float = sent["bpp"] / sent["payload_bytes"]
+    return found
 
 
 def _point(number: int, trial: FrozenTrial, bpp_of_a_byte: float) -> Point:

@@ -40,4 +40,5 @@ def importances(study: optuna.Study, objectives: tuple[str, ...]) -> Importances
 
 
 def _value(index: int, trial: FrozenTrial) -> float:
-    return trial.values[index]
+    found: float = trial.values[index]
+    return found

@@ -68,7 +68,8 @@ def _is_held(trial: FrozenTrial) -> bool:
         return time.time() - started < _EXPIRE_S
     if lease["host"] == socket.gethostname() and not _is_alive(lease["pid"]):
         return False
-    return time.time() - lease["time"] < _EXPIRE_S
+    found: bool = time.time() - lease["time"] < _EXPIRE_S
+    return found
 
 
 def _is_alive(pid: int) -> bool:

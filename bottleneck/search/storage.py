@@ -7,6 +7,7 @@ postgresql://...  mysql://...                            many machines
 
 import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.artifacts import Boto3ArtifactStore, FileSystemArtifactStore
@@ -58,7 +59,7 @@ def open_artifacts(where: str) -> FileSystemArtifactStore | Boto3ArtifactStore:
 
 
 def open_study(
-    name: str, storage: BaseStorage, sampler: optuna.samplers.BaseSampler, settings: dict
+    name: str, storage: BaseStorage, sampler: optuna.samplers.BaseSampler, settings: dict[str, Any]
 ) -> optuna.Study:
     """The study of that name, made or continued.
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities.warnings import PossibleUserWarning
 
 from bottleneck.loss import check_alpha
 from bottleneck.training.checks import check_trainer

@@ -197,7 +197,8 @@ class EndToEndSystem(BottleneckSystem):
         self._original = [original]  # in a list, so that Lightning neither moves, trains nor saves it
 
     def given(self, inputs: Tensor) -> Tensor:
-        return self.net.head(inputs)
+        found: Tensor = self.net.head(inputs)
+        return found
 
     def frozen(self, inputs: Tensor, sizes: dict[str, Any]) -> Any:
         return WholeNetwork(self._original[0], inputs)

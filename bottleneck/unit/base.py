@@ -136,7 +136,8 @@ class Unit(nn.Module, ABC):
             ValueError: If the feature has another shape than the unit was built for.
         """
         self.latent_shape_of(tuple(feature.shape[1:]))
-        return self.encoder(self.layout.channels_first(feature))
+        found: Tensor = self.encoder(self.layout.channels_first(feature))
+        return found
 
     def latent_shape_of(self, feature_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the latent that a feature of this shape has; some units take maps of several sizes.

@@ -45,7 +45,8 @@ class Quantizer(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         """Quantized latent, same shape; |y_hat - y| <= Q / 2. The gradient passes unchanged."""
-        return _RoundToStep.apply(latent, self.step)
+        found: Tensor = _RoundToStep.apply(latent, self.step)
+        return found
 
     def symbols(self, latent: Tensor) -> Tensor:
         """The integers that are entropy-coded: int32, same shape.

@@ -126,7 +126,8 @@ class _Tokens(nn.Module):
         tokens = tokens.flatten(2)
         grid = self.grid(tokens[..., self.class_tokens :].unflatten(2, self.size)).flatten(2)
         if self.front is None:
-            return grid
+            found: Tensor = grid
+            return found
         return torch.cat([self.front(tokens[..., : self.class_tokens]), grid], dim=2)
 
 
