@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottleneck import codecs
-from bottleneck.codecs.huffman import Huffman
 from bottleneck.codecs.jit import Loop
 from bottleneck.timing import processor_ms
 
@@ -42,8 +41,8 @@ def latent_rows(rng: np.random.Generator, repeats: int) -> list[str]:
     few = max(3, repeats // 4)  # the reference is slow
     for zeros in (0.5, 0.9):
         symbols = (rng.geometric(zeros, SHAPE) - 1).astype(np.int32)
-        huffman = Huffman(SHAPE).fit([symbols])
-        theirs = PrefixCodec(huffman.dahuffman_table())
+        huffman = codecs.create("huffman", SHAPE).fit([symbols])
+        theirs = PrefixCodec(huffman.coder.dahuffman_table())
         as_list, same = symbols.ravel().tolist(), huffman.encode(symbols)
         assert theirs.encode(as_list) == same
         their_encode_ms = processor_ms(lambda: theirs.encode(as_list), few)  # noqa: B023  # called at once

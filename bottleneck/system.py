@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from bottleneck.codecs.histogram import Histogram
+from bottleneck.codecs.entropy.tables.histogram import Histogram
 from bottleneck.objectives import Objective, Passage
 from bottleneck.rate import L1Rate
 from bottleneck.schedules import Schedule, with_schedule

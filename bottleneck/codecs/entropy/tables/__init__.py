@@ -1,0 +1,1 @@
+"""How often symbols occur: counted, and as the integers that both sides share."""
