@@ -32,7 +32,7 @@ from typing import Any
 
 from bottleneck.codecs.codec import Codec
 from bottleneck.codecs.libraries import MissingLibraryError
-from bottleneck.codecs.registry import NAMED, recipe
+from bottleneck.codecs.named import NAMED, recipe
 from bottleneck.codecs.stage import Stage
 
 __all__ = ["Codec", "MissingLibraryError", "Stage", "create", "from_dict", "names"]

@@ -19,8 +19,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bottleneck.codecs.checks import Input, as_shape, check_values
-from bottleneck.codecs.registry import Recipe, stage_from
+from bottleneck.codecs.checks import as_shape, check_values
+from bottleneck.codecs.named import Recipe
+from bottleneck.codecs.registry import stage_from
 from bottleneck.codecs.stage import ArrayToArray, ArrayToBytes, BytesToBytes, Form, Stage, bytes_form
 
 _NOTHING = b"\0"
@@ -44,8 +45,6 @@ class Codec:
     an array of the right shape and dtype or raises `ValueError`, in bounded time and memory.
     """
 
-    input: Input
-
     def __init__(self, recipe: Recipe, shape: Sequence[int]) -> None:
         self._recipe = recipe
         self.name, self.options, self.input = recipe.name, recipe.options, recipe.input
@@ -53,29 +52,24 @@ class Codec:
         self._form = form = Form(self.input, self.shape)
         self.n_values = form.n_values
         self.stages: list[Stage] = []
+        self._transforms: list[ArrayToArray] = []
+        self._compressors: list[BytesToBytes] = []
         for description in recipe.stages:
             stage = stage_from(description, form)
             self.stages.append(stage)
             form = stage.gives
-            if isinstance(stage, ArrayToBytes):
+            if isinstance(stage, ArrayToArray):
+                self._transforms.append(stage)
+            elif isinstance(stage, ArrayToBytes):
+                self.coder = stage
                 form = bytes_form(form.n_values + sum(earlier.n_header for earlier in self._transforms))
+            elif isinstance(stage, BytesToBytes):
+                self._compressors.append(stage)
         if form.kind != "bytes":
             raise ValueError(
                 f"codec {self.name!r} ends with {form.kind}, not with bytes. Add a stage that makes bytes of "
                 "an array, such as 'bytes', 'pack', 'range' or 'huffman'."
             )
-
-    @property
-    def _transforms(self) -> list[ArrayToArray]:
-        return [stage for stage in self.stages if isinstance(stage, ArrayToArray)]
-
-    @property
-    def _compressors(self) -> list[BytesToBytes]:
-        return [stage for stage in self.stages if isinstance(stage, BytesToBytes)]
-
-    @property
-    def coder(self) -> ArrayToBytes:
-        return next(stage for stage in self.stages if isinstance(stage, ArrayToBytes))
 
     # Tables ------------------------------------------------------------------------------------
 
@@ -102,12 +96,12 @@ class Codec:
         """
         given: Iterable[NDArray[Any]] = (self._checked(array, batch=True) for array in arrays)
         positions = [position for position, stage in enumerate(self.stages) if stage.needs_fit]
-        again = arrays
+        again: Iterable[ArrayLike] = arrays
         if len(positions) > 1:
             given = self._form.singles(given)
             if isinstance(arrays, Iterator):
-                again = list(itertools.islice(given, _MOST_KEPT))
-                given = itertools.chain(again, given)
+                kept = list(itertools.islice(given, _MOST_KEPT))
+                again, given = kept, itertools.chain(kept, given)
         for position in positions:
             stage = self.stages[position]
             stage.fit(given if stage.fits_input or not position else self._reaching(position, given))

@@ -74,8 +74,8 @@ def _compile(function: Callable[P, R]) -> Callable[P, R] | None:
         return None
     if getattr(numba.config, "DISABLE_JIT", False):
         return None
+    njit: Callable[..., Callable[P, R]] = numba.njit
     try:
-        compiled: Callable[P, R] = numba.njit(function, cache=True, nogil=True)
+        return njit(function, cache=True, nogil=True)
     except RuntimeError:  # nowhere to write numba's cache, e.g. a read-only install without a home
-        compiled = numba.njit(function, nogil=True)
-    return compiled
+        return njit(function, nogil=True)

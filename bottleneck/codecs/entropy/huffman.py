@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottleneck.codecs.entropy.bitstreams.prefix import LONGEST, PrefixCode
-from bottleneck.codecs.entropy.tables.histogram import ESCAPE_BITS, Histogram
+from bottleneck.codecs.entropy.tables import ESCAPE_BITS
+from bottleneck.codecs.entropy.tables.histogram import Histogram
 from bottleneck.codecs.stage import ArrayToBytes, Form, bytes_form
 
 #: The escape's key in a table for dahuffman: one past the largest int32, so no symbol can be it.
@@ -94,25 +95,6 @@ class Huffman(ArrayToBytes):
         codes = zip(self._code.lengths.tolist(), self._code.codes.tolist(), strict=True)
         low = self._code.low
         return dict(zip([*range(low, low + self._code.n_symbols), ESC, eof], codes, strict=True))
-
-    def expected_bits(self, histogram: Histogram | None = None) -> float:
-        """Mean code length for symbols that occur as counted, in bits per symbol.
-
-        A payload is that times the number of symbols, rounded up to bytes; escapes are included.
-
-        Args:
-            histogram: Counts of the symbols to come; those of `fit` where None.
-        """
-        assert self._code is not None, "fit comes first"
-        assert self.histogram is not None
-        given = self.histogram if histogram is None else histogram
-        index = np.arange(given.low, given.high + 1) - self._code.low
-        known = (index >= 0) & (index < self._code.n_symbols)
-        escaped = int(self._code.lengths[-2]) + ESCAPE_BITS
-        lengths = np.full(index.size, escaped)
-        lengths[known] = self._code.lengths[index[known]]
-        total = int(given.counts.sum()) + given.n_outside
-        return float(given.counts @ lengths + given.n_outside * escaped) / max(1, total)
 
     def tables(self) -> dict[str, Any]:
         assert self._code is not None

@@ -58,7 +58,7 @@ class Affine(ArrayToArray):
     def backward(self, header: bytes, array: NDArray[Any] | None) -> NDArray[Any]:
         assert array is not None
         scale, zero = _HEADER.unpack(header)
-        values = (array.astype(np.float64) - zero) * scale
+        values: NDArray[Any] = (array.astype(np.float64) - zero) * scale
         if values.size and np.abs(values).max() > np.finfo(np.float32).max:
             raise ValueError(f"payload has scale {scale}, by which values overflow; it was damaged.")
         return values.astype(np.float32)

@@ -59,7 +59,7 @@ class MinMax(ArrayToArray):
 
     def has_array(self, header: bytes) -> bool:
         low, high = _ends(header)
-        return high - low >= _SMALLEST_RANGE
+        return bool(high - low >= _SMALLEST_RANGE)
 
     def backward(self, header: bytes, array: Levels | None) -> NDArray[Any]:
         low, high = _ends(header)
@@ -74,7 +74,7 @@ class MinMax(ArrayToArray):
 def is_swapped(header: bytes) -> bool:
     """Whether a header gives the maximum first; `MinMax` reads it all the same, and writes none."""
     first, second = _PREFIX.unpack(header)
-    return first > second
+    return bool(first > second)
 
 
 def swapped(header: bytes) -> bytes:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottleneck.codecs.entropy.bitstreams import bits
-from bottleneck.codecs.entropy.tables.histogram import ESCAPE_BITS
+from bottleneck.codecs.entropy.tables import ESCAPE_BITS
 from bottleneck.codecs.jit import jit
 
 LONGEST = 56  # bits of a code

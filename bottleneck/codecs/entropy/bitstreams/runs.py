@@ -15,36 +15,14 @@ Source: Carra & Neglia, GLOBECOM 2023.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from bottleneck.codecs.checks import as_integer
 from bottleneck.codecs.entropy.bitstreams import bits as bit_fields
 from bottleneck.codecs.jit import jit
 
 
-def pack_codewords(symbols: ArrayLike, bits: int) -> bytes:
-    """Code symbols as run-length codewords, whatever their size; the last byte is zero-padded.
-
-    A run longer than 2^n is split greedily into full codewords and a remainder.
-
-    Args:
-        symbols: Integers in ``0 .. 2**bits - 1``. Shape ``(n,)``.
-        bits: n, 1 to 16.
-
-    Raises:
-        ValueError: If a symbol does not fit, or `bits` is out of range.
-    """
-    as_integer(bits, "bits", 1, 16)
-    given = np.asarray(symbols)
-    if given.size and not (given.min() >= 0 and given.max() < 1 << bits):
-        raise ValueError(
-            f"symbols {given.min()} .. {given.max()} do not fit bits={bits}. Use 0 .. {(1 << bits) - 1}."
-        )
-    return Runs(np.ascontiguousarray(given.reshape(-1), dtype=np.uint16), bits).codewords()
-
-
 def unpack_codewords(body: bytes, bits: int, count: int) -> NDArray[np.uint16]:
-    """Read run-length codewords, the inverse of `pack_codewords`. A literal 0 is accepted too.
+    """Read run-length codewords, the inverse of `Runs.codewords`. A literal 0 is accepted too.
 
     Args:
         body: Codewords, zero-padded to whole bytes.
@@ -57,7 +35,6 @@ def unpack_codewords(body: bytes, bits: int, count: int) -> NDArray[np.uint16]:
     Raises:
         ValueError: If a run goes past `count`, or the body is too short, too long or badly padded.
     """
-    as_integer(bits, "bits", 1, 16)
     symbols = np.zeros(count, dtype=np.uint16)
     codewords = bit_fields.fields(body, bits + 1, min(count, 8 * len(body) // (bits + 1)))
     filled, n_codewords = _expand(codewords, bits, symbols)
@@ -71,20 +48,6 @@ def unpack_codewords(body: bytes, bits: int, count: int) -> NDArray[np.uint16]:
         )
     bit_fields.check_padding(body, n_codewords * (bits + 1))
     return symbols
-
-
-def expected_bits(zeros: float, bits: int) -> float:
-    """Bits per symbol that codewords take where each symbol is 0 with a probability of its own.
-
-    Real features have their zeros in clusters, and take fewer. Plain n-bit values win where this
-    exceeds n.
-
-    Args:
-        zeros: Probability of a 0, in [0, 1).
-        bits: n, 1 to 16.
-    """
-    as_integer(bits, "bits", 1, 16)
-    return (bits + 1) * (1 - zeros) * (1 + zeros / (1 - zeros ** (1 << bits)))
 
 
 class Runs:

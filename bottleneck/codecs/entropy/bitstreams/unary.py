@@ -59,7 +59,8 @@ class Contexts(NamedTuple):
         """Ideal bits of each level under the first estimates. Shape ``(n_levels,)``."""
         stops = np.append(self.initial / ONE, 1.0)
         goes_on = np.concatenate([[0.0], np.log2(1 - stops[:-1]).cumsum()])
-        return -goes_on - np.log2(stops)
+        bits: NDArray[np.float64] = -goes_on - np.log2(stops)
+        return bits
 
 
 def longest(n_values: int, n_levels: int) -> int:

@@ -13,12 +13,13 @@ whole samples, because symbols of one image resemble each other and would flatte
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bottleneck.codecs.entropy.tables import HIGHEST, LOWEST
 from bottleneck.codecs.entropy.tables.frequencies import MOST_ENTRIES, TOTAL_BITS
-from bottleneck.codecs.entropy.tables.histogram import HIGHEST, LOWEST
 
 #: Counts that the shared distribution lends to each channel's own.
 STRENGTHS = tuple(4.0**k for k in range(8))
@@ -60,7 +61,7 @@ class ChannelCounts:
             n_arrays += 1
             batch = array.reshape(len(array) if array.ndim > len(shape) else 1, *shape)
             for sample in batch if batch.size else ():
-                counted._add(sample, half=n_samples % 2)
+                counted.add(sample, half=n_samples % 2)
                 n_samples += 1
         if n_arrays == 0:
             raise ValueError(
@@ -88,7 +89,8 @@ class ChannelCounts:
             return shared
         return _per_channel(total, STRENGTHS[int(np.argmin(bits))])
 
-    def _add(self, sample: NDArray[np.int32], half: int) -> None:
+    def add(self, sample: NDArray[Any], half: int = 0) -> None:
+        """Count the symbols of one more sample in a half, 0 or 1."""
         symbols = sample.reshape(-1).astype(np.int64)
         outside = (symbols < LOWEST) | (symbols > HIGHEST)
         if not outside.all():
@@ -117,13 +119,15 @@ class ChannelCounts:
 
 def _shared(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Smoothed counts of all channels together, as `Histogram.smoothed`. Shape ``(1, n)`` from ``(c, n)``."""
-    return counts.sum(axis=0, keepdims=True) + 1.0
+    shared: NDArray[np.float64] = counts.sum(axis=0, keepdims=True) + 1.0
+    return shared
 
 
 def _per_channel(counts: NDArray[np.int64], strength: float) -> NDArray[np.float64]:
     """Each channel's counts, and `strength` more that are spread like all channels'. Shape ``(c, n)``."""
     shared = _shared(counts)
-    return counts + strength * shared / shared.sum()
+    lent: NDArray[np.float64] = strength * shared / shared.sum()
+    return counts + lent
 
 
 def _bits(counts: NDArray[np.int64], weights: NDArray[np.float64]) -> float:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bottleneck.codecs.entropy.tables.histogram import HIGHEST, LOWEST
+from bottleneck.codecs.entropy.tables import HIGHEST, LOWEST
 from bottleneck.codecs.jit import jit
 
 #: The frequencies of a table sum to 2^24. So much because rounding must cost nothing even where a symbol
@@ -166,11 +166,12 @@ def _steps(
         table = index[block]
         base = table * (n_entries + 1)
         escape = base + n_entries - 1
+        origin = origins[table]
         for i in range(block * per_block, (block + 1) * per_block):
             entry = base + symbols[i] - low
             if entry < base or entry > escape:
                 entry = escape
-            starts[n] = (cumulative[entry] - origins[table]) & 0xFFFFFF
+            starts[n] = (cumulative[entry] - origin) & 0xFFFFFF
             frequencies[n] = cumulative[entry + 1] - cumulative[entry]
             n += 1
             if entry == escape:

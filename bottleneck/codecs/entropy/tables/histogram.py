@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,13 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bottleneck.codecs.checks import check_values
-
-#: Symbols that can have a count of their own; any other is coded as an escape. The window bounds the
-#: size of every table, whatever outlier the training data hold.
-LOWEST, HIGHEST = -(2**15), 2**15 - 1
-
-#: Bits that follow an escape: the symbol itself, as int32.
-ESCAPE_BITS = 32
+from bottleneck.codecs.entropy.tables import ESCAPE_BITS, HIGHEST, LOWEST
+from bottleneck.codecs.entropy.tables.channels import ChannelCounts
 
 
 class Histogram:
@@ -62,51 +56,18 @@ class Histogram:
         Raises:
             ValueError: If there is no array at all, or one does not hold integers.
         """
-        window = np.zeros(HIGHEST - LOWEST + 1, dtype=np.int64)
-        low = high = n_outside = n_arrays = 0
+        counted = None
         for array in arrays:
-            n_arrays += 1
             symbols = np.asarray(array)
             check_values(symbols, "symbols", "histogram")
-            symbols = symbols.reshape(-1).astype(np.int64, copy=False)
-            if symbols.size == 0:
-                continue
-            smallest, largest = int(symbols.min()), int(symbols.max())
-            if smallest < LOWEST or largest > HIGHEST:
-                inside = symbols[(symbols >= LOWEST) & (symbols <= HIGHEST)]
-                n_outside += symbols.size - inside.size
-                symbols = inside
-                smallest, largest = (int(inside.min()), int(inside.max())) if inside.size else (0, 0)
-            counts = np.bincount(symbols - smallest)
-            window[smallest - LOWEST :][: counts.size] += counts
-            low, high = min(low, smallest), max(high, largest)
-        if n_arrays == 0:
+            counted = counted or ChannelCounts(())
+            counted.add(symbols)
+        if counted is None:
             raise ValueError(
                 "no arrays to count symbols in. Pass training symbols; a generator can be read only once."
             )
-        return cls(low, window[low - LOWEST : high - LOWEST + 1], n_outside)
-
-    @classmethod
-    def from_counts(cls, counts: Mapping[int, int]) -> Histogram:
-        """Take over counts made elsewhere, such as ``{0: 900, 1: 70, 5: 1}``; JSON's text keys are fine.
-
-        Raises:
-            ValueError: If a symbol is not an integer that fits int32, or a count is negative.
-        """
-        try:
-            symbols = np.array([_as_int(symbol) for symbol in counts], dtype=np.int64)
-            numbers = np.array([_as_int(count) for count in counts.values()], dtype=np.int64)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(
-                f"counts must map integers to integers ({error}). Pass e.g. {{0: 900, 1: 70}}."
-            ) from error
-        check_values(symbols, "symbols", "histogram")
-        is_inside = (symbols >= LOWEST) & (symbols <= HIGHEST)
-        inside = symbols[is_inside].tolist()
-        low, high = min([0, *inside]), max([0, *inside])
-        dense = np.zeros(high - low + 1, dtype=np.int64)
-        np.add.at(dense, symbols[is_inside] - low, numbers[is_inside])
-        return cls(low, dense, int(numbers[~is_inside].sum()))
+        *counts, n_outside = counted.counts.sum(axis=(0, 1)).tolist()
+        return cls(counted.low, counts, n_outside)
 
     @property
     def smoothed(self) -> NDArray[np.int64]:
@@ -170,12 +131,3 @@ class Histogram:
             raise ValueError(
                 f"not a histogram ({type(error).__name__}: {error}). Pass what to_dict returned."
             ) from error
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Histogram) and self.to_dict() == other.to_dict()
-
-    __hash__ = None  # type: ignore[assignment]  # holds an array
-
-
-def _as_int(value: Any) -> int:
-    return int(value) if isinstance(value, str) else operator.index(value)

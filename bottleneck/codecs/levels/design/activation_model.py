@@ -122,7 +122,8 @@ class ActivationModel:
         low, high, scale, growth, anchor = self._pieces
         inside = (y >= low) & (y < high)
         exponent = np.where(inside, growth * (y - anchor), -np.inf)
-        return (scale * np.exp(exponent)).sum(axis=0)
+        pieces: NDArray[np.float64] = scale * np.exp(exponent)
+        return np.asarray(pieces.sum(axis=0))
 
     def squared_error(self, low: float, high: float, n_levels: int) -> float:
         """Mean squared error of the uniform quantizer with its outer levels at the ends of a range.

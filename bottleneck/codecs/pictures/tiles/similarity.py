@@ -50,10 +50,11 @@ def _pooled(features: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     rows, columns = -(-height // width), -(-wide // width)
     added = ((0, 0), (0, 0), (0, rows * width - height), (0, columns * width - wide))
     padded = np.pad(features, added, mode="edge")
-    windows = padded.reshape(n, channels, rows, width, columns, width).max(axis=(3, 5))
+    windows: NDArray[np.float64] = padded.reshape(n, channels, rows, width, columns, width).max(axis=(3, 5))
     return windows.swapaxes(0, 1).reshape(channels, -1)
 
 
 def _euclidean(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
-    return np.sqrt(squares.clip(0))
+    squares: NDArray[np.float64] = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
+    distances: NDArray[np.float64] = np.sqrt(squares.clip(0))
+    return distances
