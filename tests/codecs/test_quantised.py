@@ -26,7 +26,7 @@ def test_values_are_those_of_run_length_coding_at_equal_bits(bits):
         codecs.create("rle", (4, 33), bits=bits),
     )
     assert np.array_equal(packed.decode(packed.encode(x)), rle.decode(rle.encode(x)))
-    assert len(packed.encode(x)) == packed.longest == 8 + -(-132 * bits // 8)
+    assert len(packed.encode(x)) == 8 + -(-132 * bits // 8)
 
 
 def test_two_bytes_above_256_levels():
@@ -51,7 +51,7 @@ def test_constant_sample_is_its_header(whole_bytes):
 def test_symbol_beyond_the_levels_is_refused():
     """A byte that no level has is damage."""
     codec = codecs.create("quantised", (8,), levels=4, whole_bytes=True)
-    with pytest.raises(ValueError, match="symbol 4 where there are 4 levels"):
+    with pytest.raises(ValueError, match=r"symbols 0 \.\. 4 where there are 0 \.\. 3"):
         codec.decode(codec.encode(X)[:-1] + b"\4")
 
 
