@@ -69,14 +69,14 @@ def _written_out(stages: Stages, input: str | None = None) -> tuple[dict[str, An
     """
     if not isinstance(stages, Sequence) or isinstance(stages, str) or not stages:
         raise ValueError(f"stages={stages!r:.80} is no list of stages. Give e.g. [{{'name': 'range'}}].")
-    first = stages[0].get("name") if isinstance(stages[0], Mapping) else None
+    first = str(stages[0].get("name")) if isinstance(stages[0], Mapping) else ""
     taken = stage_class(first).takes if first in STAGES else ()
     every: list[Input] = ["symbols", "feature", "pixels"]
     kinds = [kind for kind in every if kind in taken]
     if input is None and len(kinds) != 1:
         raise ValueError(f"stage {first!r} takes {kinds}. Say input= to choose, or begin with another stage.")
     chosen: Input = kinds[0] if input is None else as_choice(input, "input", kinds)
-    return {"stages": [dict(stage) for stage in stages], "input": chosen}, chosen, stages
+    return {"stages": list(stages), "input": chosen}, chosen, stages
 
 
 def _affine() -> Stages:

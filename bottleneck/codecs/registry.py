@@ -43,7 +43,7 @@ def stage_from(description: Mapping[str, Any], form: Form) -> Stage:
         ValueError: If name or options are unknown, or the stage does not take that form.
         MissingLibraryError: If its library is not installed.
     """
-    if not isinstance(description, Mapping) or description.get("name") not in STAGES:
+    if not isinstance(description, Mapping) or str(description.get("name")) not in STAGES:
         known = ", ".join(map(repr, STAGES))
         raise ValueError(f"{description!r:.80} describes no stage. Give a dict with a name, one of {known}.")
     options = {key: value for key, value in description.items() if key != "name"}

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from bottleneck import codecs
-from bottleneck.codecs import jit
 
 SHAPE = (3, 3, 4)
 ROOT = Path(codecs.__file__).parents[2]
@@ -209,6 +208,52 @@ def test_payload_may_be_any_bytes_like(name):
     for other in ("abc", [1, 2], None, 7):
         with pytest.raises(ValueError, match=rf"codec '{name}' decodes bytes; got {type(other).__name__}"):
             codec.decode(other)
+
+
+@pytest.mark.parametrize("name", codecs.names())
+def test_no_bytes_are_a_lost_message(name):
+    """No payload is empty, not even that of a sample without elements, and no bytes are no sample."""
+    for shape in (SHAPE, (1, 0, 4)):
+        codec = codecs.create(name, shape)
+        codec.fit([np.zeros(shape, sample(codec).dtype)] * 300)
+        payload = codec.encode(np.zeros(shape, sample(codec).dtype))
+        assert payload
+        assert np.array_equal(codec.decode(payload), np.zeros(shape))
+        with pytest.raises(ValueError, match=f"codec '{name}' got no bytes: an empty payload is a lost"):
+            codec.decode(b"")
+
+
+@pytest.mark.parametrize(("name", "options"), [("raw", {"input": "pixels"}), ("packed", {})])
+def test_a_zero_byte_that_was_written_is_read_as_such(name, options):
+    """Where one zero byte is a payload of its own, it stands for no other."""
+    codec = codecs.create(name, (1,), **options)
+    codec.fit([np.array([value], sample(codec).dtype) for value in [1, 1, 1, 2, 2, 0]])
+    decoded = codec.decode(b"\0")
+    assert codec.encode(decoded) == b"\0"
+    assert decoded.shape == (1,)
+
+
+def test_tables_belong_to_codecs_that_take_some():
+    """A codec whose coder has no tables says which one takes them."""
+    with pytest.raises(ValueError, match=r"codec 'rle' takes no tables\. Use codec 'range'"):
+        codecs.create("rle", SHAPE).with_tables({})
+
+
+def test_share_of_zeros_is_asked_of_run_lengths_alone():
+    """Only codecs of runs of zeros have a share of zeros."""
+    x = np.array([0, 0.4, 3, 3], np.float32)
+    assert codecs.create("rle", (4,), bits=2).zero_fraction(x) == 0.5
+    assert getattr(codecs.create("raw", (4,)), "zero_fraction", None) is None
+
+
+def test_reshaped_codec_keeps_its_tables():
+    """A fitted codec codes samples of another shape with the very same tables."""
+    symbols = np.random.default_rng(0).integers(-2, 3, (20, 3, 4, 4))
+    codec = codecs.create("range", shape=(3, 4, 4)).fit(symbols)
+    larger = codec.reshaped((3, 8, 4))
+    assert larger.to_dict()["tables"] == codec.to_dict()["tables"]
+    sample = np.concatenate([symbols[0], symbols[1]], 1)
+    np.testing.assert_array_equal(larger.decode(larger.encode(sample)), sample)
 
 
 @pytest.mark.parametrize("name", codecs.names())

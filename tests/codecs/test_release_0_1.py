@@ -52,7 +52,7 @@ def test_descriptions_are_read_and_written_alike(entry):
 
 @pytest.mark.parametrize("entry", WRITTEN, ids=lambda entry: entry["description"]["name"])
 def test_payloads_are_those_of_the_release(entry):
-    """Equal samples are equal bytes, and its payloads decode to what they did; empty ones are a zero byte now."""
+    """Equal samples are equal bytes and decode to what they did; an empty payload is a zero byte now."""
     codec = codecs.from_dict(entry["description"])
     lossy, lossless = libraries_of(entry["description"])
     for row in entry["rows"]:

@@ -11,8 +11,8 @@ from dahuffman import HuffmanCodec
 from dahuffman.huffmancodec import PrefixCodec
 
 from bottleneck import codecs
-from bottleneck.codecs.entropy.tables.histogram import Histogram
 from bottleneck.codecs.entropy.huffman import ESC
+from bottleneck.codecs.entropy.tables.histogram import Histogram
 
 DATA = Path(os.environ.get("BOTTLENECK_TEST_DATA", ""), "spic")
 
@@ -109,10 +109,7 @@ def test_table_is_the_one_dahuffman_builds():
 def test_equal_counts_give_one_table():
     """Ties are broken the same way however the counts arrive."""
     symbols = [3, 1, 2, 0, -1]
-    tables = [
-        codecs.create("huffman", (5,)).fit([order]).to_dict()
-        for order in (symbols, symbols[::-1])
-    ]
+    tables = [codecs.create("huffman", (5,)).fit([order]).to_dict() for order in (symbols, symbols[::-1])]
     assert tables[0] == tables[1]
     lengths, codes = tables[0]["tables"]["lengths"], tables[0]["tables"]["codes"]
     assert lengths == [3, 3, 3, 2, 2, 4, 4]

@@ -37,7 +37,7 @@ def with_table(shape, frequencies, low=0):
 
 
 def test_golden_bytes():
-    """Pinned payloads: a zero byte for the likeliest sample, an escape with the symbol's 32 bits, a long one."""
+    """Pinned payloads: a zero byte for the likeliest sample, an escape with 32 bits, a long one."""
     codec = small()
     assert codec.to_dict()["tables"] == {"low": 0, "frequencies": [[10563432, 5592405, 621379]]}
     for symbols, payload in [
@@ -69,7 +69,9 @@ def test_payload_is_the_shortest_number_in_the_interval(seed):
     codec = range_coder((24,)).fit(geometric((5, 24), 0.6) + 1)
     array = geometric(24, 0.6, seed) + 1 - (seed % 3 == 0)
     low, width, unit = 0, 1 << 56, 1 << 56
-    for start, frequency in zip(*(part.tolist() for part in codec.coder.frequencies.steps(array, codec.coder.index)), strict=True):
+    for start, frequency in zip(
+        *(part.tolist() for part in codec.coder.frequencies.steps(array, codec.coder.index)), strict=True
+    ):
         low, width = low + (width >> 24) * start, (width >> 24) * frequency
         while width < 1 << 48:
             low, width, unit = low << 8, width << 8, unit << 8
@@ -136,7 +138,9 @@ def test_no_longer_than_constriction(size, p):
     codec = range_coder((size,)).fit(geometric((9, size), p, 1))
     symbols = np.minimum(geometric(size, p, 2), codec.coder.frequencies.n_symbols - 1)
     oracle = constriction.stream.queue.RangeEncoder()
-    model = constriction.stream.model.Categorical(codec.coder.frequencies.frequencies[0] / TOTAL, perfect=False)
+    model = constriction.stream.model.Categorical(
+        codec.coder.frequencies.frequencies[0] / TOTAL, perfect=False
+    )
     oracle.encode(symbols, model)
     theirs = oracle.get_compressed().nbytes
     assert theirs - 8 <= len(codec.encode(symbols)) <= theirs
@@ -271,3 +275,65 @@ def test_damaged_table_is_refused(change, message):
     d["tables"] |= change
     with pytest.raises(ValueError, match=message):
         codecs.from_dict(d)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [0, [0, 1], [[0, 1, 1], [1, 0, 0]], [[[0, 1]] * 3, [[1, 0]] * 3]],
+    ids=["one", "channel", "row", "each"],
+)
+def test_tables_from_elsewhere_are_used_as_the_index_says(index):
+    """One table for all, one per channel, per row or per element: bytes, ideal and description follow it."""
+    tables = {"low": -1, "frequencies": [[TOTAL - 40, 20, 10, 10], [10, 20, 10, TOTAL - 40]]}
+    codec = range_coder((2, 3, 2)).with_tables(tables, index)
+    which = np.broadcast_to(np.reshape(index, (*np.shape(index), *[1] * (3 - np.ndim(index)))), (2, 3, 2))
+    likeliest = np.where(which == 0, -1, 77)  # an escape is likely where table 1 is
+    array = np.where(which == 0, -1, 0)
+    assert codec.decode(codec.encode(array)).tolist() == array.tolist()
+    ideal = sum(
+        24 - math.log2(tables["frequencies"][t][s + 1]) for t, s in zip(which.flat, array.flat, strict=True)
+    )
+    assert codec.ideal_bits(array) == pytest.approx(ideal)
+    assert len(codec.encode(array)) == math.ceil(ideal / 8) or ideal < 8
+    assert np.array_equal(codec.decode(codec.encode(likeliest)), likeliest)
+    copy = codecs.from_dict(json.loads(json.dumps(codec.to_dict())))
+    assert copy.encode(array) == codec.encode(array)
+    assert copy.to_dict() == codec.to_dict()
+
+
+def test_one_index_written_in_several_ways_gives_the_same_bytes():
+    """A table for each channel is the same whether the index names channels or elements, or is left out."""
+    rng = np.random.default_rng(0)
+    rows = rng.integers(1, 1000, (4, 6)).astype(float)
+    tables, array = FrequencyTables.from_weights(-1, rows), rng.integers(-3, 6, (4, 5, 5))
+    by_channel, each = np.arange(4), np.arange(4)[:, None, None].repeat(5, 1).repeat(5, 2)
+    payloads = {
+        range_coder((4, 5, 5)).with_tables(tables, index).encode(array) for index in (None, by_channel, each)
+    }
+    assert len(payloads) == 1
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        (2, "index of tables goes from 2 to 2; there are tables 0 to 1"),
+        (-1, "goes from -1 to -1"),
+        ([0, 1, 0], r"index of tables is int64 of shape \(3,\)"),
+        ([0.0, 1.0], "index of tables is float64"),
+        ([[[[0]]]], r"shape \(1, 1, 1, 1\)"),
+    ],
+)
+def test_index_of_no_table_is_refused(index, message):
+    """An index says a table of those given for the first axes of the sample, or it is refused."""
+    tables = {"low": 0, "frequencies": [[TOTAL - 1, 1], [TOTAL - 2, 2]]}
+    with pytest.raises(ValueError, match=message):
+        range_coder((2, 3, 2)).with_tables(tables, index)
+
+
+def test_index_of_each_element_belongs_to_one_shape():
+    """A codec with a table number for each element is not reshaped, and one per channel is."""
+    tables = {"low": 0, "frequencies": [[TOTAL - 1, 1], [TOTAL - 2, 2]]}
+    each = range_coder((2, 2)).with_tables(tables, [[0, 1], [1, 1]])
+    with pytest.raises(ValueError, match="index of tables"):
+        each.reshaped((2, 4))
+    assert range_coder((2, 2)).with_tables(tables, [1, 0]).reshaped((2, 4)).fitted

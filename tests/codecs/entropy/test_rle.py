@@ -153,7 +153,7 @@ def test_size_is_exact(bits, zeros):
 
 
 def expected_bits(zeros, bits):
-    """Bits per symbol of codewords where each symbol is 0 with a probability of its own, by the specification."""
+    """Bits per symbol of codewords where each symbol is 0 independently, by the specification."""
     return (bits + 1) * (1 - zeros) * (1 + zeros / (1 - zeros ** (1 << bits)))
 
 

@@ -50,13 +50,3 @@ def test_impossible_bytes_are_refused(payload, message):
     """A wrong length, and a scale that no sample has, are damage."""
     with pytest.raises(ValueError, match=message):
         codecs.create("affine", shape=(4,)).decode(payload)
-
-
-def test_reshaped_codec_keeps_its_tables():
-    """A fitted codec codes samples of another shape with the very same tables."""
-    symbols = np.random.default_rng(0).integers(-2, 3, (20, 3, 4, 4))
-    codec = codecs.create("range", shape=(3, 4, 4)).fit(symbols)
-    larger = codec.reshaped((3, 8, 4))
-    assert larger.to_dict()["tables"] == codec.to_dict()["tables"]
-    sample = np.concatenate([symbols[0], symbols[1]], 1)
-    np.testing.assert_array_equal(larger.decode(larger.encode(sample)), sample)

@@ -48,9 +48,7 @@ def test_symbols_and_values_follow_the_formula(scope, levels, sigmas):
     assert header == b""
     assert np.array_equal(symbols, q)
     values = quantizer.backward(b"", symbols)
-    assert np.allclose(
-        values, mean - half + (q + 0.5) * 2 * half / levels, rtol=1e-6, atol=1e-6
-    )
+    assert np.allclose(values, mean - half + (q + 0.5) * 2 * half / levels, rtol=1e-6, atol=1e-6)
 
 
 def test_finer_scopes_have_smaller_errors():

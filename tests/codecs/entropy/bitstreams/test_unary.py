@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bottleneck.codecs.entropy.bitstreams import unary
+from bottleneck.codecs.entropy.bitstreams.unary import Contexts, decode, encode
 from bottleneck.codecs.levels.design.activation_model import ActivationModel
 from bottleneck.codecs.levels.design.scalar_quantizer import ScalarQuantizer
-from bottleneck.codecs.entropy.bitstreams.unary import Contexts, decode, encode
 
 GOLDEN = np.array([0, 0, 1, 3, 0, 2, 0, 0], np.uint8)
 
