@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bottleneck.codecs.entropy.bitstreams.digits import to_bytes
 from bottleneck.codecs.entropy.tables.frequencies import FrequencyTables
 from bottleneck.codecs.jit import jit
 
@@ -18,7 +19,7 @@ def encode(starts: NDArray[np.int32], frequencies: NDArray[np.int32]) -> bytes:
     """The bytes of a sample's steps, see `FrequencyTables.steps`; no bytes where all zeros say it."""
     digits = np.empty(_MOST_STEP_BYTES * starts.size + 1, dtype=np.uint16)
     n_digits = _encode(starts, frequencies, digits)
-    return digits[:n_digits].astype(np.uint8).tobytes().rstrip(b"\0")
+    return to_bytes(digits[:n_digits])
 
 
 def decode(
@@ -82,9 +83,6 @@ def _encode(starts: NDArray[np.int32], frequencies: NDArray[np.int32], digits: N
     if number >= low + width:
         number = -(-low >> 48) << 48
     digits[n] = number >> 48
-    for k in range(n, 0, -1):
-        digits[k - 1] += digits[k] >> 8
-        digits[k] &= 255
     return n + 1
 
 

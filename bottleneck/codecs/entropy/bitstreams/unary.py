@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bottleneck.codecs.entropy.bitstreams.digits import to_bytes
 from bottleneck.codecs.jit import jit
 
 #: Estimates are probabilities of a 0 in 2^-16, and the coder uses them within these bounds.
@@ -75,7 +76,7 @@ def encode(indices: NDArray[np.uint8], contexts: Contexts) -> bytes:
     initial, shifts = contexts
     n_digits, width = _encode(indices, initial.copy(), initial.copy(), *shifts, digits)
     n_digits = _shorten(digits, n_digits, width)
-    return digits[:n_digits].astype(np.uint8).tobytes().rstrip(b"\0")
+    return to_bytes(digits[:n_digits])
 
 
 def decode(payload: bytes, n_values: int, contexts: Contexts) -> NDArray[np.uint8]:
@@ -160,9 +161,6 @@ def _shorten(digits: NDArray[np.uint16], n: int, width: int) -> int:
     if number >= low + width:
         number = -(-low >> 24) << 24
     digits[n] = number >> 24
-    for k in range(n, 0, -1):
-        digits[k - 1] += digits[k] >> 8
-        digits[k] &= 255
     return n + 1
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from bottleneck.codecs.jit import jit
 
@@ -80,23 +80,10 @@ class ScalarQuantizer:
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any]) -> ScalarQuantizer:
-        """The quantizer that `to_dict` described.
-
-        Raises:
-            ValueError: If a key is missing or the values make no quantizer.
-        """
-        try:
-            return cls(_float32(d["levels"]), _float32(d["thresholds"]))
-        except (KeyError, TypeError) as error:
-            raise ValueError(
-                f"not a description of a quantizer ({type(error).__name__}: {error}). "
-                "Pass what to_dict returned."
-            ) from error
-
-
-def _float32(numbers: ArrayLike) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # infinity is refused afterwards
-        return np.array(numbers, dtype=np.float32)
+        """The quantizer that `to_dict` described; ValueError where its values make none."""
+        with np.errstate(over="ignore"):  # infinity is refused afterwards
+            levels, thresholds = (np.array(d[key], dtype=np.float32) for key in ("levels", "thresholds"))
+        return cls(levels, thresholds)
 
 
 def _at_or_above(values: NDArray[np.float64]) -> NDArray[np.float32]:

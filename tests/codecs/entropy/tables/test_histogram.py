@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from bottleneck import codecs
 from bottleneck.codecs.entropy.tables import HIGHEST, LOWEST
 from bottleneck.codecs.entropy.tables.histogram import Histogram
 
@@ -114,9 +115,12 @@ def test_description_survives_json():
     ],
 )
 def test_damaged_description_is_refused(change):
-    """A description without 0 in its range, or with counts that are none, is a ValueError."""
-    d = Histogram(-1, [1, 0, 1]).to_dict() | change
-    with pytest.raises(ValueError, match=r"histogram|negative"):
-        Histogram.from_dict(d)
-    with pytest.raises(ValueError, match="histogram"):
-        Histogram.from_dict({"low": 0})
+    """A description without 0 in its range, or with counts that are none, is a ValueError where it is loaded."""
+    d = codecs.create("huffman", (2,)).fit([np.array([-1, 1])]).to_dict()
+    assert d["tables"]["histogram"] == {"low": -1, "counts": [1, 0, 1], "n_outside": 0}
+    d["tables"]["histogram"] |= change
+    with pytest.raises(ValueError, match=r"histogram|negative|not a description"):
+        codecs.from_dict(d)
+    del d["tables"]["histogram"]["counts"]
+    with pytest.raises(ValueError, match="not a description"):
+        codecs.from_dict(d)
