@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bottleneck.codecs.jit import jit
-
-Words = NDArray[np.uint32]
+from bottleneck.codecs.jit import U32, jit
 
 
 def n_bytes(bits: int) -> int:
@@ -21,23 +19,23 @@ def n_bytes(bits: int) -> int:
     return -(-bits // 8)
 
 
-def empty_words(bits: int) -> Words:
+def empty_words(bits: int) -> U32:
     """Room for so many bits, for a loop to fill. Shape ``(ceil(bits / 32),)``."""
     return np.empty(-(-bits // 32), dtype=np.uint32)
 
 
-def to_words(payload: bytes) -> Words:
+def to_words(payload: bytes) -> U32:
     """Bytes as words, with two zero words added so that a loop may look past the end.
 
     Returns:
-        Words in the machine's own order. Shape ``(ceil(len(payload) / 4) + 2,)``.
+        U32 in the machine's own order. Shape ``(ceil(len(payload) / 4) + 2,)``.
     """
     words = np.zeros(-(-len(payload) // 4) + 2, dtype=">u4")
     words.view(np.uint8)[: len(payload)] = np.frombuffer(payload, dtype=np.uint8)
     return words.astype(np.uint32)
 
 
-def from_words(words: Words, bits: int) -> bytes:
+def from_words(words: U32, bits: int) -> bytes:
     """The first so many bits of the words, as bytes."""
     return words[: -(-bits // 32)].astype(">u4").tobytes()[: n_bytes(bits)]
 
@@ -75,7 +73,7 @@ def pack(values: NDArray[Any], bits: int) -> bytes:
     return from_words(words, len(values) * bits)
 
 
-def unpack(payload: bytes, bits: int, count: int) -> NDArray[np.uint32]:
+def unpack(payload: bytes, bits: int, count: int) -> U32:
     """Read fields of n bits, the inverse of `pack`.
 
     Args:
@@ -93,7 +91,7 @@ def unpack(payload: bytes, bits: int, count: int) -> NDArray[np.uint32]:
     return fields(payload, bits, count)
 
 
-def fields(payload: bytes, bits: int, count: int) -> NDArray[np.uint32]:
+def fields(payload: bytes, bits: int, count: int) -> U32:
     """The first fields of n bits, 1 to 31, of a payload that is long enough for them."""
     values = np.empty(count, dtype=np.uint32)
     _unpack(to_words(payload), bits, values)
@@ -101,7 +99,7 @@ def fields(payload: bytes, bits: int, count: int) -> NDArray[np.uint32]:
 
 
 @jit
-def _pack(values: NDArray[Any], bits: int, words: Words) -> None:
+def _pack(values: NDArray[Any], bits: int, words: U32) -> None:
     pending = 0  # the last bits not written yet, fewer than 32
     n_pending = 0
     w = 0
@@ -118,7 +116,7 @@ def _pack(values: NDArray[Any], bits: int, words: Words) -> None:
 
 
 @jit
-def _unpack(words: Words, bits: int, values: NDArray[np.uint32]) -> None:
+def _unpack(words: U32, bits: int, values: U32) -> None:
     pending = 0
     n_pending = 0
     w = 0

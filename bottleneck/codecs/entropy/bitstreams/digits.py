@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bottleneck.codecs.jit import jit
+from bottleneck.codecs.jit import U16, jit
 
 
-def to_bytes(digits: NDArray[np.uint16]) -> bytes:
+def to_bytes(digits: U16) -> bytes:
     """A number in base 256 without trailing zeros; each of its digits may carry into the one before.
 
     The digits are changed. Shape ``(n,)``, the most significant first.
@@ -18,7 +17,7 @@ def to_bytes(digits: NDArray[np.uint16]) -> bytes:
 
 
 @jit
-def _carry(digits: NDArray[np.uint16]) -> None:
+def _carry(digits: U16) -> None:
     for k in range(len(digits) - 1, 0, -1):
         digits[k - 1] += digits[k] >> 8
         digits[k] &= 255

@@ -6,25 +6,22 @@ Arithmetic is on integers below 2^56 that leave byte by byte, so equal steps are
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bottleneck.codecs.entropy.bitstreams.digits import to_bytes
 from bottleneck.codecs.entropy.tables.frequencies import FrequencyTables
-from bottleneck.codecs.jit import jit
+from bottleneck.codecs.jit import I32, I64, U8, U16, jit
 
 _MOST_STEP_BYTES = 3  # a step narrows the interval to 2^-24 of its width at most
 
 
-def encode(starts: NDArray[np.int32], frequencies: NDArray[np.int32]) -> bytes:
+def encode(starts: I32, frequencies: I32) -> bytes:
     """The bytes of a sample's steps, see `FrequencyTables.steps`; no bytes where all zeros say it."""
     digits = np.empty(_MOST_STEP_BYTES * starts.size + 1, dtype=np.uint16)
     n_digits = _encode(starts, frequencies, digits)
     return to_bytes(digits[:n_digits])
 
 
-def decode(
-    payload: bytes, tables: FrequencyTables, index: NDArray[np.int32], n_values: int
-) -> NDArray[np.int32]:
+def decode(payload: bytes, tables: FrequencyTables, index: I32, n_values: int) -> I32:
     """The symbols of a payload. Shape ``(n_values,)``.
 
     Args:
@@ -60,7 +57,7 @@ def decode(
 
 
 @jit
-def _encode(starts: NDArray[np.int32], frequencies: NDArray[np.int32], digits: NDArray[np.uint16]) -> int:
+def _encode(starts: I32, frequencies: I32, digits: U16) -> int:
     """Write the shortest, then smallest, number in the interval of all steps; how many bytes.
 
     The interval is ``low .. low + width - 1`` after the digits written, in units of 2^-56 of the last one.
@@ -88,13 +85,7 @@ def _encode(starts: NDArray[np.int32], frequencies: NDArray[np.int32], digits: N
 
 @jit
 def _decode(
-    payload: NDArray[np.uint8],
-    low: int,
-    cumulative: NDArray[np.int64],
-    origins: NDArray[np.int64],
-    first: NDArray[np.int32],
-    index: NDArray[np.int32],
-    symbols: NDArray[np.int32],
+    payload: U8, low: int, cumulative: I64, origins: I64, first: I32, index: I32, symbols: I32
 ) -> tuple[int, bool]:
     """Read symbols until they are complete or the payload points to none.
 

@@ -13,11 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bottleneck.codecs.entropy.bitstreams import bits
 from bottleneck.codecs.entropy.tables import ESCAPE_BITS
-from bottleneck.codecs.jit import jit
+from bottleneck.codecs.jit import I32, I64, U32, jit
 
 LONGEST = 56  # bits of a code
 _PEEK = 12  # bits of the decoder's lookup: its 4,096 entries fit the L1 cache
@@ -53,7 +52,7 @@ class PrefixCode:
         self._lookup = self._first_level()
         self._most_bits = max(int(self.lengths[:-2].max()), int(self.lengths[-2]) + ESCAPE_BITS)
 
-    def encode(self, symbols: NDArray[np.int32]) -> bytes:
+    def encode(self, symbols: I32) -> bytes:
         """Code any int32 symbols, those without a code as escapes. Shape of symbols: ``(n,)``."""
         words = bits.empty_words(symbols.size * self._most_bits)
         n_bits = _encode(symbols, self.low, self.lengths, self.codes, words)
@@ -62,7 +61,7 @@ class PrefixCode:
             return payload
         return payload[:-1] + bytes([payload[-1] | self._padding(n_bits)])
 
-    def decode(self, payload: bytes, count: int) -> NDArray[np.int32]:
+    def decode(self, payload: bytes, count: int) -> I32:
         """Read so many symbols, which must end in the payload's last byte. Shape ``(count,)``.
 
         Raises:
@@ -95,7 +94,7 @@ class PrefixCode:
         length, code = int(self.lengths[-1]), int(self.codes[-1])
         return code >> (length - free) if length >= free else code << (free - length)
 
-    def _first_level(self) -> NDArray[np.int64]:
+    def _first_level(self) -> I64:
         """What the next 12 bits say: ``index << 4 | length`` of a symbol, or minus a node of the tree.
 
         The node is where longer codes go on. Bits that start with the escape, EOF or no code give
@@ -116,7 +115,7 @@ class PrefixCode:
         return lookup
 
 
-def _as_tree(lengths: Sequence[int], codes: Sequence[int]) -> NDArray[np.int64]:
+def _as_tree(lengths: Sequence[int], codes: Sequence[int]) -> I64:
     """The codes as a binary tree; node 0 is the root.
 
     Entry ``2 * node + bit`` is the next node, ``-1 - index`` where a code ends, 0 where none goes.
@@ -144,13 +143,7 @@ def _as_tree(lengths: Sequence[int], codes: Sequence[int]) -> NDArray[np.int64]:
 
 
 @jit
-def _encode(
-    symbols: NDArray[np.int32],
-    low: int,
-    lengths: NDArray[np.int64],
-    codes: NDArray[np.int64],
-    words: bits.Words,
-) -> int:
+def _encode(symbols: I32, low: int, lengths: I64, codes: I64, words: U32) -> int:
     """Write the codes of all symbols; the number of bits written."""
     n_symbols = len(lengths) - 2
     pending = 0  # the last bits not written yet, fewer than 32
@@ -188,13 +181,7 @@ def _encode(
 
 @jit
 def _decode(
-    words: bits.Words,
-    n_bits: int,
-    low: int,
-    n_symbols: int,
-    lookup: NDArray[np.int64],
-    tree: NDArray[np.int64],
-    symbols: NDArray[np.int32],
+    words: U32, n_bits: int, low: int, n_symbols: int, lookup: I64, tree: I64, symbols: I32
 ) -> tuple[int, int]:
     """Read symbols until they are complete or the bits make no sense; how many, and the bits used."""
     pending = 0  # bits read from words and not used yet

@@ -15,13 +15,12 @@ Source: Carra & Neglia, GLOBECOM 2023.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bottleneck.codecs.entropy.bitstreams import bits as bit_fields
-from bottleneck.codecs.jit import jit
+from bottleneck.codecs.jit import I64, U16, U32, jit
 
 
-def unpack_codewords(body: bytes, bits: int, count: int) -> NDArray[np.uint16]:
+def unpack_codewords(body: bytes, bits: int, count: int) -> U16:
     """Read run-length codewords, the inverse of `Runs.codewords`. A literal 0 is accepted too.
 
     Args:
@@ -53,7 +52,7 @@ def unpack_codewords(body: bytes, bits: int, count: int) -> NDArray[np.uint16]:
 class Runs:
     """The runs of a symbol sequence, and what they cost."""
 
-    def __init__(self, symbols: NDArray[np.uint16], bits: int) -> None:
+    def __init__(self, symbols: U16, bits: int) -> None:
         self.symbols, self.bits = symbols, bits
         self.positions = np.empty(symbols.size, dtype=np.int64)  # of non-zero symbols, n_literals of them
         self.n_literals, self.n_codewords = _find_runs(symbols, bits, self.positions)
@@ -84,7 +83,7 @@ class Runs:
 
 
 @jit
-def _find_runs(symbols: NDArray[np.uint16], bits: int, positions: NDArray[np.int64]) -> tuple[int, int]:
+def _find_runs(symbols: U16, bits: int, positions: I64) -> tuple[int, int]:
     n_literals = 0
     for i in range(len(symbols)):
         positions[n_literals] = i  # overwritten unless this is a literal: no branch to mispredict
@@ -98,13 +97,7 @@ def _find_runs(symbols: NDArray[np.uint16], bits: int, positions: NDArray[np.int
 
 
 @jit
-def _emit(
-    symbols: NDArray[np.uint16],
-    positions: NDArray[np.int64],
-    n_literals: int,
-    bits: int,
-    codewords: NDArray[np.uint32],
-) -> None:
+def _emit(symbols: U16, positions: I64, n_literals: int, bits: int, codewords: U32) -> None:
     longest = 1 << bits
     n = 0
     start = 0
@@ -124,7 +117,7 @@ def _emit(
 
 
 @jit
-def _expand(codewords: NDArray[np.uint32], bits: int, symbols: NDArray[np.uint16]) -> tuple[int, int]:
+def _expand(codewords: U32, bits: int, symbols: U16) -> tuple[int, int]:
     filled = 0
     n = 0
     while filled < len(symbols) and n < len(codewords):

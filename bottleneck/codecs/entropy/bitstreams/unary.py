@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottleneck.codecs.entropy.bitstreams.digits import to_bytes
-from bottleneck.codecs.jit import jit
+from bottleneck.codecs.jit import I64, U8, U16, jit
 
 #: Estimates are probabilities of a 0 in 2^-16, and the coder uses them within these bounds.
 ONE = 1 << 16
@@ -46,11 +46,11 @@ class Contexts(NamedTuple):
         shifts: Windows of the quick and the slow estimate, as powers of two; `NEVER`: not updated.
     """
 
-    initial: NDArray[np.int64]
+    initial: I64
     shifts: tuple[int, int] = SHIFTS
 
     @classmethod
-    def from_counts(cls, counts: NDArray[np.int64], shifts: tuple[int, int] = SHIFTS) -> Contexts:
+    def from_counts(cls, counts: I64, shifts: tuple[int, int] = SHIFTS) -> Contexts:
         """First estimates from how often each level occurs, plus one. Shape ``(n_levels,)``."""
         smoothed = counts + 1.0
         stops = smoothed / smoothed[::-1].cumsum()[::-1]  # share of this level among it and those above
@@ -69,7 +69,7 @@ def longest(n_values: int, n_levels: int) -> int:
     return n_values * (n_levels - 1) * 3 // 2 + 5
 
 
-def encode(indices: NDArray[np.uint8], contexts: Contexts) -> bytes:
+def encode(indices: U8, contexts: Contexts) -> bytes:
     """Code indices of levels, from 0 to ``len(contexts.initial)``, shape ``(n,)``."""
     n_bits = indices.size + int(indices.sum(dtype=np.int64))
     digits = np.empty(n_bits * 3 // 2 + 5, dtype=np.uint16)  # a bit narrows the interval to 2^-11 at most
@@ -79,7 +79,7 @@ def encode(indices: NDArray[np.uint8], contexts: Contexts) -> bytes:
     return to_bytes(digits[:n_digits])
 
 
-def decode(payload: bytes, n_values: int, contexts: Contexts) -> NDArray[np.uint8]:
+def decode(payload: bytes, n_values: int, contexts: Contexts) -> U8:
     """Indices of levels from what `encode` returned for the same contexts. Shape ``(n_values,)``.
 
     Raises:
@@ -99,12 +99,7 @@ def decode(payload: bytes, n_values: int, contexts: Contexts) -> NDArray[np.uint
 
 @jit
 def _encode(
-    indices: NDArray[np.uint8],
-    quick: NDArray[np.int64],
-    slow: NDArray[np.int64],
-    quick_shift: int,
-    slow_shift: int,
-    digits: NDArray[np.uint16],
+    indices: U8, quick: I64, slow: I64, quick_shift: int, slow_shift: int, digits: U16
 ) -> tuple[int, int]:
     """Narrow the interval by every bit and write its lower end; how many digits, and the interval's width.
 
@@ -147,7 +142,7 @@ def _encode(
 
 
 @jit
-def _shorten(digits: NDArray[np.uint16], n: int, width: int) -> int:
+def _shorten(digits: U16, n: int, width: int) -> int:
     """Replace the lower end of an interval by the shortest, then smallest, number in it; how many digits.
 
     All digits but the last four are enough where the interval has a multiple of their unit; one more always
@@ -165,14 +160,7 @@ def _shorten(digits: NDArray[np.uint16], n: int, width: int) -> int:
 
 
 @jit
-def _decode(
-    payload: NDArray[np.uint8],
-    quick: NDArray[np.int64],
-    slow: NDArray[np.int64],
-    quick_shift: int,
-    slow_shift: int,
-    indices: NDArray[np.uint8],
-) -> bool:
+def _decode(payload: U8, quick: I64, slow: I64, quick_shift: int, slow_shift: int, indices: U8) -> bool:
     """Read every index; whether the payload is their shortest, then smallest, number.
 
     Any bytes point to indices, but for a number at the very end of the first interval.

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bottleneck.codecs.entropy.tables import HIGHEST, LOWEST
-from bottleneck.codecs.jit import jit
+from bottleneck.codecs.jit import I32, I64, jit
 
 #: The frequencies of a table sum to 2^24. So much because rounding must cost nothing even where a symbol
 #: costs 1e-5 bits: with 2^16, twenty rare symbols would take 0.0004 bits from each likely one.
@@ -31,13 +31,6 @@ TOTAL = 1 << TOTAL_BITS
 MOST_ENTRIES = HIGHEST - LOWEST + 1
 
 _PARTS = 256
-
-
-class Steps(NamedTuple):
-    """What an arithmetic coder does: narrow to ``frequency`` parts of 2^24, from the part ``start`` on."""
-
-    starts: NDArray[np.int32]
-    frequencies: NDArray[np.int32]
 
 
 class FrequencyTables:
@@ -59,7 +52,7 @@ class FrequencyTables:
         ValueError: If these are no such frequencies.
     """
 
-    def __init__(self, low: int, frequencies: Sequence[Sequence[int]] | NDArray[np.int64]) -> None:
+    def __init__(self, low: int, frequencies: Sequence[Sequence[int]] | I64) -> None:
         given = np.asarray(frequencies)
         if given.ndim != 2 or given.shape[0] < 1 or given.shape[1] < 2 or given.dtype.kind not in "iu":
             raise ValueError(
@@ -102,7 +95,7 @@ class FrequencyTables:
             row[np.argsort(-remainder, kind="stable")[: to_share - int(row.sum())]] += 1
         return cls(low, frequencies + 1)
 
-    def steps(self, symbols: NDArray[np.int32], index: NDArray[np.int32]) -> Steps:
+    def steps(self, symbols: I32, index: I32) -> tuple[I32, I32]:
         """The coder's steps for a sample: one per symbol, three where it is an escape.
 
         Args:
@@ -111,16 +104,17 @@ class FrequencyTables:
                 is a multiple of its size.
 
         Returns:
-            Steps, each array of shape ``(n + 2 * n_escapes,)``.
+            Starts and frequencies: what the coder narrows to ``frequency`` parts of 2^24, from the part
+            ``start`` on. Each of shape ``(n + 2 * n_escapes,)``.
         """
         starts, frequencies = np.empty((2, 3 * symbols.size), dtype=np.int32)
         cumulative = self.cumulative.reshape(-1)
         n_steps = _steps(symbols, self.low, cumulative, self.origins, index.reshape(-1), starts, frequencies)
-        return Steps(starts[:n_steps], frequencies[:n_steps])
+        return starts[:n_steps], frequencies[:n_steps]
 
-    def ideal_bits(self, symbols: NDArray[np.int32], index: NDArray[np.int32]) -> float:
+    def ideal_bits(self, symbols: I32, index: I32) -> float:
         """Bits that an ideal coder spends on a sample with these tables; arguments as `steps` takes them."""
-        frequencies = self.steps(symbols, index).frequencies
+        frequencies = self.steps(symbols, index)[1]
         return TOTAL_BITS * frequencies.size - float(np.log2(frequencies).sum())
 
     def to_dict(self) -> dict[str, Any]:
@@ -146,13 +140,7 @@ class FrequencyTables:
 
 @jit
 def _steps(
-    symbols: NDArray[np.int32],
-    low: int,
-    cumulative: NDArray[np.int64],
-    origins: NDArray[np.int64],
-    index: NDArray[np.int32],
-    starts: NDArray[np.int32],
-    frequencies: NDArray[np.int32],
+    symbols: I32, low: int, cumulative: I64, origins: I64, index: I32, starts: I32, frequencies: I32
 ) -> int:
     """Look up every symbol; how many steps there are.
 
