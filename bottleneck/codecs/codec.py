@@ -76,7 +76,7 @@ class Codec:
     @property
     def fitted(self) -> bool:
         """Whether the codec can encode and decode now; False only while a table is missing."""
-        return all(stage.fitted for stage in self.stages)
+        return all(stage.has_tables or not stage.needs_fit for stage in self.stages)
 
     def fit(self, arrays: Iterable[ArrayLike]) -> Self:
         """Build the tables from training samples; a codec without tables does nothing.
@@ -105,6 +105,7 @@ class Codec:
         for position in positions:
             stage = self.stages[position]
             stage.fit(given if stage.fits_input or not position else self._reaching(position, given))
+            stage.has_tables = True
             given = (self._checked(array, batch=True) for array in again)
         return self
 
@@ -121,6 +122,7 @@ class Codec:
         if take is None:
             raise ValueError(f"codec {self.name!r} takes no tables. Use codec 'range'.")
         take(tables, index)
+        self.coder.has_tables = True
         return self
 
     def ideal_bits(self, array: ArrayLike) -> float | None:
@@ -263,6 +265,7 @@ class Codec:
         try:
             for stage, table in zip(self.stages, each, strict=True):
                 stage.load_tables(table)
+                stage.has_tables = True
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(
                 f"not a description of codec {self.name!r} ({type(error).__name__}: {error}). "

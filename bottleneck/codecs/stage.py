@@ -80,6 +80,7 @@ class Stage(ABC):
         form: What enters.
         gives: The form of what leaves.
         needs_fit: Whether `fit` makes tables.
+        has_tables: Whether they are made or loaded; kept by `Codec`.
         fits_input: Whether `fit` wants the codec's own training arrays, not what enters this stage.
     """
 
@@ -87,6 +88,7 @@ class Stage(ABC):
     takes: ClassVar[tuple[str, ...]]
     gives: Form
     needs_fit: bool = False
+    has_tables: bool = False
     fits_input: ClassVar[bool] = False
 
     def __init__(self, form: Form) -> None:
@@ -96,11 +98,6 @@ class Stage(ABC):
                 f"stage before it that gives {' or '.join(self.takes)}, or leave it out."
             )
         self.form = form
-
-    @property
-    def fitted(self) -> bool:
-        """Whether the stage can work now; False only while a table is missing."""
-        return True
 
     def fit(self, arrays: Iterable[Array]) -> None:  # noqa: B027  # no tables, nothing to fit
         """Make tables from training samples or batches of them, in one pass; only where `needs_fit`.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bottleneck import codecs
 from bottleneck.codecs.jit import Loop
 
-quick = settings(deadline=None, max_examples=20, derandomize=True, database=None)
+quick = settings(deadline=None, max_examples=15, derandomize=True, database=None)
 
 DTYPES = {"symbols": np.int32, "feature": np.float32, "pixels": np.uint8}
 KINDS = [

@@ -33,7 +33,7 @@ class Huffman(ArrayToBytes):
     """Codes each symbol with its own bit string; every int32 can be coded, seen or not.
 
     Attributes:
-        histogram: What `fit` counted; None before.
+        histogram: What `fit` counted; not before.
     """
 
     name = "huffman"
@@ -43,12 +43,8 @@ class Huffman(ArrayToBytes):
     def __init__(self, form: Form) -> None:
         super().__init__(form)
         self.gives = bytes_form(-(-form.n_values * (LONGEST + ESCAPE_BITS) // 8))
-        self.histogram: Histogram | None = None
-        self._code: PrefixCode | None = None
-
-    @property
-    def fitted(self) -> bool:
-        return self._code is not None
+        self.histogram: Histogram
+        self._code: PrefixCode
 
     def fit(self, arrays: Iterable[NDArray[Any]]) -> None:
         self.fit_histogram(Histogram.fit(arrays))
@@ -76,7 +72,6 @@ class Huffman(ArrayToBytes):
         self.histogram = histogram
 
     def ideal_bits(self, array: NDArray[Any]) -> float:
-        assert self.histogram is not None
         return self.histogram.ideal_bits(array)
 
     def dahuffman_table(self) -> dict[Any, tuple[int, int]]:
@@ -88,7 +83,6 @@ class Huffman(ArrayToBytes):
         Raises:
             ImportError: If dahuffman is not installed.
         """
-        assert self._code is not None, "fit comes first"
         from dahuffman import HuffmanCodec
 
         eof = next(key for key in HuffmanCodec.from_frequencies({0: 1}).get_code_table() if key != 0)
@@ -97,8 +91,6 @@ class Huffman(ArrayToBytes):
         return dict(zip([*range(low, low + self._code.n_symbols), ESC, eof], codes, strict=True))
 
     def tables(self) -> dict[str, Any]:
-        assert self._code is not None
-        assert self.histogram is not None
         return {
             "histogram": self.histogram.to_dict(),
             "lengths": self._code.lengths.tolist(),  # of low .. high, escape, end of file
@@ -116,9 +108,7 @@ class Huffman(ArrayToBytes):
         self.histogram, self._code = histogram, code
 
     def encode(self, array: NDArray[Any]) -> bytes:
-        assert self._code is not None
         return self._code.encode(array.reshape(-1).astype(np.int32, copy=False))
 
     def decode(self, payload: bytes) -> NDArray[Any]:
-        assert self._code is not None
         return self._code.decode(payload, self.form.n_values)

@@ -52,7 +52,7 @@ class Pack(ArrayToBytes):
     For pixels N is ``2**bits``, with the bits of the largest training value, at least 1.
 
     Attributes:
-        n_levels: N; None before `fit`.
+        n_levels: N; for pixels 256 before `fit`.
     """
 
     name = "pack"
@@ -61,12 +61,8 @@ class Pack(ArrayToBytes):
     def __init__(self, form: Form) -> None:
         super().__init__(form)
         self.needs_fit = form.kind == "pixels"
-        self.n_levels = None if self.needs_fit else form.levels
-        self.gives = bytes_form(n_bytes(form.n_values, self.n_levels or 256))
-
-    @property
-    def fitted(self) -> bool:
-        return self.n_levels is not None
+        self.n_levels = form.levels or 256
+        self.gives = bytes_form(n_bytes(form.n_values, self.n_levels))
 
     def fit(self, arrays: Iterable[NDArray[Any]]) -> None:
         largest = max((int(array.max(initial=0)) for array in arrays), default=None)
@@ -75,7 +71,6 @@ class Pack(ArrayToBytes):
         self.n_levels = 1 << max(1, largest.bit_length())
 
     def tables(self) -> dict[str, Any]:
-        assert self.n_levels is not None
         return {"bits": self.n_levels.bit_length() - 1} if self.needs_fit else {}
 
     def load_tables(self, tables: Mapping[str, Any]) -> None:
@@ -83,7 +78,6 @@ class Pack(ArrayToBytes):
             self.n_levels = 1 << as_integer(tables["bits"], "bits", 1, 8)
 
     def encode(self, array: NDArray[Any]) -> bytes:
-        assert self.n_levels is not None
         if self.needs_fit and (largest := int(array.max(initial=0))) >= self.n_levels:
             raise ValueError(
                 f"pixel value {largest} does not fit the {self.n_levels.bit_length() - 1} bits that stage "
@@ -92,5 +86,4 @@ class Pack(ArrayToBytes):
         return pack_groups(array.reshape(-1), self.n_levels)
 
     def decode(self, payload: bytes) -> NDArray[Any]:
-        assert self.n_levels is not None
         return unpack_groups(payload, self.n_levels, self.form.n_values)

@@ -37,7 +37,7 @@ class RangeCoder(ArrayToBytes):
     of its own if that pays for itself (`ChannelCounts`).
 
     Attributes:
-        frequencies: The tables; None before `fit` or `with_tables`.
+        frequencies: The tables; not before `fit` or `with_tables`.
         index: Which of them each element uses, see `with_tables`.
     """
 
@@ -48,12 +48,8 @@ class RangeCoder(ArrayToBytes):
     def __init__(self, form: Form) -> None:
         super().__init__(form)
         self.gives = bytes_form(_MOST_SYMBOL_BYTES * form.n_values + 1)
-        self.frequencies: FrequencyTables | None = None
+        self.frequencies: FrequencyTables
         self.index: NDArray[np.int32] = np.zeros((), dtype=np.int32)
-
-    @property
-    def fitted(self) -> bool:
-        return self.frequencies is not None
 
     def fit(self, arrays: Iterable[NDArray[Any]]) -> None:
         counted = ChannelCounts.fit(arrays, self.form.shape)
@@ -94,11 +90,9 @@ class RangeCoder(ArrayToBytes):
         self.frequencies, self.index = found, np.ascontiguousarray(given, dtype=np.int32).reshape(given.shape)
 
     def ideal_bits(self, array: NDArray[Any]) -> float:
-        assert self.frequencies is not None
         return self.frequencies.ideal_bits(_as_symbols(array), self.index)
 
     def tables(self) -> dict[str, Any]:
-        assert self.frequencies is not None
         usual = self._usual_index(self.frequencies.n_tables)
         is_usual = usual is not None and np.array_equal(self.index, usual)
         return self.frequencies.to_dict() | ({} if is_usual else {"index": self.index.tolist()})
@@ -107,11 +101,9 @@ class RangeCoder(ArrayToBytes):
         self.with_tables(tables, tables.get("index"))
 
     def encode(self, array: NDArray[Any]) -> bytes:
-        assert self.frequencies is not None
         return interval.encode(*self.frequencies.steps(_as_symbols(array), self.index))
 
     def decode(self, payload: bytes) -> NDArray[Any]:
-        assert self.frequencies is not None
         return interval.decode(payload, self.frequencies, self.index, self.form.n_values)
 
     def _usual_index(self, n_tables: int) -> NDArray[Any] | None:

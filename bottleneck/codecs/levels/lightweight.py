@@ -56,9 +56,9 @@ class Lightweight(ArrayToBytes):
             free only where there is no activation.
 
     Attributes:
-        scalar_quantizer: Levels and thresholds; None before `fit`. A single level where training values are
+        scalar_quantizer: Levels and thresholds; not before `fit`. A single level where training values are
             all equal.
-        contexts: Where the coder's estimates start and how quickly they follow; None before `fit`.
+        contexts: Where the coder's estimates start and how quickly they follow; not before `fit`.
     """
 
     name = "lightweight"
@@ -82,13 +82,9 @@ class Lightweight(ArrayToBytes):
         self.clipping = as_choice(clipping, "clipping", tuple(RULES))
         self.slope = None if slope is None else as_number(slope, "slope", 0, 1)
         self.low: Low = as_choice(low, "low", ("auto", "zero", "free"))
-        self.scalar_quantizer: ScalarQuantizer | None = None
-        self.contexts: unary.Contexts | None = None
+        self.scalar_quantizer: ScalarQuantizer
+        self.contexts: unary.Contexts
         self.gives = bytes_form(unary.longest(form.n_values, self.levels))
-
-    @property
-    def fitted(self) -> bool:
-        return self.contexts is not None
 
     def fit(self, arrays: Iterable[NDArray[Any]]) -> None:
         trial = _EvenlySpread(_MOST_TRIAL_SAMPLES)
@@ -107,8 +103,6 @@ class Lightweight(ArrayToBytes):
 
     def ideal_bits(self, array: NDArray[Any]) -> float:
         """Bits under the training features' distribution of levels; adaptive payloads may be shorter."""
-        assert self.scalar_quantizer is not None
-        assert self.contexts is not None
         indices = self.scalar_quantizer.indices(array.reshape(-1))
         return float(self.contexts.level_bits()[indices].sum())
 
@@ -127,8 +121,6 @@ class Lightweight(ArrayToBytes):
         return EntropyConstrained.design(values.draw, low, high, self.levels, price, pinned).quantizer
 
     def tables(self) -> dict[str, Any]:
-        assert self.scalar_quantizer is not None
-        assert self.contexts is not None
         initial, shifts = self.contexts
         return {
             "quantizer": self.scalar_quantizer.to_dict(),
@@ -149,13 +141,9 @@ class Lightweight(ArrayToBytes):
         self.contexts = unary.Contexts(np.array(initial, dtype=np.int64), (quick, slow))
 
     def encode(self, array: NDArray[Any]) -> bytes:
-        assert self.scalar_quantizer is not None
-        assert self.contexts is not None
         return unary.encode(self.scalar_quantizer.indices(array.reshape(-1)), self.contexts)
 
     def decode(self, payload: bytes) -> NDArray[Any]:
-        assert self.scalar_quantizer is not None
-        assert self.contexts is not None
         return self.scalar_quantizer.levels[unary.decode(payload, self.form.n_values, self.contexts)]
 
 

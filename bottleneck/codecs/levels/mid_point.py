@@ -39,7 +39,7 @@ class MidPoint(ArrayToArray):
         sigmas: w, half the range in deviations, above 0. Larger: fewer values clipped, wider bins.
 
     Attributes:
-        mean, sigma: Of what the scope says, broadcast against a sample; None before `fit`.
+        mean, sigma: Of what the scope says, broadcast against a sample; not before `fit`.
     """
 
     name = "mid-point"
@@ -51,19 +51,13 @@ class MidPoint(ArrayToArray):
         self.gives = Form("levels", form.shape, as_integer(levels, "levels", 2, 65536))
         self.shape, self.sigmas = form.shape, as_number(sigmas, "sigmas", 1e-6, 1e6)
         self.scope = as_choice(per, "per", SCOPES)
-        self.mean: Float64 | None = None
-        self.sigma: Float64 | None = None
-
-    @property
-    def fitted(self) -> bool:
-        return self.mean is not None
+        self.mean: Float64
+        self.sigma: Float64
 
     def fit(self, arrays: Iterable[NDArray[Any]]) -> None:
         self.mean, self.sigma = pooled_moments(self.shape, self.scope, arrays)
 
     def tables(self) -> dict[str, Any]:
-        assert self.mean is not None
-        assert self.sigma is not None
         return {"mean": self.mean.reshape(-1).tolist(), "sigma": self.sigma.reshape(-1).tolist()}
 
     def load_tables(self, tables: Mapping[str, Any]) -> None:
@@ -92,8 +86,6 @@ class MidPoint(ArrayToArray):
 
     def _bins(self) -> tuple[Float64, Float64]:
         """Lower end of the range and width of a bin; a constant's width is 0 and its value the mean."""
-        assert self.mean is not None
-        assert self.sigma is not None
         half = np.where(self.sigma < _SMALLEST_SIGMA, 0, self.sigmas * self.sigma)
         return self.mean - half, 2 * half / self.gives.levels
 

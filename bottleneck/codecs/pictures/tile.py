@@ -49,14 +49,10 @@ class Tile(ArrayToArray):
         self._tiling = Tiling(form.shape, layout, block)
         self.gives = Form("pixels", (1, *self._tiling.size) if form.n_values else (1, 0, 0))
         self.needs_fit = as_choice(order, "order", ("given", "similar")) == "similar"
-        self._order: list[int] | None = None if self.needs_fit else list(range(form.shape[0]))
+        self._order = list(range(form.shape[0]))
         steps = np.arange(form.levels) * 255 / (form.levels - 1)
         self._pixels = np.rint(steps).astype(np.uint8)
         self._nearest = np.rint(np.arange(256) * (form.levels - 1) / 255).astype(np.uint16)
-
-    @property
-    def fitted(self) -> bool:
-        return self._order is not None
 
     def fit(self, arrays: Iterable[NDArray[Any]]) -> None:
         """Order channels by the similarity of their features, before these are quantised."""

@@ -24,6 +24,7 @@ def geometric(shape, seed=0, p=0.5):
 def with_histogram(shape, histogram):
     codec = codecs.create("huffman", shape)
     codec.coder.fit_histogram(histogram)
+    codec.coder.has_tables = True
     return codec
 
 
