@@ -153,12 +153,12 @@ def test_constraints_keep_trials_off_the_frontier(tmp_path):
     assert all(trials[p["settings"]["trial"]]["select"]["payload_bytes"] <= 6 for p in points)
 
 
-def test_point_that_sends_nothing_costs_its_id(tmp_path):
-    """A latent that is always zero is a payload of no bytes; on the frontier it has the id's byte."""
+def test_point_that_sends_nothing_costs_a_byte_and_its_id(tmp_path):
+    """A latent that is always zero is a payload of one byte; on the frontier it has the id's byte too."""
     command.search(composed(tmp_path, "space.step=4.0", "study.n_trials=1"))
-    assert trials_of(tmp_path)[0]["select"]["payload_bytes"] == 0
+    assert trials_of(tmp_path)[0]["select"]["payload_bytes"] == 1
     point = json.loads((tmp_path / "frontier" / "frontier.json").read_text())["points"][0]
-    assert (point["payload_bytes"], point["bpp"]) == (1, 8 / 64)
+    assert (point["payload_bytes"], point["bpp"]) == (2, 16 / 64)
 
 
 def test_identical_points_are_trained_once(tmp_path):

@@ -115,7 +115,7 @@ def test_description_survives_json():
     ],
 )
 def test_damaged_description_is_refused(change):
-    """A description without 0 in its range, or with counts that are none, is a ValueError where it is loaded."""
+    """A description without 0 in its range, or with counts that are none, is refused where it is loaded."""
     d = codecs.create("huffman", (2,)).fit([np.array([-1, 1])]).to_dict()
     assert d["tables"]["histogram"] == {"low": -1, "counts": [1, 0, 1], "n_outside": 0}
     d["tables"]["histogram"] |= change
