@@ -79,7 +79,7 @@ class Codec:
         return all(stage.has_tables or not stage.needs_fit for stage in self.stages)
 
     def fit(self, arrays: Iterable[ArrayLike]) -> Self:
-        """Build the tables from training samples; a codec without tables does nothing.
+        """Build the tables from training samples and return the codec; without tables, do nothing.
 
         The first stage that is fitted sees all samples. One behind it sees them again, or the first 64
         where they come from a generator.
@@ -87,9 +87,6 @@ class Codec:
         Args:
             arrays: Training samples, or batches of them (shape ``(b, *shape)``). Read once, one
                 at a time, so a generator over a data set is fine.
-
-        Returns:
-            The codec itself.
 
         Raises:
             ValueError: If there are no samples, or one has another shape or dtype.
@@ -110,10 +107,7 @@ class Codec:
         return self
 
     def with_tables(self, tables: Any, index: ArrayLike | None = None) -> Self:
-        """Take over counted or learned tables in place of `fit`; see the coder's own `with_tables`.
-
-        Returns:
-            The codec itself.
+        """Take over counted or learned tables in place of `fit`; see `RangeCoder.with_tables`.
 
         Raises:
             ValueError: If this codec's coder takes none, or these do not suit its shape.
@@ -145,9 +139,8 @@ class Codec:
     @property
     def zero_fraction(self) -> Any:
         """Of the codecs that code runs of zeros: a function that gives their share in a sample."""
-        found = getattr(self.coder, "zero_fraction", None)
-        if found is None:
-            raise AttributeError(f"codec {self.name!r} has no zero_fraction: it codes no runs of zeros.")
+        coder: Any = self.coder
+        found = coder.zero_fraction  # an AttributeError for all others, so that getattr finds none
         return lambda array: found(self._checked(array))
 
     # Bytes -------------------------------------------------------------------------------------
@@ -222,8 +215,7 @@ class Codec:
             array = self.coder.form.conform(self.coder.decode(data))
         for transform, header in reversed(passed):
             array = np.asarray(transform.backward(header, array))
-        assert array is not None
-        assert (array.shape, array.dtype) == (self.shape, self._form.dtype), (array.shape, array.dtype)
+        assert array is not None and (array.shape, array.dtype) == (self.shape, self._form.dtype), array
         return array
 
     def _transformed(self, array: NDArray[Any], n_stages: int | None = None) -> tuple[bytes, Any]:
