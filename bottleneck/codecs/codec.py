@@ -215,7 +215,8 @@ class Codec:
             array = self.coder.form.conform(self.coder.decode(data))
         for transform, header in reversed(passed):
             array = np.asarray(transform.backward(header, array))
-        assert array is not None and (array.shape, array.dtype) == (self.shape, self._form.dtype), array
+        assert array is not None
+        assert (array.shape, array.dtype) == (self.shape, self._form.dtype)
         return array
 
     def _transformed(self, array: NDArray[Any], n_stages: int | None = None) -> tuple[bytes, Any]:
