@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottleneck import codecs
+from bottleneck.codecs.entropy.huffman import Huffman
 from bottleneck.codecs.jit import Loop
 from bottleneck.timing import processor_ms
 
@@ -42,6 +43,7 @@ def latent_rows(rng: np.random.Generator, repeats: int) -> list[str]:
     for zeros in (0.5, 0.9):
         symbols = (rng.geometric(zeros, SHAPE) - 1).astype(np.int32)
         huffman = codecs.create("huffman", SHAPE).fit([symbols])
+        assert isinstance(huffman.coder, Huffman)
         theirs = PrefixCodec(huffman.coder.dahuffman_table())
         as_list, same = symbols.ravel().tolist(), huffman.encode(symbols)
         assert theirs.encode(as_list) == same
