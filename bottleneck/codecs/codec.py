@@ -76,7 +76,7 @@ class Codec:
     @property
     def fitted(self) -> bool:
         """Whether the codec can encode and decode now; False only while a table is missing."""
-        return all(stage.has_tables or not stage.needs_fit for stage in self.stages)
+        return not [stage for stage in self.stages if stage.needs_fit and not stage.has_tables]
 
     def fit(self, arrays: Iterable[ArrayLike]) -> Self:
         """Build the tables from training samples and return the codec; without tables, do nothing.

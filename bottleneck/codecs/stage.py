@@ -55,13 +55,12 @@ class Form(NamedTuple):
         """What a stage decoded, in this form's shape and dtype.
 
         Raises:
-            ValueError: If an integer is none that the form has.
+            ValueError: If an integer is no level.
         """
-        top = self.levels - 1 if self.kind == "levels" else 255
-        if self.kind in ("levels", "pixels") and array.size and not 0 <= array.min() <= array.max() <= top:
+        if self.levels and array.size and not 0 <= array.min() <= array.max() < self.levels:
             raise ValueError(
-                f"payload has symbols {array.min()} .. {array.max()} where there are 0 .. {top}; it was "
-                "damaged, or made with other options."
+                f"payload has symbols {array.min()} .. {array.max()} where there are 0 .. {self.levels - 1}; "
+                "it was damaged, or made with other options."
             )
         return array.astype(self.dtype, copy=False).reshape(self.shape)
 
@@ -145,7 +144,10 @@ class ArrayToBytes(Stage):
 
     @abstractmethod
     def decode(self, payload: bytes) -> Array:
-        """Elements of the form in any shape and integer type; raise ValueError where that is impossible."""
+        """Elements of the form in any shape and integer type; raise ValueError where that is impossible.
+
+        Symbols fit int32 and pixels a byte; levels are checked by `Form.conform`.
+        """
 
     def ideal_bits(self, array: Array) -> float | None:
         """Bits that an ideal coder with these tables spends; None without tables of a distribution."""

@@ -40,10 +40,12 @@ class Bytes(ArrayToBytes):
                 f"payload holds {len(payload)} bytes of values where shape {self.form.shape} takes "
                 f"{self.gives.n_values}; it was truncated, extended, or made for another shape."
             )
-        array = np.frombuffer(payload, self._dtype).astype(self.form.dtype)
+        array = np.frombuffer(payload, self._dtype)
+        if self.form.kind == "levels":
+            return array
         if self.form.kind == "feature":
             check_values(array, "feature", self.name)
-        return array
+        return array.astype(self.form.dtype)
 
 
 class Pack(ArrayToBytes):

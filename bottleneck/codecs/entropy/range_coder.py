@@ -49,7 +49,8 @@ class RangeCoder(ArrayToBytes):
         super().__init__(form)
         self.gives = bytes_form(_MOST_SYMBOL_BYTES * form.n_values + 1)
         self.frequencies: FrequencyTables
-        self.index: NDArray[np.int32] = np.zeros((), dtype=np.int32)
+        self.index: NDArray[Any]
+        self._blocks: NDArray[np.int32]  # the index in raster order
 
     def fit(self, arrays: Iterable[NDArray[Any]]) -> None:
         counted = ChannelCounts.fit(arrays, self.form.shape)
@@ -71,7 +72,7 @@ class RangeCoder(ArrayToBytes):
         """
         found = tables if isinstance(tables, FrequencyTables) else FrequencyTables.from_dict(tables)
         shape = self.form.shape
-        given = self._usual_index(found.n_tables) if index is None else np.asarray(index)
+        given = self._usual_index(found.n_tables) if index is None else np.array(index)
         if given is None:
             raise ValueError(
                 f"there are {found.n_tables} tables where shape {shape} takes 1, or one per channel. "
@@ -87,10 +88,11 @@ class RangeCoder(ArrayToBytes):
                 f"index of tables goes from {given.min()} to {given.max()}; there are tables 0 to "
                 f"{found.n_tables - 1}."
             )
-        self.frequencies, self.index = found, np.ascontiguousarray(given, dtype=np.int32).reshape(given.shape)
+        self.frequencies, self.index = found, given
+        self._blocks = given.reshape(-1).astype(np.int32)
 
     def ideal_bits(self, array: NDArray[Any]) -> float:
-        return self.frequencies.ideal_bits(_as_symbols(array), self.index)
+        return self.frequencies.ideal_bits(_as_symbols(array), self._blocks)
 
     def tables(self) -> dict[str, Any]:
         usual = self._usual_index(self.frequencies.n_tables)
@@ -101,10 +103,10 @@ class RangeCoder(ArrayToBytes):
         self.with_tables(tables, tables.get("index"))
 
     def encode(self, array: NDArray[Any]) -> bytes:
-        return interval.encode(*self.frequencies.steps(_as_symbols(array), self.index))
+        return interval.encode(*self.frequencies.steps(_as_symbols(array), self._blocks))
 
     def decode(self, payload: bytes) -> NDArray[Any]:
-        return interval.decode(payload, self.frequencies, self.index, self.form.n_values)
+        return interval.decode(payload, self.frequencies, self._blocks, self.form.n_values)
 
     def _usual_index(self, n_tables: int) -> NDArray[Any] | None:
         """One table for all, or one for each channel; None where neither suits."""

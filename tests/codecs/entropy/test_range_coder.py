@@ -79,7 +79,8 @@ def test_payload_is_the_shortest_number_in_the_interval(seed):
     array = geometric(24, 0.6, seed) + 1 - (seed % 3 == 0)
     low, width, unit = 0, 1 << 56, 1 << 56
     for start, frequency in zip(
-        *(part.tolist() for part in codec.coder.frequencies.steps(array, codec.coder.index)), strict=True
+        *(part.tolist() for part in codec.coder.frequencies.steps(array, codec.coder.index.reshape(-1))),
+        strict=True,
     ):
         low, width = low + (width >> 24) * start, (width >> 24) * frequency
         while width < 1 << 48:

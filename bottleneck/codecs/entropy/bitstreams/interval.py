@@ -34,15 +34,8 @@ def decode(payload: bytes, tables: FrequencyTables, index: I32, n_values: int) -
         ValueError: If the payload is not what `encode` makes of any symbols.
     """
     symbols = np.empty(n_values, dtype=np.int32)
-    done, is_whole = _decode(
-        np.frombuffer(payload, dtype=np.uint8),
-        tables.low,
-        tables.cumulative.reshape(-1),
-        tables.origins,
-        tables.first.reshape(-1),
-        index.reshape(-1),
-        symbols,
-    )
+    data = np.frombuffer(payload, dtype=np.uint8)
+    done, is_whole = _decode(data, tables.low, *tables.flat, index, symbols)
     if done < n_values:
         raise ValueError(
             f"payload of {len(payload)} bytes points to no symbol at {done} of {n_values}; "

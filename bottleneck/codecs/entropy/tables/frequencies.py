@@ -78,6 +78,7 @@ class FrequencyTables:
         self.first = np.array(
             [np.searchsorted(row[:-1], parts, side="right") - 1 for row in self.cumulative], dtype=np.int32
         )
+        self.flat = self.cumulative.reshape(-1), self.origins, self.first.reshape(-1)  # as loops take them
 
     @classmethod
     def from_weights(cls, low: int, weights: NDArray[np.float64]) -> FrequencyTables:
@@ -100,16 +101,15 @@ class FrequencyTables:
 
         Args:
             symbols: Any int32 in raster order, the first axis of the sample outermost. Shape ``(n,)``.
-            index: Number of the table of each block of symbols, of equal size and one after the other; n
-                is a multiple of its size.
+            index: Number of the table of each block of symbols, of equal size and one after the other.
+                Shape ``(n_blocks,)``, of which n is a multiple.
 
         Returns:
             Starts and frequencies: what the coder narrows to ``frequency`` parts of 2^24, from the part
             ``start`` on. Each of shape ``(n + 2 * n_escapes,)``.
         """
         starts, frequencies = np.empty((2, 3 * symbols.size), dtype=np.int32)
-        cumulative = self.cumulative.reshape(-1)
-        n_steps = _steps(symbols, self.low, cumulative, self.origins, index.reshape(-1), starts, frequencies)
+        n_steps = _steps(symbols, self.low, *self.flat[:2], index, starts, frequencies)
         return starts[:n_steps], frequencies[:n_steps]
 
     def ideal_bits(self, symbols: I32, index: I32) -> float:

@@ -5,7 +5,7 @@ import pytest
 
 from bottleneck.codecs.entropy.tables.frequencies import TOTAL, FrequencyTables
 
-ALL = np.zeros((), np.int32)  # one table for all
+ALL = np.zeros(1, np.int32)  # one table for all
 
 
 def test_rounding_keeps_every_entry_and_the_sum():
