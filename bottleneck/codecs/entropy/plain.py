@@ -41,8 +41,8 @@ class Bytes(ArrayToBytes):
                 f"{self.gives.n_values}; it was truncated, extended, or made for another shape."
             )
         array = np.frombuffer(payload, self._dtype)
-        if self.form.kind == "levels":
-            return array
+        if self.form.kind == "levels" and self._dtype.itemsize == 1:
+            return array  # checked as it is, which is faster, and widened then
         if self.form.kind == "feature":
             check_values(array, "feature", self.name)
         return array.astype(self.form.dtype)
