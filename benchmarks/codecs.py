@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.shared import markdown, parser
 from bottleneck import codecs
-from bottleneck.codecs.huffman import Huffman
+from bottleneck.codecs.entropy.huffman import Huffman
 from bottleneck.codecs.jit import Loop
 from bottleneck.measure.timing import processor_ms
 
@@ -71,9 +71,10 @@ def of_symbols(rng: np.random.Generator, shape: tuple[int, ...], repeats: int) -
     rows = []
     for zeros in (0.5, 0.9):
         symbols = (rng.geometric(zeros, shape) - 1).astype(np.int32)
-        huffman = Huffman(shape).fit([symbols])
+        huffman = codecs.create("huffman", shape).fit([symbols])
+        assert isinstance(huffman.coder, Huffman)
         few = max(3, repeats // 4)  # the reference is slow
-        theirs = timed(PrefixCodec(huffman.dahuffman_table()), symbols.ravel().tolist(), few)
+        theirs = timed(PrefixCodec(huffman.coder.dahuffman_table()), symbols.ravel().tolist(), few)
         assert theirs.payload == huffman.encode(symbols)
         for codec in (huffman, codecs.create("range", shape).fit([symbols])):
             ours = timed(codec, symbols, repeats)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottleneck import codecs
-from bottleneck.codecs.midpoint import SCOPES
+from bottleneck.codecs.levels.mid_point import SCOPES
 
 Grid = list[list[float]]
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 Input = Literal["symbols", "feature", "pixels"]
 Choice = TypeVar("Choice", bound=str)
 
-#: dtype of each kind of input, as a codec receives and returns it.
+#: dtype of each kind of array, as a codec or a stage receives and returns it.
 DTYPES: dict[str, np.dtype[Any]] = {
     "symbols": np.dtype(np.int32),
     "feature": np.dtype(np.float32),
     "pixels": np.dtype(np.uint8),
+    "levels": np.dtype(np.uint16),
 }
 _CURES = {
     "symbols": "Pass integers that fit int32, such as unit.symbols(feature)",
@@ -66,6 +67,11 @@ def as_integer(value: Any, option: str, low: int, high: int) -> int:
             f"{option}={value!r} is not an integer from {low} to {high}. Choose one in that range."
         )
     return operator.index(value)
+
+
+def as_budget(max_bytes: Any) -> int | None:
+    """The option `max_bytes`: a number of bytes that a payload must keep to, or None for no limit."""
+    return None if max_bytes is None else as_integer(max_bytes, "max_bytes", 1, 2**31 - 1)
 
 
 def as_number(value: Any, option: str, low: float, high: float) -> float:

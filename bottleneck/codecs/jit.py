@@ -17,9 +17,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+
+#: Arrays of the loops, by their element.
+U8: TypeAlias = NDArray[np.uint8]
+U16: TypeAlias = NDArray[np.uint16]
+U32: TypeAlias = NDArray[np.uint32]
+I32: TypeAlias = NDArray[np.int32]
+I64: TypeAlias = NDArray[np.int64]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,8 +82,8 @@ def _compile(function: Callable[P, R]) -> Callable[P, R] | None:
         return None
     if getattr(numba.config, "DISABLE_JIT", False):
         return None
+    njit: Callable[..., Callable[P, R]] = numba.njit
     try:
-        compiled: Callable[P, R] = numba.njit(function, cache=True, nogil=True)
+        return njit(function, cache=True, nogil=True)
     except RuntimeError:  # nowhere to write numba's cache, e.g. a read-only install without a home
-        compiled = numba.njit(function, nogil=True)
-    return compiled
+        return njit(function, nogil=True)

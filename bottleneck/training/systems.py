@@ -13,7 +13,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from bottleneck.channel import Channel
-from bottleneck.codecs.histogram import Histogram
+from bottleneck.codecs.entropy.tables.histogram import Histogram
 from bottleneck.layouts import Layout
 from bottleneck.loss import Loss, Objective, Passage, Terms
 from bottleneck.splitting import SplitModel

@@ -1,0 +1,300 @@
+"""A codec: one sample's NumPy array ↔ the bytes that cross the channel, through a pipeline of stages.
+
+::
+
+    array ─► encode: check ─► stages ─► payload  ┄ channel ┄►  decode: stages backwards ─► array
+
+What all codecs have in common (shapes, dtypes, NaN, payload types, fitted or not, tables, descriptions) is
+written here, once. A payload is never empty: what would be no bytes is sent as one zero byte, so that a lost
+message is no sample.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bottleneck.codecs.checks import as_shape, check_values
+from bottleneck.codecs.named import Recipe
+from bottleneck.codecs.registry import stage_from
+from bottleneck.codecs.stage import ArrayToArray, ArrayToBytes, BytesToBytes, Form, Stage, bytes_form
+
+_NOTHING = b"\0"
+_MOST_KEPT = 64  # samples of a generator, for stages behind the first that is fitted
+
+
+class Codec:
+    """Codes one sample at a time into bytes and back; made by `codecs.create` and `codecs.from_dict`.
+
+    Attributes:
+        name: Registry name, as in ``codecs.create(name, shape)``.
+        input: What is coded: ``symbols`` (int32), ``feature`` (float32) or ``pixels`` (uint8).
+        shape: Shape of one sample, ``(C, H, W)`` as a rule; any number of axes, zero-sized ones too.
+        n_values: Number of elements of one sample.
+        options: The keyword arguments that build this codec again, JSON values only.
+        stages: The pipeline, in the order of encoding.
+        coder: Its one stage that makes bytes of an array.
+
+    A payload carries neither version nor shape nor tables: those travel once, in the bundle, as
+    `to_dict`. So `decode` knows the number of elements beforehand, and for *any* bytes it returns
+    an array of the right shape and dtype or raises `ValueError`, in bounded time and memory.
+    """
+
+    def __init__(self, recipe: Recipe, shape: Sequence[int]) -> None:
+        self._recipe = recipe
+        self.name, self.options, self.input = recipe.name, recipe.options, recipe.input
+        self.shape = as_shape(shape)
+        self._form = form = Form(self.input, self.shape)
+        self.n_values = form.n_values
+        self.stages: list[Stage] = []
+        self._transforms: list[ArrayToArray] = []
+        self._compressors: list[BytesToBytes] = []
+        for description in recipe.stages:
+            stage = stage_from(description, form)
+            self.stages.append(stage)
+            form = stage.gives
+            if isinstance(stage, ArrayToArray):
+                self._transforms.append(stage)
+            elif isinstance(stage, ArrayToBytes):
+                self.coder = stage
+                form = bytes_form(form.n_values + sum(earlier.n_header for earlier in self._transforms))
+            elif isinstance(stage, BytesToBytes):
+                self._compressors.append(stage)
+        if form.kind != "bytes":
+            raise ValueError(
+                f"codec {self.name!r} ends with {form.kind}, not with bytes. Add a stage that makes bytes of "
+                "an array, such as 'bytes', 'pack', 'range' or 'huffman'."
+            )
+
+    # Tables ------------------------------------------------------------------------------------
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the codec can encode and decode now; False only while a table is missing."""
+        return not [stage for stage in self.stages if stage.needs_fit and not stage.has_tables]
+
+    def fit(self, arrays: Iterable[ArrayLike]) -> Self:
+        """Build the tables from training samples and return the codec; without tables, do nothing.
+
+        The first stage that is fitted sees all samples. One behind it sees them again, or the first 64
+        where they come from a generator.
+
+        Args:
+            arrays: Training samples, or batches of them (shape ``(b, *shape)``). Read once, one
+                at a time, so a generator over a data set is fine.
+
+        Raises:
+            ValueError: If there are no samples, or one has another shape or dtype.
+        """
+        given: Iterable[NDArray[Any]] = (self._checked(array, batch=True) for array in arrays)
+        positions = [position for position, stage in enumerate(self.stages) if stage.needs_fit]
+        again: Iterable[ArrayLike] = arrays
+        if len(positions) > 1:
+            given = self._form.singles(given)
+            if isinstance(arrays, Iterator):
+                kept = list(itertools.islice(given, _MOST_KEPT))
+                again, given = kept, itertools.chain(kept, given)
+        for position in positions:
+            stage = self.stages[position]
+            stage.fit(given if stage.fits_input or not position else self._reaching(position, given))
+            stage.has_tables = True
+            given = (self._checked(array, batch=True) for array in again)
+        return self
+
+    def with_tables(self, tables: Any, index: ArrayLike | None = None) -> Self:
+        """Take over counted or learned tables in place of `fit`; see `RangeCoder.with_tables`.
+
+        Raises:
+            ValueError: If this codec's coder takes none, or these do not suit its shape.
+        """
+        take = getattr(self.coder, "with_tables", None)
+        if take is None:
+            raise ValueError(f"codec {self.name!r} takes no tables. Use codec 'range'.")
+        take(tables, index)
+        self.coder.has_tables = True
+        return self
+
+    def ideal_bits(self, array: ArrayLike) -> float | None:
+        """Bits that an ideal coder with this codec's tables spends on one sample, as `encode` takes it.
+
+        On symbols that are distributed as the tables say, no coder averages less. None for a codec
+        without tables of a distribution.
+
+        Raises:
+            RuntimeError: If the codec has tables and no `fit` has been called.
+            ValueError: If `encode` refuses the array too.
+        """
+        self._require_tables("ideal_bits")
+        header, transformed = self._transformed(self._checked(array))
+        if transformed is None or self._compressors:
+            return None
+        bits = self.coder.ideal_bits(transformed)
+        return None if bits is None else bits + 8 * len(header)
+
+    @property
+    def zero_fraction(self) -> Any:
+        """Of the codecs that code runs of zeros: a function that gives their share in a sample."""
+        coder: Any = self.coder
+        found = coder.zero_fraction  # an AttributeError for all others, so that getattr finds none
+        return lambda array: found(self._checked(array))
+
+    # Bytes -------------------------------------------------------------------------------------
+
+    def encode(self, array: ArrayLike) -> bytes:
+        """Encode one sample.
+
+        Args:
+            array: One sample of shape `shape`. For ``symbols`` any integers that fit int32; for
+                ``feature`` float16 or wider, taken as float32; for ``pixels`` uint8.
+
+        Returns:
+            The payload: every byte that crosses the channel, at least one.
+
+        Raises:
+            RuntimeError: If the codec has tables and no `fit` has been called.
+            ValueError: If shape or dtype is wrong, or a value is NaN, infinite, or too large.
+        """
+        self._require_tables("encode")
+        payload, transformed = self._transformed(self._checked(array))
+        if transformed is not None:
+            payload += self.coder.encode(transformed)
+        for compressor in self._compressors:
+            payload = compressor.compress(payload)
+        return payload or _NOTHING
+
+    def decode(self, payload: bytes) -> NDArray[Any]:
+        """Decode one payload.
+
+        Args:
+            payload: What `encode` returned, as any bytes-like object.
+
+        Returns:
+            A new array of shape `shape` and the dtype of `input`; equal to what was encoded, or
+            for a lossy codec to its quantised values.
+
+        Raises:
+            RuntimeError: If the codec has tables and no `fit` has been called.
+            ValueError: If the bytes cannot be a payload of this codec.
+        """
+        self._require_tables("decode")
+        try:
+            data = bytes(memoryview(payload))
+        except TypeError as error:
+            raise ValueError(
+                f"codec {self.name!r} decodes bytes; got {type(payload).__name__}. Pass encode's result."
+            ) from error
+        if not data:
+            raise ValueError(
+                f"codec {self.name!r} got no bytes: an empty payload is a lost message. Ask for it again."
+            )
+        if data == _NOTHING:
+            with contextlib.suppress(ValueError):  # where no bytes are no payload, it is a zero like others
+                return self._decoded(b"")
+        return self._decoded(data)
+
+    def _decoded(self, data: bytes) -> NDArray[Any]:
+        for compressor in reversed(self._compressors):
+            data = compressor.decompress(data)
+        passed: list[tuple[ArrayToArray, bytes]] = []
+        array: NDArray[Any] | None = None
+        for transform in self._transforms:
+            header, data = data[: transform.n_header], data[transform.n_header :]
+            passed.append((transform, header))
+            if not transform.has_array(header):
+                if data:
+                    raise ValueError(
+                        f"payload has {len(data)} bytes after a header that says all; it was extended."
+                    )
+                break
+        else:
+            array = self.coder.form.conform(self.coder.decode(data))
+        for transform, header in reversed(passed):
+            array = np.asarray(transform.backward(header, array))
+        assert array is not None
+        assert (array.shape, array.dtype) == (self.shape, self._form.dtype)
+        return array
+
+    def _transformed(self, array: NDArray[Any], n_stages: int | None = None) -> tuple[bytes, Any]:
+        """Headers and array behind the array → array stages; no array where a header says all."""
+        headers, transformed = b"", array
+        for transform in self._transforms[:n_stages]:
+            header, following = transform.forward(transformed)
+            headers += header
+            if following is None:
+                return headers, None
+            transformed = following
+        return headers, transformed
+
+    def _reaching(self, n_stages: int, arrays: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+        """Training samples behind the first stages, but for those that a header tells whole."""
+        for sample in self._form.singles(arrays):
+            transformed = self._transformed(sample, n_stages)[1]
+            if transformed is not None:
+                yield transformed
+
+    # Descriptions ------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything needed to build this codec elsewhere, tables included, as JSON values."""
+        tables: Any = [stage.tables() for stage in self.stages] if self.fitted else None
+        if tables is not None and self._recipe.is_named:  # whose stages have no name of a table in common
+            tables = {key: value for table in tables for key, value in table.items()}
+        return {"name": self.name, "shape": list(self.shape), "options": dict(self.options), "tables": tables}
+
+    def load_tables(self, tables: Any) -> None:
+        """Take over the tables of a description, None for none yet.
+
+        Raises:
+            ValueError: If they cannot be this codec's.
+        """
+        if tables is None:
+            return
+        each = [tables] * len(self.stages) if self._recipe.is_named else tables
+        try:
+            for stage, table in zip(self.stages, each, strict=True):
+                stage.load_tables(table)
+                stage.has_tables = True
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise ValueError(
+                f"not a description of codec {self.name!r} ({type(error).__name__}: {error}). "
+                "Pass what to_dict returned."
+            ) from error
+
+    def reshaped(self, shape: Sequence[int]) -> Codec:
+        """The same codec, tables included, for samples of another shape.
+
+        Raises:
+            ValueError: If its tables belong to one shape.
+        """
+        codec = Codec(self._recipe, shape)
+        codec.load_tables(self.to_dict()["tables"])
+        return codec
+
+    def __repr__(self) -> str:
+        options = "".join(f", {key}={value!r}" for key, value in self.options.items())
+        return f"codecs.create({self.name!r}, shape={self.shape}{options})"
+
+    # Checks ------------------------------------------------------------------------------------
+
+    def _require_tables(self, action: str) -> None:
+        if not self.fitted:
+            raise RuntimeError(
+                f"codec {self.name!r} has no table yet. Call fit(training_{self.input}) before {action}, "
+                "or load a bundle."
+            )
+
+    def _checked(self, array: ArrayLike, *, batch: bool = False) -> NDArray[Any]:
+        """The array as contiguous, writeable and of this codec's dtype; `batch` allows a leading axis."""
+        given = np.asarray(array)
+        if given.shape != self.shape and not (batch and given.shape[1:] == self.shape):
+            raise ValueError(
+                f"codec {self.name!r} codes one sample of shape {self.shape}; got {given.shape}. "
+                f"Encode samples one at a time, or create the codec with shape={given.shape}."
+            )
+        check_values(given, self.input, self.name)
+        return np.require(given, self._form.dtype, ["C", "A", "W"])

@@ -1,0 +1,1 @@
+"""Bits and bytes below the entropy coders: fields, groups, run lengths, prefix codes, arithmetic codes."""

@@ -1,0 +1,1 @@
+"""Quantisers of features: values ↔ few levels, with what a sample must tell about its range."""

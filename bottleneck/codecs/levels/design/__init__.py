@@ -1,0 +1,1 @@
+"""How `lightweight` designs its quantizer on training values: range, levels and thresholds."""

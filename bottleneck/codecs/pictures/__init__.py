@@ -1,0 +1,1 @@
+"""Image formats for pixels, and the tiles by which a feature becomes a picture."""

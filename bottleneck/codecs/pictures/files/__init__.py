@@ -1,0 +1,1 @@
+"""What image formats share: pictures in and out, where a file ends."""

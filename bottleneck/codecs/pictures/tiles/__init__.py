@@ -1,0 +1,1 @@
+"""Channels side by side in a picture: where each lies, and in which order."""
