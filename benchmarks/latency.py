@@ -54,7 +54,7 @@ class Samples(NamedTuple):
     labels: np.ndarray
 
 
-class Calibration(CalibrationDataReader):
+class Calibration(CalibrationDataReader):  # type: ignore[misc]  # it comes without types
     """Training images, one at a time."""
 
     def __init__(self, images: list[np.ndarray]):

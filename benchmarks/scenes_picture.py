@@ -16,6 +16,7 @@ import torch
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.patches import Rectangle
 
 import bottleneck
 from benchmarks.shared import parser
@@ -42,7 +43,7 @@ def draw_boxes(axes: Any, image: torch.Tensor, objects: dict[str, torch.Tensor])
         if score < _SURE:
             continue
         left, top, right, bottom = box
-        frame = plt.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, color="yellow")
+        frame = Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, color="yellow")
         axes.add_patch(frame)
         axes.text(left, top - 1, int(label) - 1, color="yellow", fontsize=9, clip_on=True)
 

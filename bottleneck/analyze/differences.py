@@ -110,7 +110,7 @@ class Differences:
         return cls(bits, plain, directions, frames, same_output)
 
 
-def differences(array: NDArray[Any], axis: int) -> NDArray:
+def differences(array: NDArray[Any], axis: int) -> NDArray[Any]:
     """Each element less the one before it along an axis; the first ones as they are. Shape as given."""
     return np.diff(array, axis=axis, prepend=np.zeros_like(array.take([0], axis)))
 

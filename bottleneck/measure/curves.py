@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 from bottleneck.measure import pareto
 from bottleneck.measure.results import Result
@@ -53,7 +52,7 @@ def bd_rates(rows: Sequence[Result]) -> dict[str, dict[str, float | None]]:
     }
 
 
-def _bd_rate(anchor: list[Any], test: list) -> float | None:
+def _bd_rate(anchor: list[tuple[float, float]], test: list[tuple[float, float]]) -> float | None:
     try:
         return pareto.bd_rate(anchor, test)
     except ValueError:  # both are curves, so all that is left to refuse is an empty common interval

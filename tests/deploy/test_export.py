@@ -13,14 +13,15 @@ from PIL import Image
 
 import bottleneck
 from bottleneck import codecs, models
+from bottleneck.channel import Channel
 from bottleneck.deploy.bundle import Bundle
-from bottleneck.deploy.export import DeviceGraph, ServerGraph, export, write_onnx
+from bottleneck.deploy.export import export
 from bottleneck.splitting import split
 from bottleneck.unit import UNITS, BottleneckUnit
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="extra `onnx` is not installed")
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tutorial" / "device_onnx.py"
 NEAR = 1e-4  # how far from a rounding boundary, in steps, two float32 implementations may differ
 
@@ -144,7 +145,7 @@ def test_command_exports_what_the_bundle_names(bundle_folder, cache_dir, tmp_pat
     def command():
         arguments = [f"bundle={bundle_folder}", "target=torch", f"hydra.run.dir={tmp_path}/run"]
         return subprocess.run(
-            [sys.executable, "-m", "bottleneck.deploy.export", *arguments],
+            [sys.executable, "-m", "bottleneck", "export", *arguments],
             capture_output=True,
             text=True,
             cwd=ROOT,
@@ -159,7 +160,7 @@ def test_command_exports_what_the_bundle_names(bundle_folder, cache_dir, tmp_pat
 
     bundle.model = {"_target_": "os.system", "command": f"touch {tmp_path}/harmed"}
     bundle.save(bundle_folder)
-    assert "Name it as for train.py" in command().stderr
+    assert "Name it as for train" in command().stderr
     assert not (tmp_path / "harmed").exists()
 
 
@@ -237,23 +238,72 @@ def test_device_runs_where_nothing_else_is_installed(
     assert not installed & {"torch", "numba", "dahuffman", "pytorch-lightning"}
 
 
-@pytest.mark.parametrize("kind", sorted(UNITS))
-def test_every_kind_of_unit_is_exported(kind, tmp_path):
-    """Encoder and decoder of each kind agree with PyTorch's, also where strides leave partial cells."""
+class Network(torch.nn.Module):
+    """A head that is no identity, a layer that a unit may replace, tokens, and a tail; for 3×14×10 images."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3, 2, padding=1), torch.nn.ReLU())
+        self.layer = torch.nn.Sequential(torch.nn.Conv2d(5, 6, 3, padding=1), torch.nn.ReLU())
+        self.tokens = torch.nn.Flatten(2)
+        self.turned = Turned()
+        self.classifier = torch.nn.Linear(6, 4)
+
+    def forward(self, x):
+        return self.classifier(self.turned(self.tokens(self.layer(self.stem(x))))).mean(1)
+
+
+class Turned(torch.nn.Module):
+    """Channels last."""
+
+    def forward(self, x):
+        return x.transpose(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec"),
+    [*((kind, "range") for kind in sorted(UNITS)), ("depthwise", "affine"), ("slim", "affine")],
+)
+def test_graphs_of_every_unit_and_codec_do_what_the_loaded_sides_do(kind, codec, tmp_path):
+    """The exported device and server agree with `bottleneck.load`'s, whatever the unit, replacing or not."""
     torch.manual_seed(0)
-    shape, layout = ((36, 6), "LC") if kind == "tokens" else ((6, 7, 5), "CHW")
-    features = torch.randn(8, *shape)
+    network, images = Network().eval(), torch.randn(8, 3, 14, 10)
+    at = "turned" if kind == "tokens" else "layer"
+    net = split(network, at, images, replace=UNITS[kind].replaces).freeze()
+    given = net.head(images)
     options = {"latent_channels": 3, "stride": 2, "step": 0.1}
-    options |= {"tokens": {"grid": (7, 5)}, "slim": {"replaced": features, "stride": 1}}.get(kind, {})
-    unit = UNITS[kind].from_features(features, layout, **options)
-    for _ in range(3):
-        unit(features)  # statistics other than a new BatchNorm's
+    options |= {
+        "tokens": {"grid": (7, 5)},
+        "slim": {"replaced": net.adapter.before(given), "stride": 1},
+    }.get(kind, {})
+    unit = UNITS[kind].from_features(given, net.entry.layout, **options)
+    for _ in range(40):
+        unit(given)  # statistics other than a new BatchNorm's
     unit.eval()
-    symbols = unit.symbols(features)
-    write_onnx(DeviceGraph(torch.nn.Identity(), unit).eval(), {"image": features}, tmp_path / "device")
-    write_onnx(ServerGraph(unit, torch.nn.Identity()).eval(), {"symbols": symbols}, tmp_path / "server")
-    (theirs,) = run(tmp_path / "device.onnx", image=features[:3])
-    assert np.abs(theirs - symbols[:3].numpy()).max() <= 1
-    assert (theirs != symbols[:3].numpy()).mean() < 0.02
-    (received,) = run(tmp_path / "server.onnx", symbols=symbols)
-    np.testing.assert_allclose(received, unit.reconstruct(symbols).numpy(), rtol=1e-3, atol=1e-4)
+    channel = Channel(codecs.create(codec, shape=unit.latent_shape), unit).fit([(given, None)])
+    bundle = Bundle(
+        unit, channel.codec, at, models.weights_identity(network), (3, 14, 10), preprocessing=None
+    )
+    bundle.save(tmp_path / "bundle")
+    export(tmp_path / "bundle", network, tmp_path / "onnx")
+
+    device, server = bottleneck.load(tmp_path / "bundle", network)
+    ours = np.stack([channel.codec.decode(device(image)) for image in images])
+    (theirs,) = run(tmp_path / "onnx" / "device.onnx", image=images)
+    assert theirs.dtype == ours.dtype == (np.int32 if codec == "range" else np.float32)
+    assert theirs.std() > 0.05, "a constant would prove nothing"
+    near = 1 if codec == "range" else np.ptp(ours) / 255
+    assert np.abs(theirs - ours).max() <= near
+    if codec == "range":
+        assert (theirs != ours).mean() < 0.02
+    (answers,) = run(tmp_path / "onnx" / "server.onnx", symbols=torch.from_numpy(ours))
+    expected = torch.cat([server(device(image)) for image in images])
+    np.testing.assert_allclose(answers, expected.numpy(), rtol=1e-3, atol=1e-4)
+
+
+def test_callers_network_stays_where_it_is(bundle_folder, digits_network, tmp_path):
+    """Export neither moves the network nor changes its modes."""
+    before = {name: (tensor.data_ptr(), tensor.device) for name, tensor in digits_network.named_parameters()}
+    export(bundle_folder, digits_network, tmp_path / "out", target="torch")
+    after = {name: (tensor.data_ptr(), tensor.device) for name, tensor in digits_network.named_parameters()}
+    assert before == after

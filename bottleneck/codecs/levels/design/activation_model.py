@@ -88,7 +88,7 @@ class ActivationModel:
         Raises:
             ValueError: If no such model has these moments, as where features hardly vary.
         """
-        from scipy.optimize import brentq  # type: ignore[import-untyped]  # loads slowly
+        from scipy.optimize import brentq  # loads slowly
 
         def excess(scaled_location: float) -> float:
             unit_mean, unit_variance = cls(1.0, scaled_location, slope, asymmetry).moments

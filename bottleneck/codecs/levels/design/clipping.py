@@ -33,7 +33,7 @@ def best_range(
         deviation: Of the values, above 0.
         free_low: Whether the lower end is chosen too; else it is 0.
     """
-    from scipy.optimize import minimize  # type: ignore[import-untyped]  # loads slowly
+    from scipy.optimize import minimize  # loads slowly
 
     def scaled_error(ends: np.ndarray) -> float:
         low, high = limits(ends)
@@ -81,7 +81,7 @@ def from_laplace_scale(values: TrainingValues, n_levels: int, slope: float, free
     Source: Banner, Nahshan and Soudry, "Post training 4-bit quantization" (ACIQ), NeurIPS 2019; for numbers
     of levels that are no powers of two by the equation behind their table.
     """
-    from scipy.special import lambertw  # type: ignore[import-untyped]  # loads slowly
+    from scipy.special import lambertw  # loads slowly
 
     both_sides = n_levels if free_low else 2 * n_levels
     reach = float(lambertw(3 * both_sides**2).real) * float(np.abs(values.draw.values - values.mean).mean())
