@@ -10,6 +10,7 @@ import inspect
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -116,9 +117,8 @@ class Unit(nn.Module, ABC):
     @property
     def options(self) -> dict[str, Any]:
         """The kind and the constructor's arguments, JSON-able, from which `build` makes an equal unit."""
-        values = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        return {"kind": self.kind, **plain}
+        names = inspect.signature(type(self)).parameters
+        return {"kind": self.kind, **{name: _plain(getattr(self, name)) for name in names}}
 
     def forward(self, feature: Tensor) -> UnitOutput:
         """Send features through the bottleneck, quantized, without coding them.
@@ -164,3 +164,10 @@ class Unit(nn.Module, ABC):
     def reconstruct(self, symbols: Tensor) -> Tensor:
         """The feature from symbols, on the server."""
         return self.decode(self.quantizer.values(symbols))
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: lists for tuples, Python's numbers for NumPy's."""
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
