@@ -167,7 +167,9 @@ class Unit(nn.Module, ABC):
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it: lists for tuples, Python's numbers for NumPy's."""
+    """A value as JSON has it: lists for tuples, Python's own numbers and strings for NumPy's and `Layout`."""
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
-    return value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value) if isinstance(value, str) else value
