@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning import Callback
@@ -16,8 +16,8 @@ from bottleneck.loss import L1Rate, OperatingPoint
 from bottleneck.loss.rates import RateFactory
 from bottleneck.plugin.checkpoint import put, put_back
 from bottleneck.plugin.checks import check_name, check_training
-from bottleneck.plugin.fitting import new_hook, saved_hook
-from bottleneck.plugin.hook import Hook
+from bottleneck.plugin.fitting import new_hook
+from bottleneck.plugin.hook import Hook, uncompiled
 from bottleneck.plugin.insertion import Insertion
 from bottleneck.plugin.network import bundle_of
 from bottleneck.training import checkpoint as entry
@@ -26,8 +26,11 @@ from bottleneck.training.schedules import Schedule, cosine, with_schedule
 from bottleneck.unit import UNITS, Unit
 
 # A Trainer takes callbacks of its own package only, and `lightning` carries a second copy of the class.
-_OtherCallback: Any = object
-if find_spec("lightning") is not None:
+if TYPE_CHECKING or find_spec("lightning") is None:
+
+    class _OtherCallback: ...
+
+else:
     from lightning.pytorch import Callback as _OtherCallback
 
 
@@ -37,11 +40,11 @@ class BottleneckPlugin(Callback, _OtherCallback):
     While the Trainer fits, everything but the unit is frozen, buffers included, and in eval mode; the loss is
     `rate + alpha * theirs`, and the optimizer is ours. In validation, test and prediction every feature
     goes through real bytes. Outside the Trainer the module computes what it always did. Works with modules
-    of `pytorch_lightning` and of `lightning`, on one device or with DDP, compiled or not, and with callbacks
-    that average weights (behind the plugin).
+    of `pytorch_lightning` and of `lightning`, on one device or with DDP, compiled or not, and in front of
+    callbacks that average weights.
 
     Their checkpoints keep their `state_dict`, key for key, and get an entry `bottleneck` with the unit's
-    options and weights, what the rate has learned, and the codec's tables; `ckpt_path=` resumes and tests from it.
+    options, weights, tables and rate; `ckpt_path=` resumes and tests from it.
 
     Logged are `train/rate` and `train/task_loss`, then `bpp` and `payload_bytes` (means per sample) under
     `val/` and `test/`.
@@ -104,7 +107,7 @@ class BottleneckPlugin(Callback, _OtherCallback):
     @property
     def unit(self) -> Unit | None:
         """The unit, once a training has begun or a checkpoint was read; it stays after `detach`."""
-        return None if self._hook is None else self._hook.unit
+        return self._hook and self._hook.unit
 
     def export(self, folder: str | Path) -> None:
         """Write the trained unit as a bundle: `device, server = bottleneck.load(folder, network)`.
@@ -117,7 +120,6 @@ class BottleneckPlugin(Callback, _OtherCallback):
         """
         hook = self._trained("export")
         hook.fit_tables()
-        hook.check_fitted()
         if self._is_first_process:
             bundle_of(self._module, hook, self._measured).save(folder)
 
@@ -143,15 +145,17 @@ class BottleneckPlugin(Callback, _OtherCallback):
             self._send("quantise")
             return
         insertion = Insertion(pl_module)
+        insertion.override("configure_model", self._configure_model)  # by then the whole network exists
         insertion.override("on_save_checkpoint", self._save)
         insertion.override("on_load_checkpoint", self._load)
-        insertion.override(
-            "configure_model", self._configure_model
-        )  # the first when the whole network exists
+        # These are called behind the callbacks' own, where an averaging one exchanges weights.
+        insertion.override("on_validation_epoch_start", self._begin_validation)
+        insertion.override("on_train_end", self._end_training)
         self._module, self._insertion, self._hook = pl_module, insertion, None
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         self._send(None)
+        self._frozen = None
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         self._send(None)
@@ -175,16 +179,10 @@ class BottleneckPlugin(Callback, _OtherCallback):
     def _insert(self, hook: Hook) -> None:
         assert self._insertion is not None
         self._insertion.insert(hook.to(self._module.device))
-        for name, method in {
-            "training_step": self._training_step,
-            "backward": self._backward,
-            "configure_optimizers": self._configure_optimizers,
-            "lr_scheduler_step": _step_schedule,
-            # Behind those of the callbacks: an averaging one exchanges weights in its own.
-            "on_validation_epoch_start": self._begin_validation,
-            "on_train_end": self._end_training,
-        }.items():
-            self._insertion.override(name, method)
+        self._insertion.override("training_step", self._training_step)
+        self._insertion.override("backward", self._backward)
+        self._insertion.override("configure_optimizers", self._configure_optimizers)
+        self._insertion.override("lr_scheduler_step", _step_schedule)
         self._hook = hook
         self._send("quantise")
 
@@ -200,21 +198,13 @@ class BottleneckPlugin(Callback, _OtherCallback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         self._digests = tensor_digests(pl_module)
 
-    @torch.compiler.disable(recursive=False)  # type: ignore[no-untyped-call, untyped-decorator]
+    @functools.partial(uncompiled, recursive=False)
     def _training_step(self, theirs: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Their step, with the rate added to its loss."""
-        hook = self._trained("train")
         self._module.eval()
-        output, latents = hook.step(functools.partial(theirs, *args, **kwargs))
-        if output is None:
+        output, terms = self._trained("train").step(functools.partial(theirs, *args, **kwargs))
+        if terms is None:
             return None  # Lightning skips the batch
-        task = output["loss"] if isinstance(output, Mapping) else output
-        if not latents or not task.requires_grad:
-            raise ValueError(
-                f"at={self.at!r} was not run in training_step, or the loss does not depend on it, so no "
-                "bottleneck can be trained there. Name a submodule that the loss needs."
-            )
-        terms = hook.loss(latents, task)
         self._module.log_dict({"train/rate": terms.rate.detach(), "train/task_loss": terms.task.detach()})
         return {**output, "loss": terms.loss} if isinstance(output, Mapping) else terms.loss
 
@@ -223,7 +213,6 @@ class BottleneckPlugin(Callback, _OtherCallback):
 
     def _end_training(self, theirs: Callable[[], None]) -> None:
         self._put_back()
-        self._fit_tables()
         after = tensor_digests(self._module)
         if changed := [name for name, digest in self._digests.items() if after.get(name) != digest]:
             warnings.warn(
@@ -237,59 +226,41 @@ class BottleneckPlugin(Callback, _OtherCallback):
         if self._frozen is not None:
             self._frozen.put_back()
 
-    def _fit_tables(self) -> None:
-        self._trained("measure").fit_tables(self._module.trainer.strategy.broadcast)
-
     # Validation, test, prediction --------------------------------------------------------------
-
-    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
-        self._trained("measure")
 
     def _begin_validation(self, theirs: Callable[[], None]) -> None:
         self._put_back()
-        if not self._module.trainer.sanity_checking:
-            self._start_coding()
+        trainer = self._module.trainer
+        if not trainer.sanity_checking:
+            self.on_test_start(trainer, self._module)
         theirs()
 
-    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        if not trainer.sanity_checking:
-            self._log_payloads("val")
-
-    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        self._end_coding(trainer)
-
     def on_test_start(self, trainer: Any, pl_module: Any) -> None:
-        self._start_coding()
-
-    def on_test_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        self._log_payloads("test")
-
-    def on_test_end(self, trainer: Any, pl_module: Any) -> None:
-        self._end_coding(trainer)
-
-    def on_predict_start(self, trainer: Any, pl_module: Any) -> None:
-        self._start_coding()
-
-    def _start_coding(self) -> None:
-        self._fit_tables()
         hook = self._trained("measure")
-        hook.check_fitted()
+        hook.fit_tables(trainer.strategy.broadcast)
         hook.payload_bytes.clear()
         self._send("transmit")
 
-    def _log_payloads(self, stage: str) -> None:
-        hook = self._trained("measure")
+    on_predict_start = on_test_start
+
+    def on_test_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.sanity_checking:
+            return
+        hook, stage = self._trained("measure"), "test" if trainer.testing else "val"
         if not (sizes := hook.payload_bytes):
             raise ValueError(f"at={self.at!r} was not run in {stage}, so nothing was sent there.")
-        payload_bytes = sum(sizes) / len(sizes)
-        values = {"payload_bytes": payload_bytes, "bpp": 8 * payload_bytes / hook.loss.rate.pixels}
-        named = {f"{stage}/{name}": value for name, value in values.items()}
-        self._module.log_dict(named, batch_size=len(sizes), sync_dist=True)
+        mean = sum(sizes) / len(sizes)
+        named = {f"{stage}/payload_bytes": mean, f"{stage}/bpp": 8 * mean / hook.loss.rate.pixels}
+        pl_module.log_dict(named, batch_size=len(sizes), sync_dist=True)
 
-    def _end_coding(self, trainer: Any) -> None:
+    on_validation_epoch_end = on_test_epoch_end
+
+    def on_test_end(self, trainer: Any, pl_module: Any) -> None:
         self._send("quantise")
         if not trainer.sanity_checking:
             self._measured = {name: value.item() for name, value in trainer.callback_metrics.items()}
+
+    on_validation_end = on_test_end
 
     # Checkpoints -------------------------------------------------------------------------------
 
@@ -301,13 +272,17 @@ class BottleneckPlugin(Callback, _OtherCallback):
     def _load(self, theirs: Callable[[dict[str, Any]], None], checkpoint: dict[str, Any]) -> None:
         theirs(checkpoint)
         saved = entry.take(checkpoint)
-        named = {"at": self.at, "codec": self.point.codec["name"], "kind": self.point.kind, **self.point.unit}
-        saved.check(named if self._hook is None else named | self._hook.unit.options)
-        hook = saved_hook(saved, self.point) if self._hook is None else self._hook
-        put_back(checkpoint, saved, hook)
-        hook.take(saved.channel.codec)
+        wanted = {
+            "at": self.at,
+            "codec": self.point.codec["name"],
+            "kind": self.point.kind,
+            **self.point.unit,
+        }
+        saved.check(wanted if self._hook is None else wanted | self._hook.unit.options)
         if self._hook is None:
-            self._insert(hook)
+            image = torch.zeros(saved.about["image_shape"], dtype=getattr(torch, saved.about["image_dtype"]))
+            self._insert(Hook(self.at, self.point, saved.unit, saved.channel.codec, image))
+        put_back(checkpoint, saved, self._trained("resume"))
 
     # Helpers -----------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
-"""The bottleneck in somebody's checkpoint: their `state_dict` stays theirs, key for key, and one entry is ours.
+"""The bottleneck in somebody's checkpoint: their `state_dict` stays theirs, key for key; one entry is ours.
 
-In a training unit and loss are part of the module, so their tensors come with its `state_dict`, averaged where a
-callback averages. They are moved out when a checkpoint is written, and back in when it is read.
+In a training unit and loss are part of the module, so their tensors come with its `state_dict`, averaged
+where a callback averages. They are moved out when a checkpoint is written, and back in when it is read.
 """
 
 import copy
@@ -56,11 +56,12 @@ def put_back(checkpoint: dict[str, Any], saved: entry.Saved, hook: Hook) -> None
     learns, learned = set(hook.loss.rate.state_dict()), set(saved.rate)
     if learns != learned:
         raise ValueError(
-            f"The checkpoint's rate has learned {sorted(learned)}, this plugin's learns {sorted(learns)}. Give the "
-            "plugin the checkpoint's rate=."
+            f"The checkpoint's rate has learned {sorted(learned)}, this plugin's learns {sorted(learns)}. "
+            "Give the plugin the checkpoint's rate=."
         )
     state, going_on = (checkpoint.get(name) for name in entry.STATES)
     assert state is not None, "Lightning's checkpoints have a state_dict"
     if going_on is not None:
         checkpoint["current_model_state"] = {**state, **going_on}
     state |= saved.named(_PREFIX)
+    hook.take(saved.channel.codec)

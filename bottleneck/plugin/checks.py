@@ -11,14 +11,14 @@ def check_training(trainer: Any, module: Any, plugin: Any) -> None:
     """Refuse a Trainer in which the plugin cannot train a module.
 
     Raises:
-        ValueError: For manual optimization, whole-network precisions, strategies that shard the network or fork
-            the process, and averaging callbacks that cannot work; the message has what works.
+        ValueError: For manual optimization, whole-network precisions, strategies that shard the network or
+            fork the process, and averaging callbacks that cannot work; the message has what works.
     """
     check_trainer(trainer.precision, trainer.callbacks)
     if not module.automatic_optimization:
         raise ValueError(
-            f"{type(module).__name__} optimizes manually (automatic_optimization=False), so the rate cannot be added "
-            "to its loss. Use automatic optimization, or train a bottleneck.BottleneckUnit in your own loop."
+            f"{type(module).__name__} optimizes manually (automatic_optimization=False), so the rate cannot "
+            "be added to its loss. Use automatic optimization, or train a BottleneckUnit in your own loop."
         )
     strategy = type(trainer.strategy).__name__
     spawned = getattr(trainer.strategy, "_start_method", "popen") != "popen"

@@ -8,13 +8,11 @@ import torch
 from torch import Tensor
 
 from bottleneck import codecs
-from bottleneck.codecs import Codec
-from bottleneck.loss import Loss, OperatingPoint
+from bottleneck.loss import OperatingPoint
 from bottleneck.plugin.hook import Hook
 from bottleneck.plugin.network import surroundings
 from bottleneck.plugin.probe import first_step, probe
-from bottleneck.training.checkpoint import Saved
-from bottleneck.unit import Unit, build, unit_class
+from bottleneck.unit import build, unit_class
 
 
 def new_hook(trainer: Any, module: Any, at: str, point: OperatingPoint, example: Tensor | None) -> Hook:
@@ -25,8 +23,8 @@ def new_hook(trainer: Any, module: Any, at: str, point: OperatingPoint, example:
         module: Somebody's; it is run once, up to the split point.
         at: The split point's name.
         point: What is to be trained.
-        example: A batch of images as the module's `forward` takes it; `None`: the first training batch goes through
-            `training_step`.
+        example: A batch of images as the module's `forward` takes it; `None`: the first training batch goes
+            through `training_step`.
 
     Raises:
         ValueError: If the module does not run, or the unit takes no such feature.
@@ -44,15 +42,4 @@ def new_hook(trainer: Any, module: Any, at: str, point: OperatingPoint, example:
         warnings.warn(problem, stacklevel=2)
     # Processes see different batches, and whether any feature is negative decides an activation.
     unit = build(trainer.strategy.broadcast(unit.options))
-    return _hook(at, point, unit, codecs.create(shape=unit.latent_shape, **point.codec), black)
-
-
-def saved_hook(saved: Saved, point: OperatingPoint) -> Hook:
-    """The hook of a checkpoint; what its rate has learned is not in it yet."""
-    image = torch.zeros(saved.about["image_shape"], dtype=getattr(torch, saved.about["image_dtype"]))
-    return _hook(saved.at, point, saved.unit, saved.channel.codec, image)
-
-
-def _hook(at: str, point: OperatingPoint, unit: Unit, codec: Codec, image: Tensor) -> Hook:
-    rate = point.rate(unit.latent_shape, image.shape[-2] * image.shape[-1])
-    return Hook(at, unit, codec, Loss(rate, point.alpha), image)
+    return Hook(at, point, unit, codecs.create(shape=unit.latent_shape, **point.codec), black)

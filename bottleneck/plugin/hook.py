@@ -9,8 +9,8 @@ feature ───┼─ quantise ──► unit, quantised                 (else
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +19,21 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from bottleneck import codecs
 from bottleneck.channel import Channel
 from bottleneck.codecs import Codec
-from bottleneck.loss import Loss
+from bottleneck.loss import Loss, OperatingPoint, Terms
 from bottleneck.plugin.probe import as_feature
 from bottleneck.unit import Unit
 
 #: Numbers of the features on which tables are fitted at most: the latest ones of training, 256 MiB of them.
 _TABLE_VALUES = 2**26
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def uncompiled(function: _Function, recursive: bool = True) -> _Function:
+    """Let `torch.compile` break its graph at a function; PyTorch's own decorator has no types."""
+    disable: Any = torch.compiler.disable
+    return cast(_Function, disable(function, recursive=recursive))
 
 
 class Hook(nn.Module):
@@ -35,28 +44,30 @@ class Hook(nn.Module):
 
     Args:
         at: Name of the split point.
-        unit: What is trained.
+        point: What is trained; its rate is made here.
+        unit: Trained or not yet.
         codec: What makes the bytes.
-        loss: Its rate is trained along.
         image: A black image like those that enter the network, `(1, C, H, W)`.
 
     Attributes:
+        loss: Its rate is trained along.
         channel: Unit and codec.
         send: What becomes of a feature: one of the methods above; `None`: nothing.
         latents: Quantized latents of the current training step.
         payload_bytes: Length of every payload that `transmit` sent.
     """
 
-    def __init__(self, at: str, unit: Unit, codec: Codec, loss: Loss, image: Tensor):
+    def __init__(self, at: str, point: OperatingPoint, unit: Unit, codec: Codec, image: Tensor):
         super().__init__()
-        self.at, self.unit, self.loss, self.image = at, unit, loss, image
+        self.at, self.unit, self.image = at, unit, image
+        self.loss = Loss(point.rate(unit.latent_shape, image.shape[-2] * image.shape[-1]), point.alpha)
         self.channel = Channel(codec, unit)
         self.send: Callable[[Tensor], Tensor] | None = None
         self.latents: list[Tensor] = []
         self.payload_bytes: list[int] = []
         self._features: deque[Tensor] = deque()
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # PyTorch leaves it untyped
+    @uncompiled
     def behind(self, _: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         """The forward hook."""
         if self.send is None:
@@ -65,12 +76,27 @@ class Hook(nn.Module):
         with torch.autocast(feature.device.type, enabled=False):
             return self.send(feature.float()).to(feature.dtype)
 
-    def step(self, theirs: Callable[[], Any]) -> tuple[Any, list[Tensor]]:
-        """Run somebody's training step with gradients to the unit: its output, and the latents that were sent."""
+    def step(self, theirs: Callable[[], Any]) -> tuple[Any, Terms | None]:
+        """Run somebody's training step with gradients to the unit.
+
+        Returns:
+            What it returns, and the loss with the rate added; none where their step skips the batch.
+
+        Raises:
+            ValueError: If their loss does not depend on the unit.
+        """
         with self._sending(self.train_step):
             output = theirs()
         latents, self.latents = self.latents, []
-        return output, latents
+        if output is None:
+            return None, None
+        task = output["loss"] if isinstance(output, Mapping) else output
+        if not latents or not task.requires_grad:
+            raise ValueError(
+                f"at={self.at!r} was not run in training_step, or the loss does not depend on it, so no "
+                "bottleneck can be trained there. Name a submodule that the loss needs."
+            )
+        return output, self.loss(latents, task)
 
     def backward(self, theirs: Callable[[], None]) -> None:
         """Run somebody's backward pass. What runs the network in there is gradient checkpointing."""
@@ -85,8 +111,8 @@ class Hook(nn.Module):
         """
         if not torch.is_grad_enabled():
             raise ValueError(
-                f"training_step runs at={self.at!r} under torch.no_grad, so nothing there can learn. Remove the "
-                "no_grad (the plugin freezes the network without it), give torch.utils.checkpoint "
+                f"training_step runs at={self.at!r} under torch.no_grad, so nothing there can learn. Remove "
+                "the no_grad (the plugin freezes the network without it), give torch.utils.checkpoint "
                 "use_reentrant=False where it is gradient checkpointing, or name a later submodule."
             )
         self._keep(feature.detach())
@@ -114,7 +140,7 @@ class Hook(nn.Module):
         return sent.feature
 
     def fitted_codec(self, unit: Unit) -> Codec:
-        """The codec with tables for what a unit makes of the latest features of training; without any, as it is."""
+        """The codec with tables for what a unit makes of training's latest features; without any, as it is."""
         channel = Channel(codecs.from_dict(self.channel.codec.to_dict()), unit.eval())
         if self._features:
             channel.fit((feature, None) for feature in self._features)
@@ -125,15 +151,12 @@ class Hook(nn.Module):
         self.channel = Channel(codec, self.unit)
 
     def fit_tables(self, share: Callable[[Any], Any] = lambda described: described) -> None:
-        """Fit the codec's tables; `share` gives every process what the first has."""
-        self.take(codecs.from_dict(share(self.fitted_codec(self.unit).to_dict())))
-
-    def check_fitted(self) -> None:
-        """Refuse to code without tables.
+        """Fit the codec's tables; `share` gives every process what the first has.
 
         Raises:
-            ValueError: With the ways to get some.
+            ValueError: If there are none, and nothing to fit them on.
         """
+        self.take(codecs.from_dict(share(self.fitted_codec(self.unit).to_dict())))
         if not self.channel.codec.fitted:
             raise ValueError("The bottleneck is not trained yet. Fit first, or give the Trainer a ckpt_path.")
 

@@ -17,8 +17,8 @@ _MISSING = object()
 class Insertion:
     """A module's state before the plugin, and the changes since.
 
-    Unit and loss become the submodule `bottleneck_unit`, so that the Trainer moves them, DDP synchronises them and
-    summaries show them. All other parameters are frozen.
+    The hook becomes the submodule `bottleneck_unit`, so that the Trainer moves its unit and its rate, DDP
+    synchronises them and summaries show them. All other parameters are frozen.
 
     Args:
         module: Somebody's LightningModule.

@@ -1,7 +1,6 @@
-"""The network around a split point, as far as it can be traced: what is exported, and how features are laid out."""
+"""The network around a split point, as far as it can be traced: what is exported, and how features lie."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,26 +17,20 @@ from bottleneck.splitting.points import find_cut, find_node, point_of
 from bottleneck.unit import build
 
 
-@dataclass
-class Surroundings:
+class Surroundings(NamedTuple):
     """What is known of the modules around a split point.
 
     Attributes:
         layout: How the feature's axes are read.
-        network: The outermost module that takes an image and has a closed cut there: the LightningModule itself
-            where its own `forward` can be traced, else `model` for `at="model.layer3"`, and so on; its name, its
-            module and its split point. `None`: there is none.
-        reasons: Why not, for each module that is none.
+        network: Name, module and split point of the outermost module that takes an image and has a closed cut
+            there: the LightningModule itself where its own `forward` can be traced, else `model` for
+            `at="model.layer3"`, and so on. `None`: there is none.
+        problem: Why not, for each module that is none.
     """
 
     layout: Layout
     network: tuple[str, nn.Module, str] | None
-    reasons: list[str]
-
-    @property
-    def problem(self) -> str:
-        """Why nothing can be exported."""
-        return f"it cannot be cut into two halves there. {' | '.join(self.reasons)}"
+    problem: str
 
 
 def surroundings(module: nn.Module, at: str, image: Tensor, shape: tuple[int, ...]) -> Surroundings:
@@ -61,9 +54,10 @@ def surroundings(module: nn.Module, at: str, image: Tensor, shape: tuple[int, ..
             reasons.append(f"{called}: {error}")
             continue
         if point.shape == shape:
-            return Surroundings(point.layout, (name, network, point.name), reasons)
+            return Surroundings(point.layout, (name, network, point.name), "")
         reasons.append(f"{called}: has features {point.shape} there for such an image, not {shape}")
-    return Surroundings(layout or layout_of(shape, tuple(image.shape[1:])), None, reasons)
+    problem = f"at={at!r} cannot be cut into two halves. {' | '.join(reasons)}"
+    return Surroundings(layout or layout_of(shape, tuple(image.shape[1:])), None, problem)
 
 
 def bundle_of(module: nn.Module, hook: Hook, result: dict[str, Any]) -> Bundle:
@@ -83,7 +77,7 @@ def bundle_of(module: nn.Module, hook: Hook, result: dict[str, Any]) -> Bundle:
     finally:
         hook.send = send
     if around.network is None:
-        raise ValueError(f"at={hook.at!r} is not exported: {around.problem}")
+        raise ValueError(around.problem)
     name, network, split = around.network
     unit = build(hook.unit.options)
     unit.load_state_dict(hook.unit.state_dict())

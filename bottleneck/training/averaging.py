@@ -1,4 +1,4 @@
-"""Averaging callbacks (Lightning's `WeightAveraging`, such as EMA): what is trained is averaged, the rest is not.
+"""Averaging callbacks (Lightning's `WeightAveraging`, such as EMA): what is trained is averaged, no more.
 
 They average every tensor of a module. A frozen one comes back rounded, and truncated where it holds integers.
 """

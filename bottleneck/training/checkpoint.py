@@ -6,8 +6,8 @@ checkpoint["bottleneck"]    at               the split point's name
                             rate             what the rate has learned
                             ...              what else the writer knows, such as the image's shape
 
-A module that trains a bottleneck has the unit as `unit` and the loss as `loss`, below some prefix. The entry shares
-their tensors with the checkpoint's `state_dict`, so that nothing is stored twice.
+A module that trains a bottleneck has the unit as `unit` and the loss as `loss`, below some prefix. The entry
+shares their tensors with the checkpoint's `state_dict`, so that nothing is stored twice.
 """
 
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ from bottleneck.codecs import Codec
 from bottleneck.unit import Unit, build
 
 ENTRY = "bottleneck"
-#: Where checkpoints keep a module's tensors. With an averaging callback the first has the averages, and the second
-#: what training goes on from.
+#: Where checkpoints keep a module's tensors. With an averaging callback the first has the averages, and the
+#: second what training goes on from.
 STATES = ("state_dict", "current_model_state")
 
 State = dict[str, Tensor]
@@ -69,8 +69,8 @@ class Saved:
         different = [key for key in wanted if key in found and wanted[key] not in ("auto", found[key])]
         if different:
             raise ValueError(
-                f"The checkpoint's bottleneck has { ({key: found[key] for key in different}) }, this training "
-                f"{ ({key: wanted[key] for key in different}) }. Give it the checkpoint's values."
+                f"The checkpoint's bottleneck has { ({key: found[key] for key in different}) }, this "
+                f"training { ({key: wanted[key] for key in different}) }. Give it the checkpoint's values."
             )
 
 
@@ -112,7 +112,7 @@ def take(checkpoint: Mapping[str, Any]) -> Saved:
     if ENTRY not in checkpoint:
         if any(name.startswith("unit.") for name in checkpoint["state_dict"]):
             raise ValueError(
-                "The checkpoint is one of train in release 0.1: it has a unit's weights, and not what the unit is. "
+                "The checkpoint is one of train in release 0.1: it has a unit's weights, and not what they are. "
                 "Resume its training with ckpt_path= to write it anew."
             )
         raise ValueError(

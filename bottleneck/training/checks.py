@@ -22,6 +22,6 @@ def check_trainer(precision: Any, callbacks: Iterable[Any] = ()) -> None:
     for callback in callbacks:
         if any(base.__name__ == "StochasticWeightAveraging" for base in type(callback).__mro__):
             raise ValueError(
-                "StochasticWeightAveraging computes the statistics of every BatchNorm anew, those of the frozen "
-                "network included. Use EMAWeightAveraging, which averages what is trained alone."
+                "StochasticWeightAveraging computes the statistics of every BatchNorm anew, those of the "
+                "frozen network included. Use EMAWeightAveraging, which averages what is trained alone."
             )

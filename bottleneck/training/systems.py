@@ -54,8 +54,8 @@ class FrozenHalves:
 class BottleneckSystem(LightningModule):
     """Train a channel's unit on features.
 
-    Batches are `(what the head gives, targets)`. Checkpoints hold the unit, and what its rate has learned, with an
-    entry that says what they are (`checkpoint.py`); the network is not theirs.
+    Batches are `(what the head gives, targets)`. Checkpoints hold the unit, and what its rate has learned,
+    with an entry that says what they are (`checkpoint.py`); the network is not theirs.
 
     Attributes:
         kept: How the names of what is trained and kept in checkpoints begin.
