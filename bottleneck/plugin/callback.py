@@ -91,9 +91,8 @@ class BottleneckPlugin(Callback, _OtherCallback):
         if self.point.replaces:
             behind = sorted(name for name, known in UNITS.items() if not known.replaces)
             raise ValueError(f"kind={kind!r} replaces the module at the split point. Choose from {behind}.")
-        self.at, self.example = at, example
+        self.at, self.example, self.make_schedule = at, example, scheduler
         self.make_optimizer = optimizer or functools.partial(torch.optim.Adam, lr=1e-3)
-        self.make_schedule = scheduler
         self._module: Any = None
         self._insertion: Insertion | None = None
         self._hook: Hook | None = None
@@ -107,7 +106,7 @@ class BottleneckPlugin(Callback, _OtherCallback):
     @property
     def unit(self) -> Unit | None:
         """The unit, once a training has begun or a checkpoint was read; it stays after `detach`."""
-        return self._hook and self._hook.unit
+        return None if self._hook is None else self._hook.unit
 
     def export(self, folder: str | Path) -> None:
         """Write the trained unit as a bundle: `device, server = bottleneck.load(folder, network)`.
@@ -194,8 +193,6 @@ class BottleneckPlugin(Callback, _OtherCallback):
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         self._frozen = FrozenTensors(pl_module, f"{UNIT_NAME}.", trainer.callbacks)
-
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         self._digests = tensor_digests(pl_module)
 
     @functools.partial(uncompiled, recursive=False)
@@ -283,8 +280,6 @@ class BottleneckPlugin(Callback, _OtherCallback):
             image = torch.zeros(saved.about["image_shape"], dtype=getattr(torch, saved.about["image_dtype"]))
             self._insert(Hook(self.at, self.point, saved.unit, saved.channel.codec, image))
         put_back(checkpoint, saved, self._trained("resume"))
-
-    # Helpers -----------------------------------------------------------------------------------
 
     def _trained(self, action: str) -> Hook:
         if self._hook is None:

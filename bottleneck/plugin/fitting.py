@@ -1,7 +1,9 @@
 """A hook that fits somebody's module: unit, loss and codec for the feature behind the split point."""
 
 import functools
+import inspect
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from bottleneck import codecs
 from bottleneck.loss import OperatingPoint
 from bottleneck.plugin.hook import Hook
 from bottleneck.plugin.network import surroundings
-from bottleneck.plugin.probe import first_step, probe
+from bottleneck.plugin.probe import probe
 from bottleneck.unit import build, unit_class
 
 
@@ -43,3 +45,25 @@ def new_hook(trainer: Any, module: Any, at: str, point: OperatingPoint, example:
     # Processes see different batches, and whether any feature is negative decides an activation.
     unit = build(trainer.strategy.broadcast(unit.options))
     return Hook(at, point, unit, codecs.create(shape=unit.latent_shape, **point.codec), black)
+
+
+def first_step(trainer: Any, module: Any) -> Callable[[], Any]:
+    """The module's `training_step` on the first training batch, as the Trainer would call it.
+
+    Raises:
+        ValueError: If there is no training batch.
+    """
+    loop = trainer.fit_loop
+    loop.setup_data()
+    if not loop.max_batches:
+        raise ValueError("There is no training batch to learn the feature's size from. Pass example=.")
+    batch, *_ = next(loop._data_fetcher)
+    iter(loop._data_fetcher)  # training begins with the first batch all the same
+    batch = trainer.precision_plugin.convert_input(batch)
+    batch = module._on_before_batch_transfer(batch)
+    batch = trainer.strategy.batch_to_device(batch)
+    try:
+        inspect.signature(module.training_step).bind(batch, 0)
+    except TypeError:
+        return lambda: module.training_step(batch)
+    return lambda: module.training_step(batch, 0)

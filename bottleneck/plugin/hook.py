@@ -140,7 +140,7 @@ class Hook(nn.Module):
         return sent.feature
 
     def fitted_codec(self, unit: Unit) -> Codec:
-        """The codec with tables for what a unit makes of training's latest features; without any, as it is."""
+        """The codec with tables for what a unit makes of training's latest features, if there are any."""
         channel = Channel(codecs.from_dict(self.channel.codec.to_dict()), unit.eval())
         if self._features:
             channel.fit((feature, None) for feature in self._features)

@@ -1,6 +1,5 @@
 """What a module's split point looks like, learned by running the module once, up to there."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -81,28 +80,6 @@ def probe(module: nn.Module, at: str, run: Callable[[], Any]) -> Probe:
         )
     path = next((name for name in names_around(at) if name in images), next(iter(images)))
     return Probe(feature, images[path])
-
-
-def first_step(trainer: Any, module: Any) -> Callable[[], Any]:
-    """The module's `training_step` on the first training batch, as the Trainer would call it.
-
-    Raises:
-        ValueError: If there is no training batch.
-    """
-    loop = trainer.fit_loop
-    loop.setup_data()
-    if not loop.max_batches:
-        raise ValueError("There is no training batch to learn the feature's size from. Pass example=.")
-    batch, *_ = next(loop._data_fetcher)
-    iter(loop._data_fetcher)  # training begins with the first batch all the same
-    batch = trainer.precision_plugin.convert_input(batch)
-    batch = module._on_before_batch_transfer(batch)
-    batch = trainer.strategy.batch_to_device(batch)
-    try:
-        inspect.signature(module.training_step).bind(batch, 0)
-    except TypeError:
-        return lambda: module.training_step(batch)
-    return lambda: module.training_step(batch, 0)
 
 
 def as_feature(output: Any, at: str) -> Tensor:

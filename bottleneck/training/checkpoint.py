@@ -112,7 +112,7 @@ def take(checkpoint: Mapping[str, Any]) -> Saved:
     if ENTRY not in checkpoint:
         if any(name.startswith("unit.") for name in checkpoint["state_dict"]):
             raise ValueError(
-                "The checkpoint is one of train in release 0.1: it has a unit's weights, and not what they are. "
+                "The checkpoint is one of train in release 0.1: it does not say what its weights are of. "
                 "Resume its training with ckpt_path= to write it anew."
             )
         raise ValueError(
