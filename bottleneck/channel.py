@@ -102,6 +102,7 @@ class Channel:
         Args:
             batches: What the head gives, and targets.
         """
+        self._reshaped.clear()
         self.codec.fit(
             _as_shaped(array, self.codec.shape) for given, _ in batches for array in self.coded(given)
         )

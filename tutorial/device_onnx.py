@@ -1,4 +1,4 @@
-"""The device without PyTorch: NumPy, ONNX Runtime and bottleneck.codecs, and what `bottleneck.deploy.export` wrote.
+"""The device without PyTorch: NumPy, ONNX Runtime and bottleneck.codecs, and what `bottleneck export` wrote.
 
 pip install numpy onnxruntime && pip install --no-deps split-bottleneck
 python device_onnx.py EXPORT IMAGES.npy > payloads.txt

@@ -6,8 +6,10 @@
 Source: Datta et al., ICPR 2022.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from bottleneck.loss.rates import Rate
@@ -42,14 +44,15 @@ class Loss(nn.Module):
         self.rate = rate
         self.alpha = check_alpha(alpha)
 
-    def forward(self, latent: Tensor, task: Tensor) -> Terms:
+    def forward(self, latent: Tensor | Sequence[Tensor], task: Tensor) -> Terms:
         """The loss of a batch.
 
         Args:
-            latent: Quantized, `(b, ...)`.
+            latent: Quantized, `(b, ...)`; several where a sample sends several, whose rates add up.
             task: Loss of each sample, `(b,)`, or their mean.
         """
-        rate = self.rate(latent).mean()
+        latents = [latent] if isinstance(latent, Tensor) else latent
+        rate = torch.stack([self.rate(each).mean() for each in latents]).sum()
         task = task.mean()
         return Terms(rate + self.alpha * task, rate, task)
 

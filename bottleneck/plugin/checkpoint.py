@@ -1,52 +1,67 @@
-"""The bottleneck in somebody's checkpoints: all of it under one key, and nothing of it in their `state_dict`.
+"""The bottleneck in somebody's checkpoint: their `state_dict` stays theirs, key for key; one entry is ours.
 
-checkpoint["state_dict"]    their module's, key for key, as without the plugin
-checkpoint["bottleneck"]    split point, unit options, weights, codec with its tables
+In a training unit and loss are part of the module, so their tensors come with its `state_dict`, averaged
+where a callback averages. They are moved out when a checkpoint is written, and back in when it is read.
 """
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
-
+from bottleneck import codecs
 from bottleneck.identity import UNIT_NAME
-from bottleneck.plugin.channel import Channel
+from bottleneck.plugin.hook import Hook
+from bottleneck.training import checkpoint as entry
+from bottleneck.training.averaging import FrozenTensors
 
-_ENTRY = "bottleneck"
-
-
-def put(checkpoint: dict[str, Any], channel: Channel) -> None:
-    """Move the bottleneck out of a checkpoint's `state_dict` into an entry of its own."""
-    for name in named_weights(channel):
-        del checkpoint["state_dict"][name]
-    checkpoint[_ENTRY] = channel.state()
+_PREFIX = f"{UNIT_NAME}."
 
 
-def take(checkpoint: dict[str, Any], wanted: dict[str, Any]) -> Channel:
-    """The bottleneck of a checkpoint.
+def put(
+    checkpoint: dict[str, Any], hook: Hook, frozen: FrozenTensors | None, share: Callable[[Any], Any]
+) -> None:
+    """Move the bottleneck out of a checkpoint's `state_dict` into the entry.
 
     Args:
-        checkpoint: As the Trainer has read it.
-        wanted: Options that it must have; `auto` takes any.
+        checkpoint: As the callbacks leave it.
+        hook: The bottleneck in training.
+        frozen: The network's tensors as they were.
+        share: Gives every process what the first has.
+    """
+    state, going_on = (checkpoint.get(name) for name in entry.STATES)
+    assert state is not None, "Lightning's checkpoints have a state_dict"
+    unit = copy.deepcopy(hook.unit)
+    unit.load_state_dict(entry.tensors_below(state, f"{_PREFIX}unit."))
+    codec = codecs.from_dict(share(hook.fitted_codec(unit).to_dict()))
+    image = {
+        "image_shape": list(hook.image.shape),
+        "image_dtype": str(hook.image.dtype).removeprefix("torch."),
+    }
+    entry.put(checkpoint, hook.at, unit, codec, _PREFIX, **image)
+    for name in [name for name in state if name.startswith(_PREFIX)]:
+        del state[name]
+    if frozen is not None:
+        frozen.correct(state)
+    if going_on is not None:  # its frozen tensors are those of `state`
+        for name in [name for name in going_on if name in state]:
+            del going_on[name]
+
+
+def put_back(checkpoint: dict[str, Any], saved: entry.Saved, hook: Hook) -> None:
+    """Move the bottleneck into a checkpoint's `state_dict`, as the hook's module expects it.
 
     Raises:
-        ValueError: If the checkpoint has no bottleneck, or one with other options.
+        ValueError: If the rate has learned other things than the hook's rate can.
     """
-    if _ENTRY not in checkpoint:
+    learns, learned = set(hook.loss.rate.state_dict()), set(saved.rate)
+    if learns != learned:
         raise ValueError(
-            "ckpt_path= names a checkpoint without a bottleneck. If it is that of your network, load it into "
-            "the module before (load_from_checkpoint), and fit without ckpt_path."
+            f"The checkpoint's rate has learned {sorted(learned)}, this plugin's learns {sorted(learns)}. "
+            "Give the plugin the checkpoint's rate=."
         )
-    saved = checkpoint[_ENTRY]
-    found = {"at": saved["at"], "codec": saved["codec"]["name"], **saved["unit"]}
-    different = [key for key, value in wanted.items() if value not in ("auto", found.get(key))]
-    if different:
-        raise ValueError(
-            f"The checkpoint's bottleneck has { ({key: found.get(key) for key in different}) }, this plugin "
-            f"{ ({key: wanted[key] for key in different}) }. Give the plugin the checkpoint's values."
-        )
-    return Channel.from_state(saved)
-
-
-def named_weights(channel: Channel) -> dict[str, Tensor]:
-    """The unit's weights under their names in the LightningModule."""
-    return {f"{UNIT_NAME}.{name}": tensor for name, tensor in channel.unit.state_dict().items()}
+    state, going_on = (checkpoint.get(name) for name in entry.STATES)
+    assert state is not None, "Lightning's checkpoints have a state_dict"
+    if going_on is not None:
+        checkpoint["current_model_state"] = {**state, **going_on}
+    state |= saved.named(_PREFIX)
+    hook.take(saved.channel.codec)

@@ -1,55 +1,50 @@
-"""What the plugin needs from a Trainer before training: a setting that it can work in, and one batch."""
+"""A hook that fits somebody's module: unit, loss and codec for the feature behind the split point."""
 
-import difflib
+import functools
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+import torch
+from torch import Tensor
 
-def check_training(trainer: Any, module: Any) -> None:
-    """Refuse settings in which the plugin cannot train.
-
-    Raises:
-        ValueError: For manual optimization, whole-network precisions, and strategies that shard the network
-            or fork the process; the message has what works.
-    """
-    name = type(module).__name__
-    if not module.automatic_optimization:
-        raise ValueError(
-            f"{name} optimizes manually (automatic_optimization=False), so the rate cannot be added to its "
-            "loss. Use automatic optimization, or train a bottleneck.BottleneckUnit in your own loop."
-        )
-    precision = str(trainer.precision)
-    if precision.endswith("-true") and precision != "32-true":
-        raise ValueError(
-            f"Trainer(precision={precision!r}) would convert the frozen network too. "
-            "Use 'bf16-mixed' or '16-mixed'."
-        )
-    strategy = type(trainer.strategy).__name__
-    spawned = getattr(trainer.strategy, "_start_method", "popen") != "popen"
-    if spawned or strategy in ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy"):
-        raise ValueError(
-            f"The plugin does not work with {strategy}{' in spawned processes' if spawned else ''}. "
-            "Use one device, or strategy='ddp' from a script."
-        )
+from bottleneck import codecs
+from bottleneck.loss import OperatingPoint
+from bottleneck.plugin.hook import Hook
+from bottleneck.plugin.network import surroundings
+from bottleneck.plugin.probe import probe
+from bottleneck.unit import build, unit_class
 
 
-def check_name(module: Any, at: str) -> None:
-    """Refuse a name that is no submodule.
+def new_hook(trainer: Any, module: Any, at: str, point: OperatingPoint, example: Tensor | None) -> Hook:
+    """An untrained hook.
+
+    Args:
+        trainer: About to train the module, which is moved to its device.
+        module: Somebody's; it is run once, up to the split point.
+        at: The split point's name.
+        point: What is to be trained.
+        example: A batch of images as the module's `forward` takes it; `None`: the first training batch goes
+            through `training_step`.
 
     Raises:
-        ValueError: With similar names.
+        ValueError: If the module does not run, or the unit takes no such feature.
     """
-    names = [name for name, _ in module.named_modules() if name]
-    try:
-        module.get_submodule(at)
-    except AttributeError as error:
-        similar = difflib.get_close_matches(at, names, n=5, cutoff=0.3) or names[:5]
-        raise ValueError(
-            f"at={at!r} is no submodule of {type(module).__name__}. Similar names: {similar}."
-        ) from error
-    if not at:
-        raise ValueError(f"at='' is the whole module. Name one of its submodules: {names[:5]}.")
+    device = trainer.strategy.root_device
+    module.to(device)
+    run = first_step(trainer, module) if example is None else functools.partial(module, example.to(device))
+    with trainer.precision_plugin.train_step_context():
+        feature, image = probe(module, at, run)
+    black = torch.zeros(image.shape, dtype=torch.uint8 if image.dtype == torch.uint8 else torch.float32)
+    around = surroundings(module, at, black, tuple(feature.shape[1:]))
+    unit = unit_class(point.kind).from_features(feature.float(), around.layout, **point.unit)
+    if around.network is None:
+        problem = f"This bottleneck can be trained, but not exported: {around.problem}"
+        warnings.warn(problem, stacklevel=2)
+    # Processes see different batches, and whether any feature is negative decides an activation.
+    unit = build(trainer.strategy.broadcast(unit.options))
+    return Hook(at, point, unit, codecs.create(shape=unit.latent_shape, **point.codec), black)
 
 
 def first_step(trainer: Any, module: Any) -> Callable[[], Any]:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from bottleneck.identity import UNIT_NAME
+from bottleneck.plugin.hook import Hook
 
 _MISSING = object()
 
@@ -16,8 +17,8 @@ _MISSING = object()
 class Insertion:
     """A module's state before the plugin, and the changes since.
 
-    The unit becomes the submodule `bottleneck_unit`, so that the Trainer moves it, DDP synchronises it and
-    summaries show it. All other parameters are frozen.
+    The hook becomes the submodule `bottleneck_unit`, so that the Trainer moves its unit and its rate, DDP
+    synchronises them and summaries show them. All other parameters are frozen.
 
     Args:
         module: Somebody's LightningModule.
@@ -28,7 +29,7 @@ class Insertion:
         self._methods: dict[str, Any] = {}
         self._modes: dict[nn.Module, bool] = {}
         self._learnt: list[nn.Parameter] = []
-        self._hook: RemovableHandle | None = None
+        self._handle: RemovableHandle | None = None
 
     def check(self, module: nn.Module) -> None:
         """Refuse another module than the one that was changed.
@@ -64,8 +65,8 @@ class Insertion:
         else:
             self.module.__dict__[name] = theirs
 
-    def insert(self, unit: nn.Module, at: str, channel: Callable[..., Any]) -> None:
-        """Freeze the module, add the unit, and hook the channel behind the split point.
+    def insert(self, hook: Hook) -> None:
+        """Freeze the module, add unit and loss, and put the hook behind the split point.
 
         Raises:
             ValueError: If the module has something else under the unit's name.
@@ -77,19 +78,19 @@ class Insertion:
         self._modes = {submodule: submodule.training for submodule in self.module.modules()}
         self._learnt = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         self.module.requires_grad_(False)
-        self.module.add_module(UNIT_NAME, unit)
-        self._hook = self.module.get_submodule(at).register_forward_hook(channel)
+        self.module.add_module(UNIT_NAME, hook)
+        self._handle = self.module.get_submodule(hook.at).register_forward_hook(hook.behind)
         torch.compiler.reset()  # compiled code does not look whether hooks have come or gone
 
     def undo(self) -> None:
         """Leave no trace: methods, unit, gradients and modes are as they were."""
-        if self._hook is not None:
-            self._hook.remove()
-            self._hook = None
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+            self.module._modules.pop(UNIT_NAME)
             torch.compiler.reset()
         for name in list(self._methods):
             self.restore(name)
-        self.module._modules.pop(UNIT_NAME, None)
         for parameter in self._learnt:
             parameter.requires_grad_(True)
         for submodule, training in self._modes.items():

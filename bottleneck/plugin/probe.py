@@ -40,7 +40,7 @@ def probe(module: nn.Module, at: str, run: Callable[[], Any]) -> Probe:
     images: dict[str, Tensor] = {}
 
     def remember(path: str) -> Callable[..., None]:
-        def hook(_: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
+        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             given = (*args, *kwargs.values())
             maps = [value for value in given if isinstance(value, Tensor) and value.ndim == 4]
             if maps and path not in images:
@@ -48,7 +48,7 @@ def probe(module: nn.Module, at: str, run: Callable[[], Any]) -> Probe:
 
         return hook
 
-    def stop(_: nn.Module, args: tuple, output: Any) -> None:
+    def stop(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         raise _Reached(output)
 
     handles = [

@@ -20,7 +20,7 @@ def check_trainer(precision: Any, callbacks: Iterable[Any] = ()) -> None:
             f"trainer.precision={precision} would convert the frozen network too. Use bf16-mixed or 16-mixed."
         )
     for callback in callbacks:
-        if type(callback).__name__ == "StochasticWeightAveraging":
+        if any(base.__name__ == "StochasticWeightAveraging" for base in type(callback).__mro__):
             raise ValueError(
                 "StochasticWeightAveraging computes the statistics of every BatchNorm anew, those of the "
                 "frozen network included. Use EMAWeightAveraging, which averages what is trained alone."

@@ -18,6 +18,8 @@ from bottleneck.layouts import Layout
 from bottleneck.loss import Loss, Objective, Passage, Terms
 from bottleneck.splitting import SplitModel
 from bottleneck.tasks import Task
+from bottleneck.training import checkpoint as entry
+from bottleneck.training.averaging import FrozenTensors
 from bottleneck.training.schedules import Schedule, with_schedule
 
 
@@ -52,8 +54,8 @@ class FrozenHalves:
 class BottleneckSystem(LightningModule):
     """Train a channel's unit on features.
 
-    Batches are `(what the head gives, targets)`. Checkpoints hold the unit, and what its rate has learned;
-    the network is not theirs.
+    Batches are `(what the head gives, targets)`. Checkpoints hold the unit, and what its rate has learned,
+    with an entry that says what they are (`checkpoint.py`); the network is not theirs.
 
     Attributes:
         kept: How the names of what is trained and kept in checkpoints begin.
@@ -93,6 +95,7 @@ class BottleneckSystem(LightningModule):
         self.val_metrics = task.metrics(prefix="val/")
         self.strict_loading = False
         self._val_symbols: list[Any] = []
+        self._frozen_tensors: FrozenTensors | None = None
 
     def given(self, inputs: Tensor) -> Tensor:
         """What the head gives, from a batch's inputs."""
@@ -101,6 +104,15 @@ class BottleneckSystem(LightningModule):
     def frozen(self, inputs: Tensor, sizes: dict[str, Any]) -> Any:
         """What the frozen network makes of a batch's inputs; see `loss.objectives.Frozen`."""
         return FrozenHalves(self.net, inputs, sizes)
+
+    def on_fit_start(self) -> None:
+        self._frozen_tensors = FrozenTensors(self, self.kept, self.trainer.callbacks)  # type: ignore[attr-defined]
+
+    def on_validation_epoch_start(self) -> None:
+        if self._frozen_tensors is not None:
+            self._frozen_tensors.put_back()  # callbacks come before this hook
+
+    on_train_end = on_validation_epoch_start
 
     def training_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> Tensor:
         terms, _, _ = self.terms(batch)
@@ -129,9 +141,12 @@ class BottleneckSystem(LightningModule):
         return with_schedule(self.make_optimizer(trained), self.make_scheduler, self.trainer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what is not trained out of checkpoints."""
-        state = checkpoint["state_dict"]
-        checkpoint["state_dict"] = {key: value for key, value in state.items() if key.startswith(self.kept)}
+        """Keep what is not trained out of checkpoints, and say what is in them."""
+        for name in entry.STATES:
+            if name in checkpoint:
+                state = checkpoint[name].items()
+                checkpoint[name] = {key: value for key, value in state if key.startswith(self.kept)}
+        entry.put(checkpoint, self.net.point.name, self.unit, self.channel.codec)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take over how far a schedule has come, not how long it was: a resumed run may be longer."""
@@ -139,11 +154,17 @@ class BottleneckSystem(LightningModule):
         checkpoint["lr_schedulers"] = [
             {key: state[key] for key in progress if key in state} for state in checkpoint["lr_schedulers"]
         ]
-        own = {name for name, _ in self.named_parameters() if name.startswith(self.kept)}
+        own = self.state_dict()
         for part in self.kept:
             expected = any(name.startswith(part) for name in own)
             if expected and not any(key.startswith(part) for key in checkpoint["state_dict"]):
                 raise ValueError(f"ckpt_path= names a checkpoint that holds nothing of {part!r}.")
+        if entry.ENTRY in checkpoint:  # 0.1 did not say what it had saved
+            entry.take(checkpoint).check({"at": self.net.point.name, **self.unit.options})
+        frozen = {key: value for key, value in own.items() if not key.startswith(self.kept)}
+        for name in entry.STATES:
+            if name in checkpoint:  # an averaging callback wants all of it
+                checkpoint[name] = {**frozen, **checkpoint[name]}
 
     def terms(self, batch: tuple[Tensor, Any]) -> tuple[Terms, Any, Tensor]:
         """Loss of a batch, the tail's output, and the latent."""

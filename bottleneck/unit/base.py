@@ -10,6 +10,7 @@ import inspect
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -116,9 +117,8 @@ class Unit(nn.Module, ABC):
     @property
     def options(self) -> dict[str, Any]:
         """The kind and the constructor's arguments, JSON-able, from which `build` makes an equal unit."""
-        values = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        return {"kind": self.kind, **plain}
+        names = inspect.signature(type(self)).parameters
+        return {"kind": self.kind, **{name: _plain(getattr(self, name)) for name in names}}
 
     def forward(self, feature: Tensor) -> UnitOutput:
         """Send features through the bottleneck, quantized, without coding them.
@@ -165,3 +165,12 @@ class Unit(nn.Module, ABC):
     def reconstruct(self, symbols: Tensor) -> Tensor:
         """The feature from symbols, on the server."""
         return self.decode(self.quantizer.values(symbols))
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: lists for tuples, Python's own numbers and strings for NumPy's and `Layout`."""
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value) if isinstance(value, str) else value

@@ -42,11 +42,11 @@ if __name__ == "__main__":
     trainer.fit(module, DataLoader(samples, batch_size=32, shuffle=True), DataLoader(samples, batch_size=32))
     report = {
         "unit": weights_identity(plugin.unit),
-        "codec": plugin._channel.codec.to_dict(),
+        "codec": plugin._hook.channel.codec.to_dict(),
         "batches": batches,
         "frozen": weights_identity(module) == before,
         "payload_bytes": trainer.callback_metrics["val/payload_bytes"].item(),
-        "sizes": plugin._channel.payload_sizes,
+        "sizes": plugin._hook.payload_bytes,
     }
     plugin.export(folder / "bundle")
     (folder / f"rank{trainer.global_rank}.json").write_text(json.dumps(report))

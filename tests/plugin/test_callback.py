@@ -1,50 +1,23 @@
-"""The plugin in other people's training: what it adds, what it leaves alone, and what it refuses."""
+"""The plugin in other people's training: what it adds, what it leaves alone, and what it exports."""
 
 import copy
-import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
-from torch.utils.data import DataLoader
+from torch import nn
 
 import bottleneck
 from bottleneck.deploy.bundle import Bundle
+from bottleneck.loss import Rate
 from bottleneck.training.schedules import cosine
+from tests.plugin.helpers import QUIET, assert_same, export, in_order, make_plugin, tensors_of
 
-ROOT = Path(__file__).resolve().parents[2]
-
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers",
-    "ignore:.*number of training batches",
-    "ignore:.*sampler has shuffling enabled",
-    "ignore:You defined a `validation_step`",
-    "ignore:Found .* in eval mode",  # a second fit finds the network frozen
-    "ignore:The .grad attribute of a Tensor that is not a leaf",  # Dynamo's own, where its graph is broken
-)
-
-
-def make_plugin(at="stage", **options):
-    defaults = {"latent_channels": 8, "stride": 2, "step": 0.05, "alpha": 3.0, "scheduler": None}
-    return bottleneck.BottleneckPlugin(at=at, **{**defaults, **options})
-
-
-def tensors_of(module):
-    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
-
-
-def assert_same(before, after):
-    assert list(before) == list(after)
-    for name, tensor in before.items():
-        assert torch.equal(tensor, after[name]), name
-
-
-def in_order(loader):
-    return DataLoader(loader.dataset, batch_size=32)
+pytestmark = QUIET
 
 
 def test_every_style_of_both_packages_trains_codes_and_exports(style, trainer_of, tmp_path):
@@ -153,12 +126,6 @@ def test_training_helps_and_payloads_are_counted_bytes(plain, trainer_of):
     assert logged["test/payload_bytes"] == pytest.approx(sum(sizes) / len(sizes))
 
 
-def export(plugin, trainer):
-    folder = Path(trainer.default_root_dir) / "bundle"
-    plugin.export(folder)
-    return folder
-
-
 def test_deployed_halves_give_what_the_test_saw(plain, trainer_of):
     """Device and server of the bundle give the very outputs that the Trainer's prediction gave."""
     plugin = make_plugin()
@@ -171,34 +138,6 @@ def test_deployed_halves_give_what_the_test_saw(plain, trainer_of):
         torch.testing.assert_close(server(device(image))[0], expected)
 
 
-def test_detach_leaves_no_trace(style, trainer_of):
-    """Methods, submodules, hooks, gradients and modes are as before, and the module trains on as its own."""
-    module = style.module
-    if style.name == "scheduled":
-        module.configure_model()  # so that there is a network to compare
-    module.train()
-    module.get_submodule(style.at).eval()
-    state = lambda: (  # noqa: E731
-        sorted(name for name in module.__dict__ if not name.startswith("_")),
-        [
-            (name, child.training, len(child._forward_hooks), len(child._forward_pre_hooks))
-            for name, child in module.named_modules()
-        ],
-        [(name, p.requires_grad) for name, p in module.named_parameters()],
-    )
-    before, tensors = state(), tensors_of(module)
-    plugin = make_plugin(style.at)
-    trainer_of(style.package, plugin).fit(module, style.loader, style.loader)
-    assert state() != before
-    plugin.detach(module)
-    assert state() == before
-    assert_same(tensors, tensors_of(module))
-    plugin.detach(module)  # again: nothing to do
-    trainer_of(style.package, max_steps=2).fit(module, style.loader, style.loader)
-    after = tensors_of(module)
-    assert any(not torch.equal(tensor, after[name]) for name, tensor in tensors.items())
-
-
 def test_module_is_itself_outside_the_trainer(plain, trainer_of):
     """Attached or not, calling the module gives what it gave before."""
     images = plain.loader.dataset.tensors[0]
@@ -209,85 +148,11 @@ def test_module_is_itself_outside_the_trainer(plain, trainer_of):
         assert torch.equal(plain.module.eval()(images), before)
 
 
-def test_checkpoint_is_theirs_plus_one_entry_and_resumes(plain, trainer_of, tmp_path):
-    """`state_dict` has their keys alone; training goes on from it as if it had never stopped."""
-    loader = in_order(plain.loader)
-
-    def train(epochs, ckpt_path=None):
-        torch.manual_seed(3)
-        plugin = make_plugin()
-        trainer = trainer_of(plain.package, plugin, max_epochs=epochs)
-        trainer.fit(plain.module, loader, ckpt_path=ckpt_path)
-        trainer.save_checkpoint(tmp_path / f"{epochs}.ckpt")
-        plugin.detach(plain.module)
-        return plugin.unit.state_dict()
-
-    whole = train(4)
-    train(2)
-    checkpoint = torch.load(tmp_path / "2.ckpt", weights_only=True)
-    assert list(checkpoint["state_dict"]) == list(plain.module.state_dict())
-    assert set(checkpoint["bottleneck"]["weights"]) == set(whole)
-    assert_same(whole, train(4, ckpt_path=tmp_path / "2.ckpt"))
-    type(plain.module).load_from_checkpoint(tmp_path / "2.ckpt")  # strict, and without the plugin
-
-
-def test_checkpoint_is_tested_and_exported_by_a_new_plugin(plain, trainer_of, tmp_path):
-    """A fresh plugin and Trainer test from `ckpt_path` alone, with the same bytes, and export the same."""
-    first = make_plugin()
-    trainer = trainer_of(plain.package, first)
-    trainer.fit(plain.module, plain.loader)
-    trainer.save_checkpoint(tmp_path / "weights.ckpt", weights_only=True)
-    (logged,) = trainer.test(plain.module, in_order(plain.loader), verbose=False)
-    first.export(tmp_path / "first")
-    first.detach(plain.module)
-
-    second = make_plugin()
-    trainer = trainer_of(plain.package, second)
-    (again,) = trainer.test(
-        plain.module, in_order(plain.loader), ckpt_path=tmp_path / "weights.ckpt", verbose=False
-    )
-    assert again == logged
-    second.export(tmp_path / "second")
-    assert Bundle.read(tmp_path / "first").id == Bundle.read(tmp_path / "second").id
-    second.detach(plain.module)
-
-    other = trainer_of(plain.package, make_plugin(step=1.0))
-    with pytest.raises(ValueError, match=r"has \{'step': 0.05\}, this plugin \{'step': 1.0\}"):
-        other.test(plain.module, plain.loader, ckpt_path=tmp_path / "weights.ckpt", verbose=False)
-
-
-def test_checkpoint_without_a_bottleneck_is_refused(plain, trainer_of, tmp_path):
-    """The checkpoint of their own training is no bottleneck's; the message says what to do with it."""
-    trainer = trainer_of(plain.package)
-    trainer.fit(plain.module, plain.loader)
-    trainer.save_checkpoint(tmp_path / "theirs.ckpt")
-    with pytest.raises(ValueError, match=r"without a bottleneck.*load_from_checkpoint"):
-        trainer_of(plain.package, make_plugin()).fit(
-            plain.module, plain.loader, ckpt_path=tmp_path / "theirs.ckpt"
-        )
-
-
 def test_gradients_accumulate(plain, trainer_of):
     """With accumulation the unit takes fewer steps, and two half batches are one whole but for BatchNorm."""
     trainer = trainer_of(plain.package, make_plugin(), accumulate_grad_batches=4)
     trainer.fit(plain.module, plain.loader)
     assert trainer.global_step == 2  # 8 batches
-
-
-def test_mixed_precision_leaves_the_unit_in_float32(plain, trainer_of):
-    """Under bf16-mixed the network computes in bfloat16, the unit's weights and latents stay float32."""
-    dtypes = set()
-
-    def rate(latent, pixels):
-        dtypes.add((latent.dtype, plain.module.fc(torch.zeros(1, 32)).dtype))
-        return latent.abs().sum() / pixels
-
-    plugin = make_plugin(rate=rate)
-    trainer = trainer_of(plain.package, plugin, precision="bf16-mixed")
-    trainer.fit(plain.module, plain.loader, plain.loader)
-    assert dtypes == {(torch.float32, torch.bfloat16)}
-    assert {parameter.dtype for parameter in plugin.unit.parameters()} == {torch.float32}
-    assert trainer.callback_metrics["val/bpp"] > 0
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -314,26 +179,6 @@ def test_compiled_modules_train_as_uncompiled_ones(whole, plain, trainer_of):
     assert_same(results[0][1], results[1][1])
 
 
-def test_example_decides_the_size(plain, trainer_of):
-    """With `example` nothing is run ahead of training, and the unit has the size of its features."""
-    plugin = make_plugin(example=torch.zeros(2, 1, 12, 20))
-    samples = [(torch.rand(1, 12, 20), 0)] * 8
-    trainer_of(plain.package, plugin).fit(plain.module, DataLoader(samples, batch_size=4))
-    assert plugin.unit.size == (6, 10)
-
-
-def test_first_batch_is_not_lost(plain, trainer_of):
-    """Looking at the first batch costs none: training sees as many as there are, from the first on."""
-    seen = []
-    theirs = plain.module.training_step
-    plain.module.training_step = lambda batch, batch_idx: seen.append(batch[1]) or theirs(batch, batch_idx)
-    trainer_of(plain.package, make_plugin()).fit(plain.module, in_order(plain.loader))
-    expected = [labels for _, labels in in_order(plain.loader)]
-    ahead, *steps = seen
-    assert torch.equal(ahead, expected[0])
-    assert all(torch.equal(a, b) for a, b in zip(steps, expected, strict=True))
-
-
 def test_a_second_fit_goes_on_and_another_module_is_refused(plain, trainer_of):
     """The unit stays in the module until it is detached; a plugin serves one module at a time."""
     plugin = make_plugin()
@@ -347,23 +192,6 @@ def test_a_second_fit_goes_on_and_another_module_is_refused(plain, trainer_of):
         trainer_of(plain.package, plugin).fit(other, plain.loader)
     with pytest.raises(ValueError, match="attached to another Plain"):
         plugin.detach(other)
-
-
-def test_boring_model_is_told_what_is_missing(package, trainer_of):
-    """Lightning's own demo ends in a linear layer, which is no feature map; nothing is left in it."""
-    boring = importlib.import_module(f"{package.__name__}.demos.boring_classes").BoringModel()
-    names = set(boring.__dict__)
-    with pytest.raises(ValueError, match=r"at='layer' returns shape \(1, 2\).*needs one 4-D tensor"):
-        trainer_of(package, make_plugin("layer")).fit(boring)
-    assert {name for name in boring.__dict__ if not name.startswith("_")} <= names
-    assert all(parameter.requires_grad for parameter in boring.parameters())
-
-
-def test_manual_optimization_is_refused(plain, trainer_of):
-    """Where a module steps its own optimizers there is no loss to add the rate to."""
-    plain.module.automatic_optimization = False
-    with pytest.raises(ValueError, match="Plain optimizes manually"):
-        trainer_of(plain.package, make_plugin()).fit(plain.module, plain.loader)
 
 
 @pytest.mark.parametrize(
@@ -388,8 +216,10 @@ def test_wrong_arguments_are_named_before_training(options, message, plain, trai
     ("options", "message"),
     [
         ({"alpha": -1}, "alpha=-1"),
-        ({"codec": "rle"}, "codes feature"),
+        ({"codec": "jpeg"}, "codes pixels"),
         ({"kind": "wavelet"}, "kind 'wavelet'"),
+        ({"kind": "slim"}, "kind='slim' replaces the module.*'depthwise'"),
+        ({"actvation": "relu"}, r"unit.actvation is no option.*'activation'"),
     ],
 )
 def test_wrong_arguments_are_named_at_once(options, message):
@@ -398,65 +228,12 @@ def test_wrong_arguments_are_named_at_once(options, message):
         make_plugin(**options)
 
 
-def test_whole_network_precisions_are_refused(plain, trainer_of):
-    """A precision that converts the frozen weights is refused with the ones that work."""
-    with pytest.raises(ValueError, match=r"precision='bf16-true'.*'bf16-mixed'"):
-        trainer_of(plain.package, make_plugin(), precision="bf16-true").fit(plain.module, plain.loader)
-
-
-def test_steps_that_cannot_learn_are_refused(plain, trainer_of):
-    """A split point under no_grad, or one that the loss does not need, is an error in the first step."""
-    module = plain.module
-
-    def under_no_grad(batch, batch_idx):
-        with torch.no_grad():
-            feature = module.stage(module.stem(batch[0]))
-        return F.cross_entropy(module.fc(feature.mean((2, 3))), batch[1])
-
-    def without(batch, batch_idx):
-        module.stage(module.stem(batch[0]))
-        return module.fc(torch.ones(1, 32)).sum()
-
-    for step, message in (
-        (under_no_grad, "under torch.no_grad"),
-        (without, "the loss does not depend on it"),
-    ):
-        module.training_step = step
-        plugin = make_plugin()
-        with pytest.raises(ValueError, match=message):
-            trainer_of(plain.package, plugin).fit(module, plain.loader)
-        plugin.detach(module)
-
-
 def test_nothing_is_measured_or_exported_before_training(plain, trainer_of, tmp_path):
     """Without a trained unit there is nothing to code with; the message says how to get one."""
     plugin = make_plugin()
     with pytest.raises(ValueError, match=r"no bottleneck to measure yet.*ckpt_path"):
         trainer_of(plain.package, plugin).test(plain.module, plain.loader, verbose=False)
     with pytest.raises(ValueError, match="no bottleneck to export yet"):
-        plugin.export(tmp_path)
-
-
-def test_a_cut_that_is_not_closed_trains_but_warns(pl, trainer_of, tmp_path):
-    """Behind one branch of many a bottleneck can be measured, not deployed; that is said before training."""
-    from torchvision.models import resnet18
-
-    class Branch(pl.LightningModule):
-        def __init__(self):
-            super().__init__()
-            self.model = resnet18(num_classes=10)
-
-        def training_step(self, batch, batch_idx):
-            return F.cross_entropy(self.model(batch[0]), batch[1])
-
-        def configure_optimizers(self):
-            return torch.optim.SGD(self.parameters(), lr=0.1)
-
-    module, plugin = Branch(), make_plugin("model.layer1.0.conv1")
-    loader = DataLoader([(torch.rand(3, 32, 32), 0)] * 4, batch_size=2)
-    with pytest.warns(UserWarning, match="can be trained, but not exported.*not a closed cut"):
-        trainer_of(pl, plugin).fit(module, loader)
-    with pytest.raises(ValueError, match="not a closed cut"):
         plugin.export(tmp_path)
 
 
@@ -542,3 +319,70 @@ def test_tokens_of_a_transformer_are_sent_by_their_kind(plain, trainer_of, tmp_p
     plugin.detach(module)
     device, server = bottleneck.load(tmp_path / "bundle", module)
     assert server(device(next(iter(plain.loader))[0][0].numpy())).shape == (1, 10)
+
+
+class Scaled(Rate):
+    """A rate that learns."""
+
+    def __init__(self, latent_shape, pixels):
+        super().__init__(latent_shape, pixels)
+        self.scale = nn.Parameter(torch.ones(latent_shape[0]))
+
+    def forward(self, latent):
+        return (latent.abs() * self.scale.square()[:, None, None]).flatten(1).sum(1) / self.pixels
+
+
+def test_a_rate_that_learns_is_trained_and_kept(plain, trainer_of, tmp_path):
+    """Its parameters move with the unit's; a checkpoint has them, and training goes on from there."""
+    loader = in_order(plain.loader)
+
+    def train(epochs, rate, ckpt_path=None):
+        torch.manual_seed(3)
+        plugin = make_plugin(rate=rate)
+        trainer = trainer_of(plain.package, plugin, max_epochs=epochs)
+        try:
+            trainer.fit(plain.module, loader, ckpt_path=ckpt_path)
+            trainer.save_checkpoint(tmp_path / f"{epochs}.ckpt")
+        finally:
+            plugin.detach(plain.module)
+        return torch.load(tmp_path / f"{epochs}.ckpt", weights_only=True)["bottleneck"]
+
+    whole = train(2, Scaled)
+    assert not torch.equal(whole["rate"]["scale"], torch.ones(8))
+    train(1, Scaled)
+    resumed = train(2, Scaled, tmp_path / "1.ckpt")
+    assert_same(whole["weights"] | whole["rate"], resumed["weights"] | resumed["rate"])
+    with pytest.raises(ValueError, match=r"rate has learned \['scale'\], this plugin's learns \[\]"):
+        train(3, None, tmp_path / "1.ckpt")
+
+
+def test_numbers_of_numpy_are_numbers(plain, trainer_of, tmp_path):
+    """Options from a NumPy sweep train, are saved as plain numbers, resume and export."""
+    options = {
+        "latent_channels": np.int64(8),
+        "stride": np.int64(2),
+        "step": np.float32(0.1),
+        "alpha": np.float64(3),
+        "kernel": np.int32(3),
+    }
+    plugin = make_plugin(**options)
+    trainer = trainer_of(plain.package, plugin)
+    trainer.fit(plain.module, plain.loader)
+    trainer.save_checkpoint(tmp_path / "saved.ckpt")
+    saved = torch.load(tmp_path / "saved.ckpt", weights_only=True)["bottleneck"]["unit"]
+    assert type(saved["latent_channels"]) is int
+    assert Bundle.read(export(plugin, trainer)).unit.step == pytest.approx(0.1)
+    plugin.detach(plain.module)
+    trainer = trainer_of(plain.package, make_plugin(**options), max_epochs=2)
+    trainer.fit(plain.module, plain.loader, ckpt_path=tmp_path / "saved.ckpt")
+
+
+def test_a_codec_of_latents_makes_the_bytes(plain, trainer_of):
+    """A codec with its own quantizer codes the latent; the exported halves give what the prediction gave."""
+    plugin = make_plugin(codec="affine")
+    trainer = trainer_of(plain.package, plugin)
+    trainer.fit(plain.module, plain.loader)
+    outputs = torch.cat(trainer.predict(plain.module, in_order(plain.loader)))
+    device, server = bottleneck.load(export(plugin, trainer), plain.module)
+    image = plain.loader.dataset.tensors[0][0]
+    torch.testing.assert_close(server(device(image))[0], outputs[0])
