@@ -89,7 +89,7 @@ class Channel:
         if self.unit is None:
             raise ValueError(f"channel {self.name!r} has no unit, so there is nothing to be trained in it.")
         output = self.unit(self.adapter.before(given))
-        return UnitOutput(self.adapter.after(output.feature, given), output.latent)
+        return UnitOutput(self.adapter.after(output.feature, given), output.latent, output.exact)
 
     def coded(self, given: Tensor) -> np.ndarray:
         """What the codec is given for a batch, one array per sample: symbols, latents or features."""

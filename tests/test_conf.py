@@ -49,9 +49,10 @@ def test_suites_make_codecs_for_every_image_and_feature(option):
     """Each method of each suite is a codec for digits and for photographs alike."""
     suite = composed("evaluate", f"suite={option}").suite
     for at, shapes in {"feature": [(64, 4, 4), (320, 7, 7)], "input": [(1, 8, 8), (3, 224, 224)]}.items():
-        for options in (suite[at] or {}).values():
-            for shape in shapes:
-                assert codecs.create(shape=shape, **options).shape == shape
+        for settings in (suite[at] or {}).values():
+            for options in [settings] if "name" in settings else settings.values():
+                for shape in shapes:
+                    assert codecs.create(shape=shape, **options).shape == shape
 
 
 @pytest.mark.parametrize("option", sorted(o for g, o in GROUPS if g == "data"))
@@ -143,5 +144,5 @@ def test_installed_configuration_is_found(monkeypatch, tmp_path):
     """In a wheel, conf/ lies inside the package; the helper finds it there."""
     config = importlib.import_module("bottleneck.commands.config")
     (tmp_path / "bottleneck" / "conf").mkdir(parents=True)
-    monkeypatch.setattr(config, "__file__", str(tmp_path / "bottleneck" / "config.py"))
+    monkeypatch.setattr(config, "__file__", str(tmp_path / "bottleneck" / "commands" / "config.py"))
     assert config.config_dir() == str(tmp_path / "bottleneck" / "conf")

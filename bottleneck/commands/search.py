@@ -21,7 +21,20 @@ from bottleneck.search.study import Plan, search
 from bottleneck.search.trials import Constraints, Pruning
 
 # What all trials of a study share, beside the network, the data and the space.
-_SHARED = ("split", "objective", "rate", "codec", "optimizer", "scheduler", "seed", "space", "warm_start")
+_SHARED = (
+    "split",
+    "objective",
+    "rate",
+    "codec",
+    "optimizer",
+    "scheduler",
+    "seed",
+    "space",
+    "warm_start",
+    "settle",
+    "average",
+    "target_bytes",
+)
 
 # glibc gives the memory of each large tensor back to the kernel, which clears it for the next one: a third of
 # a CPU's time (benchmarks/steps.py). Read when a process starts, so only new ones can be told.

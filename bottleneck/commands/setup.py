@@ -19,7 +19,7 @@ from bottleneck.loss import OperatingPoint
 from bottleneck.models import Network
 from bottleneck.tasks import Task
 from bottleneck.training import Recipe
-from bottleneck.unit import Unit
+from bottleneck.unit import Unit, latent_codec
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ def point_of(cfg: DictConfig) -> OperatingPoint:
         alpha=cfg.alpha,
         rate=instantiate(cfg.rate),
         objective=instantiate(cfg.objective),
+        target_bytes=cfg.target_bytes,
         codec=cast(dict[str, Any], OmegaConf.to_container(cfg.codec, resolve=True)),
         seed=cfg.seed,
     )
@@ -81,6 +82,9 @@ def recipe_of(cfg: DictConfig) -> Recipe:
         scheduler=instantiate(cfg.scheduler),
         warm_epochs=cfg.warm_start.epochs,
         warm_alpha=cfg.warm_start.alpha,
+        settle_epochs=cfg.settle.epochs,
+        settle_pace=cfg.settle.pace,
+        average=cfg.average,
         trainer={key: value for key, value in trainer.items() if key not in ("logger", "callbacks")},
     )
 
@@ -122,7 +126,7 @@ def also_channels(cut: Cut, unit: Unit, names: Sequence[str], own: str, **label:
     """
     return [
         cut.channel(
-            codecs.create(name, shape=unit.latent_shape),
+            latent_codec(unit.latent_shape, name),
             unit,
             **{**label, "name": f"{label['name']}-{name}", "family": f"{label['family']}-{name}"},
         )

@@ -19,6 +19,7 @@ from bottleneck.models.checkpoints import write_state_dict
 from bottleneck.show.pictures import draw_rate_accuracy
 from bottleneck.show.tables import table
 from bottleneck.training.loop import train, train_end_to_end
+from bottleneck.unit import latent_codec
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
             f"trainable={cfg.trainable} is unknown. Use bottleneck, or all to train head and tail too."
         )
     point, recipe = point_of(cfg), recipe_of(cfg)
+    for name in cfg.also_codecs:
+        latent_codec((1, 1, 1), name)  # a wrong one must not cost a training
     cut = cut_of(cfg, point.kind)
     untrained = suite_channels(cfg.suite, cut, "feature")
     log.info("%s cut at %s: feature %s", cut.model.name, cut.net.point.name, cut.net.point.shape)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from bottleneck import codecs
 from bottleneck.loss.objectives import Objective, TaskLoss
 from bottleneck.loss.rates import L1Rate, RateFactory
-from bottleneck.loss.total import check_alpha
-from bottleneck.unit import unit_class
+from bottleneck.loss.target import ByteTarget
+from bottleneck.loss.total import Loss, check_alpha
+from bottleneck.unit import latent_codec, unit_class
 
 _FROM_FEATURES = ("features", "replaced")  # given by the cut, never by the user
 
@@ -23,8 +23,10 @@ class OperatingPoint:
         unit: Options of the unit, such as `latent_channels`, `stride` and `step`.
         alpha: Weight of the task in the loss; larger: more rate, better task.
         kind: The unit's kind, one of `bottleneck.unit.UNITS`.
-        rate: Makes what is paid for the latent from its shape and the pixels of an image.
+        rate: Makes what is paid for the latent from its shape, the pixels of an image and the step.
         objective: What is weighed against the rate.
+        target_bytes: Mean payload that is wanted; the price of the rate adapts to it while training (needs a
+            rate in bits). `None`: the rate is paid as it is.
         codec: Name and options of the codec that makes the bytes.
         seed: Of the unit's first weights and of the order of samples.
 
@@ -38,6 +40,7 @@ class OperatingPoint:
     kind: str = "depthwise"
     rate: RateFactory = L1Rate
     objective: Objective = field(default_factory=TaskLoss)
+    target_bytes: float | None = None
     codec: Mapping[str, Any] = field(default_factory=lambda: {"name": "range"})
     seed: int = 0
 
@@ -53,14 +56,13 @@ class OperatingPoint:
             if name not in known:
                 similar = difflib.get_close_matches(name, known, n=3) or sorted(known)
                 raise ValueError(f"unit.{name} is no option of unit {self.kind!r}. Similar names: {similar}.")
-        self.rate((1, 1, 1), 1)  # its own options are checked now
-        # Of a codec's options all but its shape are known already.
-        coded = codecs.create(shape=(1, 1, 1), **self.codec).input
-        if coded not in ("symbols", "feature"):
-            raise ValueError(
-                f"codec {self.codec['name']!r} codes {coded}, a bottleneck sends symbols or its latent. "
-                f"Choose from {codecs.names('symbols') + codecs.names('feature')}."
-            )
+        self.loss((1, 1, 1), 1, 1.0)  # the rate's own options are checked now
+        latent_codec((1, 1, 1), **self.codec)  # of a codec's options all but its shape are known
+
+    def loss(self, latent_shape: tuple[int, ...], pixels: int, step: float) -> Loss:
+        """What training minimises, for a unit with such a latent; see `Rate`."""
+        target = None if self.target_bytes is None else ByteTarget(self.target_bytes)
+        return Loss(self.rate(latent_shape, pixels, step), self.alpha, target)
 
     @property
     def replaces(self) -> bool:

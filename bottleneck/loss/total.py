@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from bottleneck.loss.rates import Rate
+from bottleneck.loss.target import ByteTarget
+from bottleneck.unit import UnitOutput
 
 
 class Terms(NamedTuple):
@@ -34,27 +36,45 @@ class Loss(nn.Module):
     Args:
         rate: What is paid for the latent; what it learns is trained along with the unit.
         alpha: Weight of the task; larger: more rate, better task.
+        target: Bytes that are wanted: it says what a byte costs, in place of 1 per unit of the rate.
 
     Raises:
-        ValueError: If alpha is negative or no number.
+        ValueError: If alpha is negative or no number, or there is a target for a rate that is not in bits.
     """
 
-    def __init__(self, rate: Rate, alpha: float):
+    def __init__(self, rate: Rate, alpha: float, target: ByteTarget | None = None):
         super().__init__()
         self.rate = rate
         self.alpha = check_alpha(alpha)
+        if target is not None and not rate.in_bits:
+            raise ValueError("target_bytes= needs a rate in bits: use rate=density.")
+        self.target = target
 
-    def forward(self, latent: Tensor | Sequence[Tensor], task: Tensor) -> Terms:
+    def forward(self, outputs: Sequence[UnitOutput], task: Tensor) -> Terms:
         """The loss of a batch.
 
         Args:
-            latent: Quantized, `(b, ...)`; several where a sample sends several, whose rates add up.
+            outputs: What the unit made of it; several where a sample sends several, whose rates add up.
             task: Loss of each sample, `(b,)`, or their mean.
         """
-        latents = [latent] if isinstance(latent, Tensor) else latent
-        rate = torch.stack([self.rate(each).mean() for each in latents]).sum()
+        rate = torch.stack([self.rate(output).mean() for output in outputs]).sum()
         task = task.mean()
-        return Terms(rate + self.alpha * task, rate, task)
+        price = 1.0 if self.target is None else self.target.price * self.rate.pixels / 8
+        return Terms(price * rate + self.alpha * task, rate, task)
+
+    def weighing(self, alpha: float) -> "Loss":
+        """The same rate and target with another weight of the task."""
+        return Loss(self.rate, alpha, self.target)
+
+    def steer(self, terms: Terms, progress: float) -> None:
+        """After a training step, let the price follow the target, if there is one.
+
+        Args:
+            terms: Of that step.
+            progress: Share of the training that is done.
+        """
+        if self.target is not None:
+            self.target.update(terms.rate.item() * self.rate.pixels / 8, progress)
 
 
 def check_alpha(alpha: float) -> float:

@@ -19,9 +19,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from bottleneck import codecs
 from bottleneck.channel import Channel
 from bottleneck.codecs import Codec
-from bottleneck.loss import Loss, OperatingPoint, Terms
+from bottleneck.loss import OperatingPoint, Terms
 from bottleneck.plugin.probe import as_feature
-from bottleneck.unit import Unit
+from bottleneck.unit import Unit, UnitOutput
 
 #: Numbers of the features on which tables are fitted at most: the latest ones of training, 256 MiB of them.
 _TABLE_VALUES = 2**26
@@ -53,17 +53,17 @@ class Hook(nn.Module):
         loss: Its rate is trained along.
         channel: Unit and codec.
         send: What becomes of a feature: one of the methods above; `None`: nothing.
-        latents: Quantized latents of the current training step.
+        outputs: What the unit made in the current training step.
         payload_bytes: Length of every payload that `transmit` sent.
     """
 
     def __init__(self, at: str, point: OperatingPoint, unit: Unit, codec: Codec, image: Tensor):
         super().__init__()
         self.at, self.unit, self.image = at, unit, image
-        self.loss = Loss(point.rate(unit.latent_shape, image.shape[-2] * image.shape[-1]), point.alpha)
+        self.loss = point.loss(unit.latent_shape, image.shape[-2] * image.shape[-1], unit.step)
         self.channel = Channel(codec, unit)
         self.send: Callable[[Tensor], Tensor] | None = None
-        self.latents: list[Tensor] = []
+        self.outputs: list[UnitOutput] = []
         self.payload_bytes: list[int] = []
         self._features: deque[Tensor] = deque()
 
@@ -87,16 +87,16 @@ class Hook(nn.Module):
         """
         with self._sending(self.train_step):
             output = theirs()
-        latents, self.latents = self.latents, []
+        outputs, self.outputs = self.outputs, []
         if output is None:
             return None, None
         task = output["loss"] if isinstance(output, Mapping) else output
-        if not latents or not task.requires_grad:
+        if not outputs or not task.requires_grad:
             raise ValueError(
                 f"at={self.at!r} was not run in training_step, or the loss does not depend on it, so no "
                 "bottleneck can be trained there. Name a submodule that the loss needs."
             )
-        return output, self.loss(latents, task)
+        return output, self.loss(outputs, task)
 
     def backward(self, theirs: Callable[[], None]) -> None:
         """Run somebody's backward pass. What runs the network in there is gradient checkpointing."""
@@ -118,7 +118,7 @@ class Hook(nn.Module):
         self._keep(feature.detach())
         with _training(self.unit):
             output = self.channel.quantised(feature)
-        self.latents.append(output.latent)
+        self.outputs.append(output)
         return output.feature
 
     def again(self, feature: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ class Hook(nn.Module):
     @contextlib.contextmanager
     def _sending(self, how: Callable[[Tensor], Tensor]) -> Iterator[None]:
         self.send = how
-        self.latents = []
+        self.outputs = []
         try:
             yield
         finally:

@@ -6,17 +6,17 @@ point ──► unit ──► [matching, without the tail] ──► training �
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningDataModule, seed_everything
 from pytorch_lightning.loggers import Logger
 
-from bottleneck import codecs
 from bottleneck.channel import Channel
 from bottleneck.cut import Cut
-from bottleneck.loss import Loss, OperatingPoint
+from bottleneck.loss import OperatingPoint
 from bottleneck.loss.objectives import Matching
 from bottleneck.training.recipe import Recipe
 from bottleneck.training.systems import BottleneckSystem, EndToEndSystem
-from bottleneck.unit import Unit
+from bottleneck.unit import Unit, latent_codec
 
 
 def train(
@@ -76,7 +76,7 @@ def train_end_to_end(
 
 
 class _Run:
-    """What both ways of training have in common."""
+    """What both ways of training have in common: a unit that has begun, and the stages that are left."""
 
     def __init__(self, cut: Cut, point: OperatingPoint, recipe: Recipe, warm: bool):
         # The features come first: filling their cache draws random numbers and reading it does not.
@@ -84,21 +84,20 @@ class _Run:
         seed_everything(point.seed, workers=True, verbose=False)
         self.recipe = recipe
         self.unit: Unit = cut.new_unit(point)
-        self.codec = codecs.create(shape=self.unit.latent_shape, **point.codec)
-        rate = point.rate(self.unit.latent_shape, cut.pixels)
-        common: dict[str, Any] = {
+        self.codec = latent_codec(self.unit.latent_shape, **point.codec)
+        loss = point.loss(self.unit.latent_shape, cut.pixels, self.unit.step)
+        self.parts: dict[str, Any] = {
             "task": cut.task,
+            "objective": point.objective,
+            "loss": loss,
             "optimizer": recipe.optimizer,
             "scheduler": recipe.scheduler,
         }
         if recipe.warm_epochs and warm:
             alpha = point.alpha if recipe.warm_alpha is None else recipe.warm_alpha
-            matching = BottleneckSystem(
-                self.channel(cut), cut.net, objective=Matching(), loss=Loss(rate, alpha), **common
-            )
-            beginning = recipe.new_trainer(max_epochs=recipe.warm_epochs, limit_val_batches=0)
-            beginning.fit(matching, features)
-        self.parts = {**common, "objective": point.objective, "loss": Loss(rate, point.alpha)}
+            beginning = {**self.parts, "objective": Matching(), "loss": loss.weighing(alpha)}
+            matching = BottleneckSystem(self.channel(cut), cut.net, **beginning)
+            recipe.new_trainer(max_epochs=recipe.warm_epochs, limit_val_batches=0).fit(matching, features)
 
     def channel(self, cut: Cut) -> Channel:
         return cut.channel(self.codec, self.unit, name="bottleneck")
@@ -113,10 +112,28 @@ class _Run:
         callbacks: Sequence[Callback],
         options: dict[str, Any],
     ) -> Channel | None:
-        trainer = self.recipe.new_trainer(loggers, callbacks, **options)
+        recipe = self.recipe
+        trainer = recipe.new_trainer(loggers, [*callbacks, *recipe.averaging()], **options)
         trainer.fit(system, data, ckpt_path=ckpt_path)
+        if recipe.settle_epochs and not trainer.should_stop:
+            system.settle(recipe.settle_pace)
+            trainer = recipe.new_trainer(
+                callbacks=recipe.averaging(), max_epochs=recipe.settle_epochs, limit_val_batches=0
+            )
+            trainer.fit(system, data)
         if not trainer.is_global_zero:
             return None
         system.to(cut.image.device).eval()
-        cut.fit([system.channel])
+        _fit_tables(system, cut)
         return system.channel
+
+
+def _fit_tables(system: BottleneckSystem, cut: Cut) -> None:
+    """Give the channel's codec its tables: those that the rate has learned, or else counted ones."""
+    channel, rate = system.channel, system.loss.rate
+    if not rate.in_bits or channel.codec.name != "range":
+        cut.fit([channel])
+        return
+    coded = [torch.from_numpy(channel.coded(given)) for given, _ in cut.features.batches("train")]
+    rate.settle(torch.cat(coded).to(cut.image.device))
+    channel.codec.with_tables(rate.tables(), range(rate.latent_shape[0]))

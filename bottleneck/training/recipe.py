@@ -9,14 +9,26 @@ from typing import Any
 import torch
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, WeightAveraging
 from pytorch_lightning.loggers import Logger
+from torch import Tensor
 
 from bottleneck.loss import check_alpha
 from bottleneck.training.checks import check_trainer
 from bottleneck.training.schedules import Schedule, one_cycle
 
 _ADAM = functools.partial(torch.optim.Adam, lr=3e-3)
+
+
+class _MovingAverage:
+    """An exponential moving average that forgets its beginning: at first, it decays like a plain mean."""
+
+    def __init__(self, decay: float):
+        self.decay = decay
+
+    def __call__(self, average: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
+        decay = min(self.decay, (1 + int(count)) / (10 + int(count)))
+        return average + (value - average) * (1 - decay)
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,9 @@ class Recipe:
         warm_epochs: Epochs before the training proper in which the unit matches the frozen feature, without
             the tail. One costs what the unit costs, a small fraction of an epoch through the tail.
         warm_alpha: Weight of that matching (`loss.objectives.Matching`); `None`: the point's alpha.
+        settle_epochs: Epochs behind the training proper, with the unit's statistics of BatchNorm at rest and
+            a learning rate `settle_pace` as high.
+        average: Decay of the moving average of weights that is kept, such as 0.998; 0: the last weights.
         trainer: Options of Lightning's Trainer.
 
     Raises:
@@ -39,14 +54,27 @@ class Recipe:
     scheduler: Schedule | None = one_cycle
     warm_epochs: int = 0
     warm_alpha: float | None = None
+    settle_epochs: int = 0
+    settle_pace: float = 0.35
+    average: float = 0.0
     trainer: Mapping[str, Any] = field(default_factory=lambda: {"max_epochs": 40, "logger": False})
 
     def __post_init__(self) -> None:
         check_trainer(self.trainer.get("precision", "32-true"))
-        if self.warm_epochs < 0:
-            raise ValueError(f"warm_start.epochs={self.warm_epochs} must be at least 0.")
+        for key, value in (("warm_start", self.warm_epochs), ("settle", self.settle_epochs)):
+            if value < 0:
+                raise ValueError(f"{key}.epochs={value} must be at least 0.")
+        if not 0 < self.settle_pace <= 1 or not 0 <= self.average < 1:
+            raise ValueError(
+                f"settle.pace={self.settle_pace} must be above 0 to 1, average={self.average} from 0 to "
+                "below 1."
+            )
         if self.warm_alpha is not None:
             check_alpha(self.warm_alpha)
+
+    def averaging(self) -> list[Callback]:
+        """A fresh callback that averages weights, if they are to be averaged."""
+        return [WeightAveraging(avg_fn=_MovingAverage(self.average))] if self.average else []
 
     def new_trainer(
         self, loggers: Sequence[Logger] = (), callbacks: Sequence[Callback] = (), **options: Any

@@ -6,11 +6,12 @@ Source: Datta et al., ICPR 2022.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from bottleneck.channel import Channel
 from bottleneck.codecs.entropy.tables.histogram import Histogram
@@ -95,6 +96,7 @@ class BottleneckSystem(LightningModule):
         self.val_metrics = task.metrics(prefix="val/")
         self.strict_loading = False
         self._val_symbols: list[Any] = []
+        self._pace, self._settled = 1.0, False
         self._frozen_tensors: FrozenTensors | None = None
 
     def given(self, inputs: Tensor) -> Tensor:
@@ -104,6 +106,18 @@ class BottleneckSystem(LightningModule):
     def frozen(self, inputs: Tensor, sizes: dict[str, Any]) -> Any:
         """What the frozen network makes of a batch's inputs; see `loss.objectives.Frozen`."""
         return FrozenHalves(self.net, inputs, sizes)
+
+    def settle(self, pace: float) -> None:
+        """From now on, learn at another pace, with the unit's statistics of BatchNorm at rest."""
+        self._pace, self._settled = pace, True
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if self._settled:
+            for module in self.unit.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
 
     def on_fit_start(self) -> None:
         self._frozen_tensors = FrozenTensors(self, self.kept, self.trainer.callbacks)  # type: ignore[attr-defined]
@@ -117,6 +131,8 @@ class BottleneckSystem(LightningModule):
     def training_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> Tensor:
         terms, _, _ = self.terms(batch)
         self.log_dict(terms.logged("train/"))
+        total = self.trainer.estimated_stepping_batches
+        self.loss.steer(terms, self.global_step / total)
         return terms.loss
 
     def validation_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> None:
@@ -137,8 +153,15 @@ class BottleneckSystem(LightningModule):
         self._val_symbols.clear()
 
     def configure_optimizers(self) -> Any:
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return with_schedule(self.make_optimizer(trained), self.make_scheduler, self.trainer)
+        learned = set(self.loss.parameters())
+        rest = [p for p in self.parameters() if p.requires_grad and p not in learned]
+        optimizer = self.make_optimizer(rest)
+        peak = self._pace * optimizer.param_groups[0]["lr"]
+        optimizer.param_groups[0]["lr"] = peak
+        if learned:
+            own = {"params": list(self.loss.parameters()), "lr": self.loss.rate.pace * peak}
+            optimizer.add_param_group(own)
+        return with_schedule(optimizer, self.make_scheduler, self.trainer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what is not trained out of checkpoints, and say what is in them."""
@@ -170,11 +193,12 @@ class BottleneckSystem(LightningModule):
         """Loss of a batch, the tail's output, and the latent."""
         inputs, target = batch
         sizes = self.task.sizes(self.task.headers(target))
-        reconstruction, latent = self.channel.quantised(self.given(inputs))
+        sent = self.channel.quantised(self.given(inputs))
+        reconstruction = sent.feature
         finish = self.objective.needs_output or not self.training
         output, layers = self.net.tail.watch(reconstruction, self.objective.layers, sizes, finish)
         passage = Passage(self.task, target, output, layers, reconstruction, self.frozen(inputs, sizes))
-        return self.loss(latent, self.objective(passage)), output, latent
+        return self.loss([sent], self.objective(passage)), output, sent.latent
 
 
 class WholeNetwork:

@@ -4,25 +4,31 @@ BottleneckUnit   the paper's: one depthwise-separable layer, mirrored; the defau
 ResidualUnit     deeper: residual blocks in each half
 PlainUnit        shallower: one linear layer in each half
 TokenUnit        linear maps of tokens (ViT, Swin)
+AsymmetricUnit   a small encoder, a wide decoder, chosen separately
+PooledUnit       one vector for a whole map
 SlimUnit         Matsubara and Levorato's: replaces a detector's first layer
 """
 
 from typing import Any
 
+from bottleneck.unit.asymmetric import AsymmetricUnit
 from bottleneck.unit.base import Unit, UnitOutput
 from bottleneck.unit.depthwise import BottleneckUnit
 from bottleneck.unit.plain import PlainUnit
+from bottleneck.unit.pooled import PooledUnit
 from bottleneck.unit.residual import ResidualUnit
 from bottleneck.unit.slim import SlimUnit
 from bottleneck.unit.tokens import TokenUnit
-from bottleneck.unit.transforms import AsIs, Latent, Symbols, Transform, transform_for
+from bottleneck.unit.transforms import AsIs, Latent, Symbols, Transform, latent_codec, transform_for
 
 __all__ = [
     "UNITS",
     "AsIs",
+    "AsymmetricUnit",
     "BottleneckUnit",
     "Latent",
     "PlainUnit",
+    "PooledUnit",
     "ResidualUnit",
     "SlimUnit",
     "Symbols",
@@ -31,13 +37,15 @@ __all__ = [
     "Unit",
     "UnitOutput",
     "build",
+    "latent_codec",
     "transform_for",
     "unit_class",
 ]
 
 #: Units by their `kind`.
 UNITS: dict[str, type[Unit]] = {
-    unit.kind: unit for unit in (BottleneckUnit, ResidualUnit, PlainUnit, TokenUnit, SlimUnit)
+    unit.kind: unit
+    for unit in (BottleneckUnit, ResidualUnit, PlainUnit, TokenUnit, AsymmetricUnit, PooledUnit, SlimUnit)
 }
 
 

@@ -19,10 +19,17 @@ from bottleneck.unit.quantizer import Quantizer
 
 
 class UnitOutput(NamedTuple):
-    """What a unit computes: the reconstructed `feature`, and the quantized `latent` whose rate is paid."""
+    """What a unit computes.
+
+    Attributes:
+        feature: Reconstructed.
+        latent: Quantized; its rate is paid.
+        exact: The latent before its quantizer, for rates that need a gradient there.
+    """
 
     feature: Tensor
     latent: Tensor
+    exact: Tensor
 
 
 class Unit(nn.Module, ABC):
@@ -126,8 +133,9 @@ class Unit(nn.Module, ABC):
         Args:
             feature: The head's output, in the unit's layout.
         """
-        latent = self.quantizer(self.encode(feature))
-        return UnitOutput(self.decode(latent), latent)
+        exact = self.encode(feature)
+        latent = self.quantizer(exact)
+        return UnitOutput(self.decode(latent), latent, exact)
 
     def encode(self, feature: Tensor) -> Tensor:
         """The latent before quantization, `(b, *latent_shape)`.

@@ -10,10 +10,10 @@ Each convolution is followed by BatchNorm and ReLU (the last of all by the unit'
 Source: the block is that of He et al., "Deep residual learning for image recognition", CVPR 2016.
 """
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from bottleneck.unit.geometry import ENCODER_KERNEL, exact
+from bottleneck.unit.halves import Block, normalised
 from bottleneck.unit.maps import MapUnit
 
 
@@ -57,15 +57,15 @@ class ResidualUnit(MapUnit):
         vertical, horizontal = (exact(length, stride, covering) for length in size)
         self.latent_shape = (latent_channels, vertical.latent_size, horizontal.latent_size)
         self.encoder = nn.Sequential(
-            *_normalised(nn.Conv2d(channels, width, 1, bias=False)),
-            *_normalised(nn.Conv2d(width, width, ENCODER_KERNEL, stride, padding=1, bias=False)),
-            *(_Block(width) for _ in range(depth)),
-            *_normalised(nn.Conv2d(width, latent_channels, 1, bias=False)),
+            *normalised(nn.Conv2d(channels, width, 1, bias=False)),
+            *normalised(nn.Conv2d(width, width, ENCODER_KERNEL, stride, padding=1, bias=False)),
+            *(Block(width) for _ in range(depth)),
+            *normalised(nn.Conv2d(width, latent_channels, 1, bias=False)),
         )
         self.decoder = nn.Sequential(
-            *_normalised(nn.Conv2d(latent_channels, width, 1, bias=False)),
-            *(_Block(width) for _ in range(depth)),
-            *_normalised(
+            *normalised(nn.Conv2d(latent_channels, width, 1, bias=False)),
+            *(Block(width) for _ in range(depth)),
+            *normalised(
                 nn.ConvTranspose2d(
                     width,
                     width,
@@ -80,22 +80,3 @@ class ResidualUnit(MapUnit):
             nn.BatchNorm2d(channels),
             self.last_activation(),
         )
-
-
-def _normalised(layer: nn.Conv2d | nn.ConvTranspose2d) -> tuple[nn.Module, ...]:
-    return layer, nn.BatchNorm2d(layer.out_channels), nn.ReLU()
-
-
-class _Block(nn.Module):
-    """Two 3×3 convolutions around a shortcut; shapes stay."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.layers = nn.Sequential(
-            *_normalised(nn.Conv2d(width, width, 3, padding=1, bias=False)),
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.layers(x))

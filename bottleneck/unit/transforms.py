@@ -5,11 +5,12 @@ Symbols   feature ──► encoder ──► latent ──► quantizer ──�
 Latent    feature ──► encoder ──► latent ────────────────► coded    float32, for codecs that quantise
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from bottleneck import codecs
 from bottleneck.codecs import Codec
 from bottleneck.layouts import Layout
 from bottleneck.unit.base import Unit
@@ -82,6 +83,21 @@ class Symbols(Latent):
 
     def restored(self, coded: Tensor) -> Tensor:
         return self.unit.reconstruct(coded)
+
+
+def latent_codec(shape: tuple[int, ...], name: str, **options: Any) -> Codec:
+    """A codec for a unit's symbols, or for its latent, without tables yet.
+
+    Raises:
+        ValueError: If the codec is unknown, or codes something else.
+    """
+    codec = codecs.create(name, shape=shape, **options)
+    if codec.input not in ("symbols", "feature"):
+        raise ValueError(
+            f"codec {name!r} codes {codec.input}, a bottleneck sends symbols or its latent. "
+            f"Choose from {codecs.names('symbols') + codecs.names('feature')}."
+        )
+    return codec
 
 
 def transform_for(unit: Unit, codec: Codec) -> Latent:

@@ -275,6 +275,7 @@ def test_graphs_of_every_unit_and_codec_do_what_the_loaded_sides_do(kind, codec,
     options |= {
         "tokens": {"grid": (7, 5)},
         "slim": {"replaced": net.adapter.before(given), "stride": 1},
+        "pooled": {"stride": 1},
     }.get(kind, {})
     unit = UNITS[kind].from_features(given, net.entry.layout, **options)
     for _ in range(40):

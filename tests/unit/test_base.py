@@ -21,6 +21,8 @@ def features_for(layout):
 def make(kind, layout, **options):
     torch.manual_seed(0)
     options = {"latent_channels": 3, "stride": 2, "step": 0.1, **options}
+    if kind == "pooled":  # a vector has no resolution
+        options["stride"] = 1
     grid = {"grid": (7, 5)} if layout == "LC" else {}
     return unit_class(kind).from_features(features_for(layout), layout, **grid, **options)
 
@@ -118,6 +120,7 @@ def test_units_of_before_there_were_kinds_are_depthwise():
 def test_unknown_kind_is_answered_with_the_known_ones():
     """A bundle of a later release names what this one has."""
     with pytest.raises(
-        ValueError, match=r"kind 'wavelet' is unknown.*'depthwise', 'plain', 'residual', 'slim', 'tokens'"
+        ValueError,
+        match=r"kind 'wavelet' is unknown.*'depthwise', 'plain', 'pooled', 'residual', 'slim', 'tokens'",
     ):
         build({"kind": "wavelet"})

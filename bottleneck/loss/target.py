@@ -1,0 +1,47 @@
+"""A number of bytes instead of a weight: the price of the rate adapts while a unit is trained.
+
+    price ◄─ price · exp(gain · (bytes / wanted - 1))      after each step; it settles where bytes are wanted
+    loss = price · bytes + alpha · task
+
+A proportional part keeps the price from overshooting. What is wanted begins higher and comes down over the
+first half of training, so that a unit is not silenced before it has learned what to say.
+"""
+
+import math
+
+_GAIN, _FIRMNESS = 0.008, 3.0
+_SLACK, _SHARE = (
+    1.5,
+    0.5,
+)  # bytes at the beginning over the target, and the part of training until they are the target
+
+
+class ByteTarget:
+    """The price of a byte.
+
+    Args:
+        wanted: Bytes per sample.
+        price: Where it begins; ten times too much is harmless.
+
+    Raises:
+        ValueError: If the target or the price is not positive.
+    """
+
+    def __init__(self, wanted: float, price: float = 1e-3):
+        if not wanted > 0 or not price > 0:
+            raise ValueError(f"target_bytes={wanted} must be positive, and so must its price={price}.")
+        self.wanted, self._integral, self.price = wanted, price, price
+        self._smooth = _SLACK * wanted
+
+    def update(self, spent: float, progress: float) -> None:
+        """After a step.
+
+        Args:
+            spent: Bytes per sample in it.
+            progress: Share of the training that is done.
+        """
+        left = max(0.0, 1.0 - progress / _SHARE)
+        self._smooth += 0.05 * (spent - self._smooth)
+        excess = max(-0.5, min(1.0, self._smooth / (self.wanted * _SLACK**left) - 1.0))
+        self._integral *= math.exp(_GAIN * excess)
+        self.price = self._integral * math.exp(_FIRMNESS * excess)

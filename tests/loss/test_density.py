@@ -1,0 +1,104 @@
+"""A learned density: training bits, ideal bits and real bytes are three views of one number."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from bottleneck import codecs
+from bottleneck.loss.density import DensityRate
+from bottleneck.unit import UnitOutput
+
+SHAPE, STEP = (2, 8, 8), 0.5
+
+
+def latents(scale, n=64):
+    generator = torch.Generator().manual_seed(0)
+    wide = torch.randn(n, *SHAPE, generator=generator) * scale
+    return (wide + torch.tensor([0.0, 0.7])[:, None, None] * scale) * STEP
+
+
+def output(exact):
+    return UnitOutput(exact, torch.round(exact / STEP) * STEP, exact)
+
+
+def trained(exact, steps=400):
+    """A density that has seen latents, as in training: noise instead of rounding."""
+    torch.manual_seed(0)
+    rate = DensityRate(SHAPE, 64, STEP)
+    optimizer = torch.optim.Adam(rate.parameters(), 0.05)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        rate(output(exact)).mean().backward()
+        optimizer.step()
+    return rate
+
+
+@pytest.mark.parametrize("scale", np.geomspace(0.05, 60, 10))
+def test_training_bits_bound_ideal_bits_and_bytes_follow_them(scale):
+    """Over ten scales: training bits are no fewer than the tables' ideal bits, and bytes within 1 % + 1."""
+    exact = latents(scale)
+    rate = trained(exact)
+    training_bits = 64 * torch.stack([rate(output(exact)).mean() for _ in range(8)]).mean().item()
+    symbols = torch.round(exact / STEP).to(torch.int32).numpy()
+    coder = codecs.create("range", SHAPE).with_tables(rate.tables(), range(2))
+    ideal = float(np.mean([coder.ideal_bits(one) for one in symbols]))
+    assert training_bits >= ideal - 0.005 * ideal - 0.5
+    for one in symbols:
+        payload = coder.encode(one)
+        assert np.array_equal(coder.decode(payload), one)
+        assert len(payload) <= coder.ideal_bits(one) / 8 * 1.01 + 1
+
+
+def test_tables_are_the_density():
+    """Frequencies of a channel are its likelihoods at whole numbers, to a millionth, and never nothing."""
+    rate = trained(latents(3.0))
+    tables = rate.tables()
+    frequencies = np.diff(tables.cumulative, axis=1)[:, :-1]
+    symbols = torch.arange(tables.low, tables.low + frequencies.shape[1], dtype=torch.float64)
+    likelihood = rate.double().log_likelihood(symbols.repeat(2, 1)[None])[0].detach().exp().numpy()
+    np.testing.assert_allclose(frequencies / 2**24, likelihood, atol=1e-6)
+    assert frequencies.min() >= 1
+
+
+def test_settled_density_is_near_the_entropy_of_the_symbols():
+    """After `settle`, the tables cost at most 2 % more than counted ones do on the very same symbols."""
+    exact = latents(0.4, 256)
+    symbols = torch.round(exact / STEP)
+    rate = trained(exact)
+    rate.settle(symbols)
+    learned = codecs.create("range", SHAPE).with_tables(rate.tables(), range(2))
+    counted = codecs.create("range", SHAPE).fit([symbols.to(torch.int32).numpy()])
+    bits = [
+        float(np.mean([coder.ideal_bits(one) for one in symbols.to(torch.int32).numpy()]))
+        for coder in (learned, counted)
+    ]
+    assert bits[0] <= 1.02 * bits[1]
+
+
+def test_gradient_pulls_towards_likely_values_from_both_sides():
+    """In training, unlikely latents are pulled to where the density is."""
+    rate = DensityRate((1, 1, 1), 1, 1.0)
+    for place, sign in ((40.0, 1), (-40.0, -1)):
+        exact = torch.full((64, 1, 1, 1), place, requires_grad=True)
+        rate(UnitOutput(exact, exact.round(), exact)).sum().backward()
+        assert torch.sign(exact.grad.mean()) == sign
+
+
+def test_rate_is_bits_per_pixel():
+    """A uniform density over 2^k symbols costs k bits for each, over the pixels of the image."""
+    rate = DensityRate((1, 4, 4), 256, 1.0, components=1).eval()
+    with torch.no_grad():
+        rate.log_scales.fill_(math.log(50))
+    zero = torch.zeros(3, 1, 4, 4)
+    expected = -math.log2(2 / (1 + math.exp(-0.01)) - 1) * 16 / 256
+    torch.testing.assert_close(
+        rate(UnitOutput(zero, zero, zero)), torch.full((3,), expected), rtol=1e-3, atol=0
+    )
+
+
+def test_density_without_components_is_refused():
+    """A mixture of nothing has no likelihood."""
+    with pytest.raises(ValueError, match=r"rate\.components=0"):
+        DensityRate((1, 1, 1), 1, components=0)
