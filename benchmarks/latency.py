@@ -1,6 +1,6 @@
 r"""Who should split at all: what a device waits for, image by image, in four runtimes.
 
-    python benchmarks/latency.py BUNDLE experiment=imagenette data.root=PATH --rows latency.jsonl
+    python benchmarks/latency.py BUNDLE experiment=imagenette_paper data.root=PATH --rows latency.jsonl
 
 Median milliseconds at batch 1 of three ways to an answer: the whole network on the device; head, encoder and
 quantizer of a trained bundle on the device and the rest on a server; the image as JPEG to the server. Network

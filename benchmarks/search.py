@@ -1,6 +1,6 @@
 r"""One trial of a search, with a filled feature cache and without any.
 
-    python benchmarks/search.py experiment=imagenette data.root=PATH
+    python benchmarks/search.py experiment=imagenette_paper data.root=PATH
     python benchmarks/search.py data=imagenette data.root=PATH model=resnet50 model.weights=null \
       model.num_classes=10 split=layer4.2 unit.latent_channels=64 alpha=0.01 trainer.max_epochs=4
 

@@ -1,7 +1,7 @@
 """What a training step costs, and what might make it cheaper.
 
-    python benchmarks/steps.py experiment=imagenette data.root=PATH
-    python benchmarks/steps.py experiment=imagenette_mid data.root=PATH
+    python benchmarks/steps.py experiment=imagenette_paper data.root=PATH
+    python benchmarks/steps.py experiment=imagenette_mid_paper data.root=PATH
 
 Forward and backward of unit and frozen tail on features with noise, one thread, and of the unit alone as in a
 warm start; then in bfloat16, with twice the batch, and with channels last. Processor time, system time apart:

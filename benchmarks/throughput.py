@@ -1,7 +1,7 @@
 """Time every codec on real features of one network.
 
-    python benchmarks/throughput.py experiment=imagenette data.root=PATH
-    python benchmarks/throughput.py experiment=imagenette data.root=PATH --splits _blocks.15 _blocks.2
+    python benchmarks/throughput.py experiment=imagenette_paper data.root=PATH
+    python benchmarks/throughput.py experiment=imagenette_paper data.root=PATH --splits _blocks.15 _blocks.2
 
 Codes the feature of one validation image at each split point with every method of the suite `paper`, and its
 symbols on 16 levels with the codecs of trained latents. Beside them, on the same symbols as

@@ -1,8 +1,8 @@
 r"""Units, or objectives, at equal bytes: what depth buys for its work on the device, what labels buy.
 
-    python benchmarks/variants.py units rows.jsonl experiment=imagenette data.root=PATH
+    python benchmarks/variants.py units rows.jsonl experiment=imagenette_paper data.root=PATH
     python benchmarks/variants.py objectives rows.jsonl --variants task,logits --seeds 0 --alphas 0.02 \
-      experiment=imagenette data.root=PATH
+      experiment=imagenette_paper data.root=PATH
 
 Every variant is trained at every alpha from every seed with the experiment's other settings, coded to real
 bytes and measured on the validation images. Overrides are those of `bottleneck train`. Each finished run is a

@@ -69,6 +69,11 @@ class OperatingPoint:
         """Whether the unit takes the place of the module at the split point."""
         return unit_class(self.kind).replaces
 
-    def at(self, *, alpha: float, **unit: Any) -> Self:
-        """The same point with another alpha and other options of the unit."""
-        return replace(self, alpha=alpha, unit={**self.unit, **unit})
+    def at(self, *, alpha: float | None = None, target_bytes: float | None = None, **unit: Any) -> Self:
+        """The same point with another alpha or target, and other options of the unit."""
+        return replace(
+            self,
+            alpha=self.alpha if alpha is None else alpha,
+            target_bytes=self.target_bytes if target_bytes is None else target_bytes,
+            unit={**self.unit, **unit},
+        )

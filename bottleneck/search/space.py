@@ -19,12 +19,15 @@ class Space:
         stride: Choices of S.
         step: Lowest and highest Q.
         log10_alpha: Lowest and highest L, with alpha = 10^L.
+        target_bytes: Lowest and highest payload that is aimed at, uniform in its logarithm, in place of
+            alpha; `None`: alpha is drawn.
     """
 
     latent_channels: Sequence[int]
     stride: Sequence[int]
     step: Sequence[float]
     log10_alpha: Sequence[float]
+    target_bytes: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("latent_channels", "stride"):
@@ -32,14 +35,17 @@ class Space:
             if not choices or any(choice != int(choice) or choice < 1 for choice in choices):
                 raise ValueError(f"space.{name}={choices}: give positive whole numbers to choose from.")
             object.__setattr__(self, name, tuple(int(choice) for choice in choices))
-        for name in ("step", "log10_alpha"):
+        for name in ("step", "log10_alpha", "target_bytes"):
+            if getattr(self, name) is None:
+                continue
             given = _as_tuple(getattr(self, name))
             limits = given * 2 if len(given) == 1 else given
             if len(limits) != 2 or limits[0] > limits[1]:
                 raise ValueError(f"space.{name}={given}: give [lowest, highest], or one value to pin it.")
             object.__setattr__(self, name, tuple(float(limit) for limit in limits))
-        if self.step[0] <= 0:
-            raise ValueError(f"space.step={self.step}: a quantization step must be positive.")
+        for name, what in (("step", "a quantization step"), ("target_bytes", "a payload")):
+            if getattr(self, name) is not None and getattr(self, name)[0] <= 0:
+                raise ValueError(f"space.{name}={getattr(self, name)}: {what} must be positive.")
 
     def fitting(self, size: tuple[int, int]) -> "Space":
         """The space without strides as large as the feature map's height or width.
@@ -53,13 +59,18 @@ class Space:
         return replace(self, stride=strides)
 
     def draw(self, trial: Trial) -> dict[str, float]:
-        """What a trial trains: `latent_channels`, `stride`, `step` and `alpha`."""
-        return {
+        """What a trial trains: `latent_channels`, `stride`, `step`, and `alpha` or `target_bytes`."""
+        drawn = {
             "latent_channels": trial.suggest_categorical("latent_channels", self.latent_channels),
             "stride": trial.suggest_categorical("stride", self.stride),
             "step": trial.suggest_float("step", *self.step),
-            "alpha": 10 ** trial.suggest_float("log10_alpha", *self.log10_alpha),
         }
+        if self.target_bytes is not None:
+            return {
+                **drawn,
+                "target_bytes": trial.suggest_float("target_bytes", *self.target_bytes, log=True),
+            }
+        return {**drawn, "alpha": 10 ** trial.suggest_float("log10_alpha", *self.log10_alpha)}
 
 
 def _as_tuple(value: float | Sequence[float]) -> tuple[float, ...]:

@@ -54,3 +54,15 @@ def test_map_too_small_for_every_stride_is_refused():
     """If no stride is left, the message has the map's size."""
     with pytest.raises(ValueError, match=r"none is smaller than the feature map \(2, 2\)"):
         Space(**PAPER).fitting((2, 2))
+
+
+def test_payloads_are_drawn_in_place_of_alpha():
+    """With a range of payloads each trial aims at one, evenly spread over the orders of magnitude."""
+    points = draws(Space(**PAPER, target_bytes=[10, 1000]))
+    assert not any("alpha" in point for point in points)
+    sizes = [point["target_bytes"] for point in points]
+    assert 10 <= min(sizes) < 30
+    assert 300 < max(sizes) <= 1000
+    assert 15 < sum(size < 100 for size in sizes) < 45
+    with pytest.raises(ValueError, match=r"space\.target_bytes=\(-1\.0, 5\.0\): a payload must be positive"):
+        Space(**PAPER, target_bytes=[-1, 5])
