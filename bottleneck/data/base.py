@@ -9,7 +9,7 @@ A new data set says how its two official parts are read and what identifies a sa
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,26 +59,30 @@ class SeededShuffle(Sampler[int]):
 
 
 class Samples(Dataset[tuple[Tensor, Any]]):
-    """The chosen images of one part, they and their targets transformed when asked for."""
+    """The chosen images of one part, they and their targets transformed when asked for.
+
+    With several transforms all images come once through the first, then through the next, and so on.
+    """
 
     def __init__(
         self,
         images: Any,
         indices: np.ndarray,
-        transform: Callable[[Any], Tensor],
+        transforms: Sequence[Callable[[Any], Tensor]],
         target_transform: Callable[[Any], Any],
     ) -> None:
         self.images = images
         self.indices = indices
-        self.transform = transform
+        self.transforms = transforms
         self.target_transform = target_transform
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.indices) * len(self.transforms)
 
     def __getitem__(self, position: int) -> tuple[Tensor, Any]:
-        image, target = self.images[self.indices[position]]
-        return self.transform(image), self.target_transform(target)
+        view, index = divmod(position, len(self.indices))
+        image, target = self.images[self.indices[index]]
+        return self.transforms[view](image), self.target_transform(target)
 
 
 class ImageData(LightningDataModule, ABC):
@@ -170,6 +174,10 @@ class ImageData(LightningDataModule, ABC):
         transform: Callable[[Any], Tensor] = preprocess(**self.preprocessing, channels=self.image_shape[0])
         return transform
 
+    def transforms(self, name: str) -> list[Callable[[Any], Tensor]]:
+        """Transforms of subset ``name``, for a data set that shows its training images in several views."""
+        return [self.transform(name)]
+
     def target_transform(self, target: Any) -> Any:
         """Turn a stored target into what the task is given, sized as the transformed image is."""
         return int(target)
@@ -190,11 +198,11 @@ class ImageData(LightningDataModule, ABC):
             ValueError: If there is no subset of that name, or ``holdout`` leaves nothing to train on.
         """
         part, indices = self._members(name)
-        return Samples(self._part(part).images, indices, self.transform(name), self.target_transform)
+        return Samples(self._part(part).images, indices, self.transforms(name), self.target_transform)
 
     def count(self, name: str) -> int:
-        """Return the number of samples in a subset, without decoding an image."""
-        return len(self._members(name)[1])
+        """Return the number of samples in a subset, views included, without decoding an image."""
+        return len(self._members(name)[1]) * len(self.transforms(name))
 
     def targets(self, name: str) -> np.ndarray:
         """Return the classes of a subset in its order, without decoding an image. Shape ``(n,)``, int64."""
@@ -214,8 +222,9 @@ class ImageData(LightningDataModule, ABC):
         """
         part, indices = self._members(name)
         labels = self._part(part).labels
+        transforms = " ".join(map(str, self.transforms(name)))
         digest = hashlib.sha256(
-            f"torchvision {torchvision.__version__} Pillow {PIL.__version__} {self.transform(name)}".encode()
+            f"torchvision {torchvision.__version__} Pillow {PIL.__version__} {transforms}".encode()
         )
         for index in indices:
             digest.update(f"\n{index} {labels[index]} {self.sample_version(part, index)}".encode())

@@ -1,17 +1,19 @@
 """Image classification from folders, one per class: ``root/train/<class>/*`` and ``root/val/<class>/*``."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms import v2
 
 from bottleneck.data.base import ImageData, Part
+from bottleneck.data.views import View
 from bottleneck.preprocess import as_pil, preprocess
 
 
@@ -26,18 +28,32 @@ class ImageFolder(ImageData):
         crop: Pixels of both sides of the square cut from the centre, at most ``short_side``.
         augment: Whether ``train`` shows random resized crops, mirrored at random, instead. Its features
             cannot be cached then. ``select`` and ``val`` are never augmented.
+        views: How many views of each image ``train`` has (`data/views.py`), the same ones in every run, so
+            that their features can be cached. An epoch sees all of them.
         shared: `ImageData`'s arguments.
 
     Raises:
-        ValueError: If the crop does not fit into the short side.
+        ValueError: If the crop does not fit into the short side, or views would differ from epoch to epoch.
     """
 
     name = ""
 
     def __init__(
-        self, root: str | Path, short_side: int = 256, crop: int = 224, augment: bool = False, **shared: Any
+        self,
+        root: str | Path,
+        short_side: int = 256,
+        crop: int = 224,
+        augment: bool = False,
+        views: int = 1,
+        **shared: Any,
     ) -> None:
         super().__init__(**shared)
+        if views < 1 or (views > 1 and augment):
+            raise ValueError(
+                f"data.views={views}, data.augment={augment}: give at least 1 view, and either several that "
+                "stay the same or data.augment=true."
+            )
+        self.views = views
         self.root = Path(root).expanduser()
         self.name = self.name or self.root.absolute().name
         self.short_side = short_side
@@ -91,6 +107,11 @@ class ImageFolder(ImageData):
         if name == "train" and self.augment:
             return v2.Compose([v2.RandomResizedCrop(self.crop), v2.RandomHorizontalFlip(), preprocess()])
         return preprocess(**self.preprocessing)
+
+    def transforms(self, name: str) -> list[Callable[[Any], Tensor]]:
+        if name != "train" or self.views == 1:
+            return super().transforms(name)
+        return [View(number, self.crop, self.transform(name)) for number in range(self.views)]
 
     def folder(self) -> Path:
         """Return the folder that holds ``train`` and ``val``."""

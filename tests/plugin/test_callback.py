@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import bottleneck
 from bottleneck.deploy.bundle import Bundle
-from bottleneck.loss import Rate
+from bottleneck.loss.density import DensityRate
 from bottleneck.training.schedules import cosine
 from tests.plugin.helpers import QUIET, assert_same, export, in_order, make_plugin, tensors_of
 
@@ -321,17 +320,6 @@ def test_tokens_of_a_transformer_are_sent_by_their_kind(plain, trainer_of, tmp_p
     assert server(device(next(iter(plain.loader))[0][0].numpy())).shape == (1, 10)
 
 
-class Scaled(Rate):
-    """A rate that learns."""
-
-    def __init__(self, latent_shape, pixels):
-        super().__init__(latent_shape, pixels)
-        self.scale = nn.Parameter(torch.ones(latent_shape[0]))
-
-    def forward(self, latent):
-        return (latent.abs() * self.scale.square()[:, None, None]).flatten(1).sum(1) / self.pixels
-
-
 def test_a_rate_that_learns_is_trained_and_kept(plain, trainer_of, tmp_path):
     """Its parameters move with the unit's; a checkpoint has them, and training goes on from there."""
     loader = in_order(plain.loader)
@@ -347,12 +335,14 @@ def test_a_rate_that_learns_is_trained_and_kept(plain, trainer_of, tmp_path):
             plugin.detach(plain.module)
         return torch.load(tmp_path / f"{epochs}.ckpt", weights_only=True)["bottleneck"]
 
-    whole = train(2, Scaled)
-    assert not torch.equal(whole["rate"]["scale"], torch.ones(8))
-    train(1, Scaled)
-    resumed = train(2, Scaled, tmp_path / "1.ckpt")
+    whole = train(2, DensityRate)
+    assert not torch.equal(whole["rate"]["means"], DensityRate((8, 2, 2), 64).means)
+    train(1, DensityRate)
+    resumed = train(2, DensityRate, tmp_path / "1.ckpt")
     assert_same(whole["weights"] | whole["rate"], resumed["weights"] | resumed["rate"])
-    with pytest.raises(ValueError, match=r"rate has learned \['scale'\], this plugin's learns \[\]"):
+    with pytest.raises(
+        ValueError, match=r"rate has learned \['log_scales', 'logits', 'means'\], this plugin's learns \[\]"
+    ):
         train(3, None, tmp_path / "1.ckpt")
 
 
