@@ -9,6 +9,17 @@ from torch import Tensor, nn
 UNIT_NAME = "bottleneck_unit"
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network inside `DataParallel`, DDP or `torch.compile`, else the model itself."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            inner = model.module
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
 def weights_identity(model: nn.Module) -> str:
     """SHA-256 over names, types, shapes and values of a model's parameters and buffers, in hexadecimal.
 

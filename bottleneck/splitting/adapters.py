@@ -31,18 +31,20 @@ class Replaced(Direct):
 
     Args:
         module: That module: from what the head gives to the feature.
+        dtype: What it takes.
     """
 
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: nn.Module, dtype: torch.dtype = torch.float32):
         super().__init__()
         self.module = module
+        self.dtype = dtype
 
     def before(self, given: Tensor) -> Tensor:
-        return self.module(given)
+        return self.module(given.to(self.dtype) if given.is_floating_point() else given)
 
 
 class Open(Direct):
-    """The tail reads more than what is sent: head and tail share one machine, and the rest goes past the channel.
+    """The tail reads more than what is sent: head and tail share one machine, the rest passes the channel by.
 
     Args:
         channels: How many of the first channels of the head's output are sent.

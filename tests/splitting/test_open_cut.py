@@ -48,8 +48,8 @@ def test_channel_carries_the_named_tensor_only(net):
     with torch.no_grad():
         feature = net.head(IMAGE)
         stem = network.stem(IMAGE)
-        torch.testing.assert_close(net.sent(feature), network.left(stem))
-        changed = net.tail(net.joined(torch.zeros(2, 4, 4, 4), feature))
+        torch.testing.assert_close(net.adapter.before(feature), network.left(stem))
+        changed = net.tail(net.adapter.after(torch.zeros(2, 4, 4, 4), feature))
         expected = network.last(2 * network.right(stem).relu())
     torch.testing.assert_close(changed, nn.functional.interpolate(expected, size=(8, 8)))
 
@@ -62,8 +62,8 @@ def test_open_cuts_say_what_lies_beside(net):
     closed = split(TwoBranches(), "stem", IMAGE)
     assert closed.point.closed
     feature = closed.head(IMAGE)
-    assert closed.sent(feature) is feature
-    assert closed.joined(2 * feature, feature).equal(2 * feature)
+    assert closed.adapter.before(feature) is feature
+    assert closed.adapter.after(2 * feature, feature).equal(2 * feature)
 
 
 def test_closed_cut_may_be_cut_openly():
