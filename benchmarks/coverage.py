@@ -82,6 +82,7 @@ def huggingface_network(kind: str) -> Made:
 
     smaller = {"width_coefficient": 1.0, "depth_coefficient": 1.0, "image_size": 224, "hidden_dim": 1280}
     config = transformers.AutoConfig.for_model(kind, **(smaller if kind == "efficientnet" else {}))
+    config.architectures = []  # the family's first
     size = getattr(config, "image_size", 224)
     network = transformers.AutoModelForImageClassification.from_config(config)
     return network, size if isinstance(size, int) else 224

@@ -23,7 +23,7 @@ from bottleneck.data.base import ImageData
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.devices import device_of
 from bottleneck.features import CachedFeatures, FeatureCache, LiveFeatures, features_of
-from bottleneck.identity import weights_identity
+from bottleneck.identity import behaviour, weights_identity
 from bottleneck.loss.point import OperatingPoint
 from bottleneck.measure.harness import Tally, Times, judge_frozen, measure, row, time_halves
 from bottleneck.measure.results import Result
@@ -41,8 +41,8 @@ class Cut:
         images: The data set, set up.
         task: Loss and metrics.
         at: The split point's name.
-        kind: Kind of the units that will stand there. A kind that replaces the module at the split point moves
-            the end of the head before it.
+        kind: Kind of the units that will stand there. A kind that replaces the module at the split point
+            moves the end of the head before it.
         open_cut: Whether the cut need not be closed; it can then be measured, and not deployed.
         cache: Where features are kept; `None`: the head runs on every batch.
         made: How the network was made, for bundles.
@@ -98,7 +98,7 @@ class Cut:
         return other
 
     def unfrozen(self, kind: str) -> "Cut":
-        """This cut of a copy of the network that may change, compared with the network as it is."""
+        """The same cut of a copy of the network that may change, compared with the network as it is."""
         other = copy.copy(self)
         other._original = self
         other.__dict__.pop("features", None)
@@ -190,13 +190,15 @@ class Cut:
         """
         if channel.unit is None or not self.net.point.closed:
             raise ValueError(
-                f"{channel.name} at {self.net.point.name} makes no bundle: it takes a trained unit at a closed cut."
+                f"{channel.name} at {self.net.point.name} makes no bundle: that "
+                "takes a trained unit at a closed cut."
             )
         return Bundle(
             unit=channel.unit.eval(),
             codec=channel.codec,
             split=self.net.point.name,
             network=weights_identity(self.model),
+            behaviour=behaviour(self.model, self.images.image_shape),
             task=self.task.name,
             image_shape=self.images.image_shape,
             preprocessing=self.images.preprocessing,

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
-from bottleneck.identity import weights_identity
+from bottleneck.identity import unwrapped, weights_identity
 from bottleneck.models.checkpoints import read_state_dict
 from bottleneck.models.detection import Detections, Detector
 from bottleneck.models.embedded import EMBEDDED
@@ -100,6 +100,7 @@ def wrap(
         name: What results call it.
         side: Height and width of the images that it is usually fed.
     """
+    network = unwrapped(network)
     if weights is not None:
         load_checkpoint(network, weights)
     if isinstance(network, GeneralizedRCNN):

@@ -88,6 +88,11 @@ class Detections(list):
         super().__init__(found)
         self._network, self._pyramid, self._sizes = network, pyramid, sizes
 
+    @property
+    def evidence(self) -> list[Tensor]:
+        """What the detector looked at, which tells more of it than what it found (`identity.behaviour`)."""
+        return list(self._pyramid.values())
+
     def losses(self, targets: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         """The losses that trained the detector, on this pyramid: of proposals, classes, boxes and masks.
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.devices import device_of
-from bottleneck.identity import weights_identity
+from bottleneck.identity import behaviour, weights_identity
 from bottleneck.plugin.channel import Channel
 from bottleneck.plugin.probe import names_around
 from bottleneck.splitting.graph import trace
@@ -63,6 +63,11 @@ def bundle_of(module: nn.Module, channel: Channel, result: dict[str, Any]) -> Bu
         ValueError: If the module cannot be cut at the split point.
     """
     network = network_around(module, channel)
+    send, channel.send = channel.send, None
+    try:
+        seen = behaviour(network.module, channel.image.shape[1:], channel.image.dtype)
+    finally:
+        channel.send = send
     unit = build(channel.unit.options)
     unit.load_state_dict(channel.unit.state_dict())
     return Bundle(
@@ -70,6 +75,7 @@ def bundle_of(module: nn.Module, channel: Channel, result: dict[str, Any]) -> Bu
         codec=channel.codec,
         split=network.split,
         network=weights_identity(network.module),
+        behaviour=seen,
         image_shape=(*channel.image.shape[1:],),
         preprocessing=None if channel.image.is_floating_point() else {},
         model={"module": type(module).__qualname__, "network": network.name},

@@ -74,7 +74,7 @@ def layouts_of(
 
 
 def layout_of(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> Layout:
-    """The likeliest layout of one sample's shape; channels last where a map has the input's aspect only so."""
+    """The likeliest layout of one sample's shape: the one in which it has the input's aspect."""
     if len(shape) == 3 and len(input_shape) == 3:
         aspect = math.log(input_shape[1] / input_shape[2])
         first = abs(math.log(shape[1] / shape[2]) - aspect)

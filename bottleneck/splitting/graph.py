@@ -82,8 +82,8 @@ def trace(model: nn.Module, example: Tensor) -> TracedNetwork:
     told = " ".join(f"{way}: {reason}." for way, reason in reasons.items())
     raise ValueError(
         f"{type(network).__name__} cannot be traced, so it cannot be cut. {told} Move the part of its "
-        "forward() that looks at values into a submodule of its own (it is then kept whole), mark the function "
-        "with torch.fx.wrap, or cut a submodule that can be traced instead."
+        "forward() that looks at values into a submodule of its own (it is then kept whole), mark the "
+        "function with torch.fx.wrap, or cut a submodule that can be traced instead."
     )
 
 
