@@ -3,9 +3,10 @@
     python -m benchmarks.coverage                      all of them
     python -m benchmarks.coverage timm --only=swin     of one library, those with a part of the name
 
-Weights are random. For each network: closed cuts, the worst difference between tail(head(x)) and the network
-at three cuts and batches of 1 and 3, relative to the output's largest value, seconds of processor time to see
-it and to make three pairs of halves, and how it was seen, or why it was refused.
+Weights are random, those that a constructor leaves constant as well. For each network: closed cuts, the worst
+difference between tail(head(x)) and the network at three cuts and batches of 1 and 3, over the output's
+largest value, seconds of processor time to see it and to make three pairs of halves, and how it was seen, or
+why it was refused.
 """
 
 import argparse
@@ -126,7 +127,7 @@ def covered(library: str, name: str, make: Callable[[str], Made]) -> dict[str, A
         network, side = make(name)
     except Exception as error:
         return row | {"refused": f"cannot be made: {type(error).__name__}: {str(error)[:120]}"}
-    network = network.eval()
+    network = _stirred(network.eval())
     row["params_m"] = sum(parameter.numel() for parameter in network.parameters()) / 1e6
     pixels = hasattr(network, "opaque")
     began = time.process_time()
@@ -139,6 +140,10 @@ def covered(library: str, name: str, make: Callable[[str], Made]) -> dict[str, A
         chosen = {points[len(points) * quarter // 4].name for quarter in (1, 2, 3)}
         nets = [split_traced(traced, at) for at in chosen]
         row["seconds"] = time.process_time() - began
+        with torch.no_grad():
+            outputs = tensors_in(network(torch.zeros(1, 3, side, side).to(traced.probe.dtype)))
+        sizes = (tensor.double().nan_to_num().abs().max().item() for tensor in outputs if tensor.numel())
+        row["reach"] = max(sizes, default=0.0)  # of the outputs, which have to be something
         row["worst"] = max(_worst(network, net, side, batch, pixels) for net in nets for batch in (1, 3))
     except Exception as error:
         row["refused"] = f"{type(error).__name__}: {error}"
@@ -159,10 +164,22 @@ def _worst(network: nn.Module, net: nn.Module, side: int, batch: int, pixels: bo
 
 
 def _difference(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference over the network's largest value; infinite where one alone is no number."""
     if not theirs.numel():
         return 0.0
-    scale = theirs.double().abs().max().item() or 1.0
-    return (ours.double() - theirs.double()).abs().max().item() / scale
+    if not torch.equal(ours.isnan(), theirs.isnan()):
+        return float("inf")
+    scale = theirs.double().nan_to_num().abs().max().item() or 1.0
+    return (ours.double() - theirs.double()).nan_to_num(0.0).abs().max().item() / scale
+
+
+@torch.no_grad()
+def _stirred(network: nn.Module) -> nn.Module:
+    """The network with noise where its constructor left constants: zeros would prove nothing."""
+    for parameter in network.parameters():
+        if parameter.is_floating_point() and parameter.numel() > 1 and parameter.min() == parameter.max():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    return network
 
 
 def table(rows: list[dict[str, Any]]) -> str:
