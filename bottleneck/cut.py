@@ -23,7 +23,7 @@ from bottleneck.data.base import ImageData
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.devices import device_of
 from bottleneck.features import CachedFeatures, FeatureCache, LiveFeatures, features_of
-from bottleneck.identity import weights_identity
+from bottleneck.identity import behaviour, weights_identity
 from bottleneck.loss.point import OperatingPoint
 from bottleneck.measure.harness import Tally, Times, judge_frozen, measure, row, time_halves
 from bottleneck.measure.results import Result
@@ -198,6 +198,7 @@ class Cut:
             codec=channel.codec,
             split=self.net.point.name,
             network=weights_identity(self.model),
+            behaviour=behaviour(self.model, self.images.image_shape),
             task=self.task.name,
             image_shape=self.images.image_shape,
             preprocessing=self.images.preprocessing,

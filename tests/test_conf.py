@@ -77,7 +77,15 @@ def test_model_configurations_make_networks(option, cache_dir):
     """Each network is made from its configuration, with random weights where it has to be downloaded."""
     if option == "efficientnet_lite0":
         pytest.importorskip("efficientnet_lite_pytorch", reason="extra `efficientnet` is not installed")
+    package = {"timm": "timm", "huggingface": "transformers"}.get(option)
+    if package is not None:
+        pytest.importorskip(package, reason=f"extra `{option}` is not installed")
     overrides = {
+        "timm": ["model.name=mobilenetv3_small_050"],
+        "huggingface": [
+            "model.name=vit",
+            "model.config={hidden_size:16,num_hidden_layers:1,intermediate_size:16,num_attention_heads:2}",
+        ],
         "torchvision": ["model.name=squeezenet1_1"],
         "custom": ["model.network._target_=torchvision.models.squeezenet1_1"],
     }

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from bottleneck.models import Detector
-from bottleneck.show.split_points import draw_sizes, draw_stages, profile_table, stage_table, verdict
+from bottleneck.show.split_points import draw_sizes, draw_stages, profile_table, seen, stage_table, verdict
 from bottleneck.splitting import boundaries
 from bottleneck.splitting.graph import trace
 from bottleneck.splitting.points import points_of
@@ -25,7 +25,10 @@ def run(cfg: DictConfig) -> None:
     shape = cfg.input_shape or model.input_shape
     traced = trace(model, torch.zeros(1, *shape, dtype=torch.uint8))
     points, stages = points_of(traced), boundaries(traced, cfg.depth)
-    print(profile_table(points), stage_table(stages), verdict(points), sep="\n\n")
+    print(profile_table(points), stage_table(stages), verdict(points), seen(traced), sep="\n\n")
+    if (preprocessing := getattr(model, "preprocessing", None)) is not None:
+        told = " ".join(f"data.{key}={value}" for key, value in preprocessing.items())
+        print(f"\nIts own library feeds it images of {told}.")
     for rows, file in ((points, "profile.jsonl"), (stages, "stages.jsonl")):
         lines = (json.dumps(dataclasses.asdict(row)) for row in rows)
         (folder / file).write_text("\n".join(lines) + "\n")

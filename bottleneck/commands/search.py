@@ -16,7 +16,7 @@ from tabulate import tabulate
 from bottleneck.commands.setup import cut_of, point_of, recipe_of, suite_channels
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import Point
-from bottleneck.identity import weights_identity
+from bottleneck.identity import Identity
 from bottleneck.search.study import Plan, search
 from bottleneck.search.trials import Constraints, Pruning
 
@@ -68,7 +68,7 @@ def _settings(cfg: DictConfig, cut: Cut) -> dict[str, Any]:
         key: value for key, value in plain["unit"].items() if key not in ("latent_channels", "stride", "step")
     }
     return {
-        "network": weights_identity(cut.model),
+        "network": Identity.of(cut.model, cut.images.image_shape).to_dict(),
         "images": {name: cut.images.fingerprint(name) for name in ("train", "select", "val")},
         "max_epochs": plain["trainer"]["max_epochs"],
         "unit": unit,

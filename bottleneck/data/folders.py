@@ -1,5 +1,6 @@
 """Image classification from folders, one per class: ``root/train/<class>/*`` and ``root/val/<class>/*``."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -15,6 +16,8 @@ from torchvision.transforms import v2
 from bottleneck.data.base import ImageData, Part
 from bottleneck.data.views import View
 from bottleneck.preprocess import as_pil, preprocess
+
+log = logging.getLogger(__name__)
 
 
 class ImageFolder(ImageData):
@@ -78,7 +81,7 @@ class ImageFolder(ImageData):
             folder = self.folder() / part
             if not folder.is_dir():
                 raise FileNotFoundError(f"{folder} is not a folder. {self.layout()}")
-            names[part] = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+            names[part] = class_folders(folder)
             if not names[part]:
                 raise FileNotFoundError(f"{folder} holds no class folder. {self.layout()}")
         if names["train"] != names["val"]:
@@ -135,7 +138,9 @@ class ImageFolder(ImageData):
             ValueError: If the classes are not as they should be, or one has no image.
         """
         classes = self.classes
-        images = datasets.ImageFolder(self.folder() / part, loader=load_image, allow_empty=True)
+        images = _Images(self.folder() / part, loader=load_image, allow_empty=True)
+        if passed_over := images.passed_over():
+            log.warning("%s: passed over %s files that are no images.", images.root, passed_over)
         labels = np.asarray(images.targets, dtype=np.int64)
         empty = [classes[label] for label in set(range(len(classes))) - set(images.targets)]
         if empty:
@@ -150,6 +155,30 @@ class ImageFolder(ImageData):
         path, _ = self._part(part).images.samples[index]
         status = os.stat(path)
         return f"{os.path.abspath(path)} {status.st_size} {status.st_mtime_ns}"
+
+
+class _Images(datasets.ImageFolder):  # type: ignore[misc]  # torchvision comes without types
+    """Torchvision's data set without folders whose names begin with a dot, which it takes for classes."""
+
+    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+        names = class_folders(Path(directory))
+        return names, {name: label for label, name in enumerate(names)}
+
+    def passed_over(self) -> int:
+        """How many files in the class folders are no images; names that begin with a dot do not count."""
+        files = [
+            name
+            for folder in self.classes
+            for place, _, names in os.walk(Path(self.root) / folder, followlinks=True)
+            for name in names
+            if not name.startswith(".") and "/." not in place.removeprefix(str(self.root))
+        ]
+        return sum(not name.lower().endswith(datasets.folder.IMG_EXTENSIONS) for name in files)
+
+
+def class_folders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, sorted; `.ipynb_checkpoints` and its like are no classes."""
+    return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
 
 
 def listing(names: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ Loading and using one needs torch, torchvision and NumPy, neither Lightning nor 
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from bottleneck import codecs
 from bottleneck.codecs import Codec
 from bottleneck.devices import device_of
 from bottleneck.files import replace_file
-from bottleneck.identity import weights_identity
+from bottleneck.identity import Identity, precision, weights_identity
 from bottleneck.models.checkpoints import write_state_dict
 from bottleneck.splitting import SplitModel, split
 from bottleneck.unit import Unit, build
@@ -44,6 +45,7 @@ class Bundle:
             float images that its user's own transform has made.
         model: How the network was made, for people and for `evaluate.py`.
         result: The evaluated row at export.
+        behaviour: What the network computes on a fixed image (`identity.behaviour`); those of 0.1 have none.
         task: What the network is for, hence what a server returns; the network's output where it is unknown.
     """
 
@@ -56,6 +58,7 @@ class Bundle:
     model: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
     task: str = "classification"
+    behaviour: Sequence[float] | None = None
 
     @property
     def image_dtype(self) -> torch.dtype:
@@ -82,7 +85,16 @@ class Bundle:
             "codec": self.codec.to_dict(),
             **{
                 key: getattr(self, key)
-                for key in ("split", "network", "image_shape", "preprocessing", "model", "result", "task")
+                for key in (
+                    "split",
+                    "network",
+                    "behaviour",
+                    "image_shape",
+                    "preprocessing",
+                    "model",
+                    "result",
+                    "task",
+                )
             },
             "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         }
@@ -140,6 +152,7 @@ class Bundle:
             model=content["model"],
             result=content["result"],
             task=content.get("task", "classification"),  # bundles of 0.1 have none
+            behaviour=content.get("behaviour"),
         )
 
     def split_network(self, model: nn.Module, batch: int = 1) -> SplitModel:
@@ -149,22 +162,44 @@ class Bundle:
             model: The network that the bundle was made for.
             batch: Images in the example that it is split with.
         """
-        example = torch.zeros(batch, *self.image_shape, dtype=self.image_dtype, device=device_of(model))
+        dtype = self.image_dtype if self.image_dtype == torch.uint8 else precision(model)
+        example = torch.zeros(batch, *self.image_shape, dtype=dtype, device=device_of(model))
         return split(model, self.split, example, replace=self.unit.replaces).freeze()
 
     def check_network(self, model: nn.Module) -> None:
         """Refuse a network that this unit was not trained for.
 
         Raises:
-            ValueError: If the weights differ; both identities are named.
+            ValueError: If the weights differ, where both identities are named, or what they compute. A
+                network in half precision has to compute nearly the same.
         """
-        if (identity := weights_identity(model)) != self.network:
-            made = f", made with {self.model}" if self.model else ""
-            raise ValueError(
-                f"This bundle belongs to a network with weights {self.network[:12]}…{made}; "
-                f"the one given has {identity[:12]}…. Load the same weights and normalisation; an embedded "
-                "network is trained on each machine, so copy the folder `models` of the cache along."
-            )
+        values = None if self.behaviour is None else tuple(self.behaviour)
+        found = (
+            Identity(weights_identity(model), low=precision(model) in (torch.float16, torch.bfloat16))
+            if values is None
+            else Identity.of(model, self.image_shape, self.image_dtype)
+        )
+        made = f", made with {self.model}" if self.model else ""
+        match Identity(self.network, values).difference(found):
+            case "weights":
+                raise ValueError(
+                    f"This bundle belongs to a network with weights {self.network[:12]}…{made}; "
+                    f"the one given has {found.weights[:12]}…. Load the same weights and normalisation; an "
+                    "embedded network is trained on each machine, so copy the folder `models` of the cache "
+                    "along."
+                )
+            case "behaviour":
+                same = "the same weights" if found.weights == self.network else "nearly the same weights"
+                raise ValueError(
+                    f"This bundle belongs to a network{made} that computes something else. The one given has "
+                    f"{same}, but makes {_shown(found.behaviour)} of the bundle's test image, where it was "
+                    f"{_shown(values)}. Make it with the same code and settings: number of "
+                    "heads, activation, epsilon, quantised weights."
+                )
+
+
+def _shown(values: Sequence[float] | None) -> str:
+    return f"[{', '.join(f'{value:.4g}' for value in (values or ())[:4])}, …]"
 
 
 def _checksum(content: dict[str, Any]) -> str:

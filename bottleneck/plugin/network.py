@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.devices import device_of
-from bottleneck.identity import weights_identity
+from bottleneck.identity import behaviour, weights_identity
 from bottleneck.layouts import Layout
 from bottleneck.plugin.hook import Hook
 from bottleneck.plugin.probe import names_around
@@ -74,11 +74,12 @@ def bundle_of(module: nn.Module, hook: Hook, result: dict[str, Any]) -> Bundle:
     send, hook.send = hook.send, None
     try:
         around = surroundings(module, hook.at, hook.image, hook.unit.feature_shape)
+        if around.network is None:
+            raise ValueError(around.problem)
+        name, network, split = around.network
+        seen = behaviour(network, hook.image.shape[1:], hook.image.dtype)
     finally:
         hook.send = send
-    if around.network is None:
-        raise ValueError(around.problem)
-    name, network, split = around.network
     unit = build(hook.unit.options)
     unit.load_state_dict(hook.unit.state_dict())
     return Bundle(
@@ -86,6 +87,7 @@ def bundle_of(module: nn.Module, hook: Hook, result: dict[str, Any]) -> Bundle:
         codec=hook.channel.codec,
         split=split,
         network=weights_identity(network),
+        behaviour=seen,
         image_shape=(*hook.image.shape[1:],),
         preprocessing={} if hook.image.dtype == torch.uint8 else None,
         model={"module": type(module).__qualname__, "network": name},

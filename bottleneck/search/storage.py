@@ -15,6 +15,8 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from bottleneck.identity import agree
+
 _JOURNAL, _SQLITE = "journal:///", "sqlite:///"
 
 
@@ -82,7 +84,9 @@ def open_study(
     known = study.user_attrs.get("settings")
     if known is None:
         study.set_user_attr("settings", settings)
-    elif different := sorted(key for key in {*known, *settings} if known.get(key) != settings.get(key)):
+    elif different := sorted(
+        key for key in {*known, *settings} if not agree(known.get(key), settings.get(key))
+    ):
         raise ValueError(
             f"study.name={name} was begun with other settings: {different} differ. "
             "Choose another study.name, or go back to the old settings."

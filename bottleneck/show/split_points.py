@@ -10,6 +10,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 from bottleneck.splitting import Boundary, SplitPoint, first_useful
+from bottleneck.splitting.traced import TracedNetwork
 
 
 def profile_table(points: Sequence[SplitPoint]) -> str:
@@ -79,6 +80,14 @@ def verdict(points: Sequence[SplitPoint]) -> str:
         f"Useful natural split: {useful.name} is the earliest closed cut below the input's size, with "
         f"{useful.input_ratio:.2f} times its numbers behind {100 * useful.macs_share:.1f} % of the MACs."
     )
+
+
+def seen(traced: TracedNetwork) -> str:
+    """How a network was seen, and what could not be looked into, in words."""
+    size = "×".join(map(str, traced.probe.shape[2:]))
+    told = f"Seen by {traced.seen}" + (f", for images of {size} only." if traced.fixed_size else ".")
+    whole = [f"{name} ({reason})" for name, reason in traced.kept_whole.items()]
+    return told + (f" Kept whole, with no cuts inside: {'; '.join(whole)}." if whole else "")
 
 
 def draw_stages(stages: Sequence[Boundary], name: str, path: Path) -> None:

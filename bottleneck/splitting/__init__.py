@@ -1,8 +1,9 @@
 """Closed cuts of a network, and the two halves of one.
 
 `points.py` lists the cuts, `boundaries.py` what really has to be sent behind each stage, `model.py` makes
-head and tail, all from the graph of `graph.py`. `open_cut.py` is for cuts that papers measured and nobody can
-deploy; `adapters.py` is what its halves, and those around a replaced module, need to fit a channel.
+head and tail, all from the graph that `graph.py` makes, by `symbolic.py` or by `exported.py`. `open_cut.py`
+is for cuts that papers measured and nobody can deploy; `adapters.py` is what its halves, and those around a
+replaced module, need to fit a channel.
 """
 
 from bottleneck.splitting.adapters import Direct

@@ -31,14 +31,17 @@ class Replaced(Direct):
 
     Args:
         module: That module: from what the head gives to the feature.
+        dtype: What it takes.
     """
 
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: nn.Module, dtype: torch.dtype = torch.float32):
         super().__init__()
         self.module = module
+        self.dtype = dtype
 
     def before(self, given: Tensor) -> Tensor:
-        return self.module(given)
+        found: Tensor = self.module(given.to(self.dtype) if given.is_floating_point() else given)
+        return found
 
 
 class Open(Direct):

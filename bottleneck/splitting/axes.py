@@ -6,6 +6,7 @@ a tensor, its shape decides.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -25,6 +26,7 @@ _MAP_MODULES = (
     nn.Upsample,
 )
 _LAST_MODULES = (nn.Linear, nn.LayerNorm)
+_aten = torch.ops.aten
 _MAP_FUNCTIONS = (
     torch.conv2d,
     F.conv2d,
@@ -33,8 +35,17 @@ _MAP_FUNCTIONS = (
     F.interpolate,
     F.max_pool2d,
     F.avg_pool2d,
+    _aten.conv2d,
+    _aten.convolution,
+    _aten.batch_norm,
+    _aten.group_norm,
+    _aten.max_pool2d,
+    _aten.avg_pool2d,
+    _aten.adaptive_avg_pool2d,
+    _aten.upsample_nearest2d,
+    _aten.upsample_bilinear2d,
 )
-_LAST_FUNCTIONS = (F.linear, F.layer_norm)
+_LAST_FUNCTIONS = (F.linear, F.layer_norm, _aten.linear, _aten.layer_norm)
 #: What a permute of a batch's axes turns into what.
 _TURNS: dict[tuple[int, ...] | None, tuple[Layout, Layout]] = {
     (0, 2, 3, 1): (_CHW, _HWC),
@@ -43,26 +54,26 @@ _TURNS: dict[tuple[int, ...] | None, tuple[Layout, Layout]] = {
 
 
 def layouts_of(
-    model: nn.Module, shapes: dict[fx.Node, tuple[int, ...]], input_shape: tuple[int, ...]
+    root: nn.Module, shapes: dict[fx.Node, tuple[int, ...]], input_shape: tuple[int, ...]
 ) -> dict[fx.Node, Layout]:
     """The layout of every node of a graph that returns one tensor.
 
     Args:
-        model: Whose modules the graph calls.
+        root: Whose modules the graph calls.
         shapes: The tensors' shapes, batch included, in the order in which they are computed.
         input_shape: Shape of one sample of the network's input.
     """
     maps = [node for node, shape in shapes.items() if len(shape) == 4]
     known: dict[fx.Node, Layout] = {}
     for node in maps:
-        if (own := _stated(model, node)) is not None:
+        if (own := _stated(root, node)) is not None:
             known[node] = own
             for source in node.all_input_nodes:  # what it takes is laid out as what it makes
                 if len(shapes.get(source, ())) == 4:
                     known.setdefault(source, own)
     for order in (maps, maps[::-1]):  # from where it is known to what comes behind, then to what came before
         for node in order:
-            _spread(model, node, known, shapes)
+            _spread(root, node, known, shapes)
     return {node: known.get(node) or layout_of(shape[1:], input_shape) for node, shape in shapes.items()}
 
 
@@ -76,25 +87,26 @@ def layout_of(shape: tuple[int, ...], input_shape: tuple[int, ...]) -> Layout:
     return Layout({3: "CHW", 2: "LC", 1: "C"}.get(len(shape), f"{len(shape)}-D"))
 
 
-def _stated(model: nn.Module, node: fx.Node) -> Layout | None:
+def _stated(root: nn.Module, node: fx.Node) -> Layout | None:
     """The layout of what a node makes, where its operation says it."""
     if node.op == "call_module":
-        module = model.get_submodule(str(node.target))
+        module = root.get_submodule(str(node.target))
         if isinstance(module, _MAP_MODULES):
             return _CHW
         return _HWC if isinstance(module, _LAST_MODULES) else None
     if node.op == "call_function":
-        if node.target in _MAP_FUNCTIONS:
+        operation = _operation(node)
+        if operation in _MAP_FUNCTIONS:
             return _CHW
-        return _HWC if node.target in _LAST_FUNCTIONS else None
+        return _HWC if operation in _LAST_FUNCTIONS else None
     return None
 
 
 def _spread(
-    model: nn.Module, node: fx.Node, known: dict[fx.Node, Layout], shapes: dict[fx.Node, tuple[int, ...]]
+    root: nn.Module, node: fx.Node, known: dict[fx.Node, Layout], shapes: dict[fx.Node, tuple[int, ...]]
 ) -> None:
     """Let a node and the nodes that it reads know each other's layout."""
-    turned = _TURNS.get(_permutation(model, node))
+    turned = _TURNS.get(_permutation(root, node))
     for source in node.all_input_nodes:
         if turned is not None:
             known.setdefault(source, turned[0])
@@ -106,11 +118,16 @@ def _spread(
                 known.setdefault(source, known[node])
 
 
-def _permutation(model: nn.Module, node: fx.Node) -> tuple[int, ...] | None:
+def _operation(node: fx.Node) -> Any:
+    """What a node calls; of an operation of PyTorch's, whatever its arguments' types."""
+    return getattr(node.target, "overloadpacket", node.target)
+
+
+def _permutation(root: nn.Module, node: fx.Node) -> tuple[int, ...] | None:
     """The axes that a permute puts in order, or `None` for any other operation."""
     if node.op == "call_module":
-        dims = getattr(model.get_submodule(str(node.target)), "dims", None)  # torchvision's Permute
-    elif node.target in ("permute", torch.permute):
+        dims = getattr(root.get_submodule(str(node.target)), "dims", None)  # torchvision's Permute
+    elif _operation(node) in ("permute", torch.permute, _aten.permute):
         given = node.args[1:]
         dims = given[0] if len(given) == 1 else given
     else:

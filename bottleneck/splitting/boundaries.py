@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from torch import fx
 
-from bottleneck.splitting.graph import TensorInfo, TracedNetwork
 from bottleneck.splitting.points import SplitPoint, feature_shape, parameters_read
+from bottleneck.splitting.recording import TensorInfo
+from bottleneck.splitting.traced import TracedNetwork
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def first_useful(points: Sequence[SplitPoint], ratio: float = 1.0) -> SplitPoint
 def _boundary(traced: TracedNetwork, name: str, nodes: list[fx.Node]) -> Boundary:
     cut = traced.cut(*nodes)
     shapes = [feature_shape(traced, node) for node in nodes]
-    input_elements = math.prod(traced.example.shape)
+    input_elements = math.prod(traced.probe.shape)
     before = traced.members(cut.before)
     return Boundary(
         name=name,

@@ -15,9 +15,12 @@ import torch
 from torch import fx
 
 from bottleneck.splitting.adapters import Open
-from bottleneck.splitting.graph import TracedNetwork, evaluating
-from bottleneck.splitting.model import SplitModel, Tail, layers_behind, size_samples, subgraph
+from bottleneck.splitting.graph import evaluating
+from bottleneck.splitting.model import SplitModel
 from bottleneck.splitting.points import feature_shape, find_node, point_of
+from bottleneck.splitting.subgraphs import layers_behind, sizes_of, subgraph
+from bottleneck.splitting.tail import Tail
+from bottleneck.splitting.traced import TracedNetwork
 
 
 def split_open(traced: TracedNetwork, at: str) -> SplitModel:
@@ -42,16 +45,16 @@ def split_open(traced: TracedNetwork, at: str) -> SplitModel:
     head_nodes = set(traced.members(cut.before))
     head = _head(traced, tensors)
 
-    tail_nodes = {n for n in traced.nodes if n not in head_nodes or not traced.depends_on_input(n)}
+    tail_nodes = {n for n in traced.nodes if n not in head_nodes or traced.at_hand(n)}
     inputs = {tensor: f"crossing_{number}" for number, tensor in enumerate(tensors)}
     inputs |= {size: size.name for size in cut.sizes}
     graph, copies = subgraph(traced, inputs, traced.output, tail_nodes)
     layers = layers_behind(traced, copies, inputs)
     _take_one(graph, len(tensors), [shape[0] for shape in shapes if shape is not None])
+    sizes = sizes_of(traced, cut)
     with evaluating(traced.model), torch.no_grad():
-        tail = Tail(graph, layers, *size_samples(traced, cut), head(traced.example))
-    measured = {size.name: size for size in cut.sizes}
-    sizes, _ = subgraph(traced, {traced.input: "image"}, measured, head_nodes)
+        alone = traced.probe[:1]
+        tail = Tail(graph, layers, sizes(traced.probe), sizes(alone), head(alone))
     names = tuple(traced.name(tensor) for tensor in beside)
     point = dataclasses.replace(point_of(traced, cut), beside=names)
     channels = sum(shape[0] for shape in shapes if shape is not None)
@@ -71,7 +74,7 @@ def _head(traced: TracedNetwork, tensors: list[fx.Node]) -> fx.GraphModule:
         if node in needed and node not in copies:
             copies[node] = graph.node_copy(node, copies.__getitem__)
     graph.output(graph.call_function(torch.cat, ([copies[tensor] for tensor in tensors], 1)))
-    return fx.GraphModule(traced.model, graph)
+    return fx.GraphModule(traced.root, graph)
 
 
 def _take_one(module: fx.GraphModule, count: int, channels: list[int]) -> None:

@@ -8,12 +8,14 @@ import difflib
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, fx, nn
 
 from bottleneck.layouts import Layout
-from bottleneck.splitting.graph import Cut, TensorInfo, TracedNetwork, trace
-
-_NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
+from bottleneck.splitting.graph import trace
+from bottleneck.splitting.recording import TensorInfo
+from bottleneck.splitting.seeing import short_name
+from bottleneck.splitting.traced import Cut, TracedNetwork
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,12 @@ class SplitPoint:
         aliases: Other modules that return the very same tensor.
         shape: Shape of the crossing tensor for one sample, without the batch dimension.
         layout: `CHW` and `HWC` for maps, `LC` for token sequences, `C` for vectors, else `<n>-D`.
-        nbytes: Bytes of one sample's feature in float32.
-        input_ratio: `nbytes` over the float32 bytes of one input sample.
+        nbytes: Bytes of one sample's feature: two for a number in half precision, else four, as in float32.
+        input_ratio: Numbers in it over those of one input sample.
         macs, params: Multiply-accumulates (one sample) and parameters before the cut.
         macs_share, params_share: The same as a fraction of the whole network.
         beside: Names of what the tail reads beside this tensor; none at a closed cut.
+        seen: How the network was seen: `torch.fx`, or `torch.export` for this height and width only.
     """
 
     name: str
@@ -43,6 +46,7 @@ class SplitPoint:
     macs_share: float
     params_share: float
     beside: tuple[str, ...] = ()
+    seen: str = "torch.fx"
 
     @property
     def closed(self) -> bool:
@@ -74,24 +78,25 @@ def point_of(traced: TracedNetwork, cut: Cut) -> SplitPoint:
     assert shape is not None, "closed cuts send one tensor"
     before = traced.members(cut.before)
     macs, total_macs = sum(traced.macs[node] for node in before), sum(traced.macs.values())
-    params, total_params = parameters_read(traced, before), parameters_read(traced, traced.nodes)
+    params, total_params = parameters_read(traced, before), traced.total_parameters
     return SplitPoint(
         name=traced.name(cut.node),
         aliases=tuple(traced.names[cut.node][1:]),
         shape=shape,
         layout=traced.layouts[cut.node],
-        nbytes=4 * math.prod(shape),
-        input_ratio=math.prod(shape) / math.prod(traced.example.shape[1:]),
+        nbytes=_number_bytes(traced, cut.node) * math.prod(shape),
+        input_ratio=math.prod(shape) / math.prod(traced.probe.shape[1:]),
         macs=macs // traced.batch,
         params=params,
         macs_share=macs / total_macs if total_macs else 0.0,
         params_share=params / total_params if total_params else 0.0,
+        seen=traced.seen,
     )
 
 
 def closed_cuts(traced: TracedNetwork) -> list[Cut]:
     """Every closed cut behind a named node; the network's own output is left out, as nothing follows it."""
-    final = set(traced.output.all_input_nodes)
+    final = traced.final
     candidates = [node for node in traced.nodes if node in traced.names and node not in final]
     cuts = (traced.cut(node) for node in candidates if feature_shape(traced, node) is not None)
     return [cut for cut in cuts if cut.closed]
@@ -103,6 +108,11 @@ def feature_shape(traced: TracedNetwork, node: fx.Node) -> tuple[int, ...] | Non
     return value.shape[1:] if isinstance(value, TensorInfo) and value.shape is not None else None
 
 
+def _number_bytes(traced: TracedNetwork, node: fx.Node) -> int:
+    dtype = traced.values[node].dtype
+    return 2 if dtype in (torch.float16, torch.bfloat16) else 4
+
+
 def find_cut(traced: TracedNetwork, at: str) -> Cut:
     """The closed cut of a name or alias.
 
@@ -111,16 +121,17 @@ def find_cut(traced: TracedNetwork, at: str) -> Cut:
             crosses and the nearest closed cuts are given).
     """
     node = find_node(traced, at)
-    closed = {traced.name(cut.node): cut for cut in closed_cuts(traced)}
-    if traced.name(node) in closed:
-        return closed[traced.name(node)]
+    cut = traced.cut(node)
+    if cut.closed and node not in traced.final and feature_shape(traced, node) is not None:
+        return cut
 
+    closed = {traced.name(cut.node): cut for cut in closed_cuts(traced)}
     order = {candidate: position for position, candidate in enumerate(traced.nodes)}
     nearest = sorted(closed, key=lambda name: abs(order[closed[name].node] - order[node]))[:4]
-    crossing = [traced.name(source) for source in traced.cut(node).tensors]
+    crossing = [traced.name(source) for source in cut.tensors]
     reason = (
         "it is the network's output, so no tail would remain"
-        if node in traced.output.all_input_nodes
+        if node in traced.final
         else f"these tensors cross it: {crossing}"
     )
     raise ValueError(f"split={at!r} is not a closed cut: {reason}. Nearest closed cuts: {nearest}.")
@@ -134,6 +145,12 @@ def find_node(traced: TracedNetwork, at: str) -> fx.Node:
     """
     nodes = {name: node for node, names in traced.names.items() for name in names}
     if at not in nodes:
+        for module, reason in traced.kept_whole.items():
+            if at.startswith(f"{short_name(traced.model, module)}."):
+                raise ValueError(
+                    f"split={at!r} lies in {module!r}, which is kept whole because it cannot be traced "
+                    f"({reason}). Cut before or behind it."
+                )
         similar = difflib.get_close_matches(at, [name for name in nodes if "#" not in name], n=5, cutoff=0.3)
         closed = [traced.name(cut.node) for cut in closed_cuts(traced)]
         raise ValueError(
@@ -151,17 +168,7 @@ def parameters_read(traced: TracedNetwork, nodes: list[fx.Node], norms: bool = T
         nodes: Some of its nodes.
         norms: Whether those of normalisation layers count.
     """
-    parameters: dict[int, int] = {}
+    read: dict[int, int] = {}
     for node in nodes:
-        if node.op == "call_module":
-            modules = traced.model.get_submodule(str(node.target)).modules()
-            counted = [m for m in modules if norms or not isinstance(m, _NORMS)]
-            found = [parameter for module in counted for parameter in module.parameters(recurse=False)]
-        elif node.op == "get_attr":
-            owner, _, leaf = str(node.target).rpartition(".")
-            value = getattr(traced.model.get_submodule(owner), leaf)
-            found = [value] if isinstance(value, nn.Parameter) else []
-        else:
-            found = []
-        parameters.update((id(parameter), parameter.numel()) for parameter in found)
-    return sum(parameters.values())
+        read.update((p.key, p.numbers) for p in traced.parameters[node] if norms or not p.norm)
+    return sum(read.values())

@@ -198,3 +198,19 @@ def test_impossible_crop_is_refused(tmp_path):
     """A crop that does not fit is refused at construction, before any data are needed."""
     with pytest.raises(ValueError, match=r"data.crop=224 does not fit into data.short_side=160"):
         ImageFolder(tmp_path, short_side=160)
+
+
+def test_folders_and_files_that_are_none_of_ours_are_passed_over(root, caplog):
+    """Dot folders, as notebooks leave them, are no classes; files that are no images are counted once."""
+    first = sorted(folder for folder in (root / "train").iterdir() if folder.is_dir())[0]
+    for folder in (root / "train" / ".ipynb_checkpoints", first / ".ipynb_checkpoints"):
+        folder.mkdir()
+        (folder / "a.txt").write_text("")
+    (first / "notes.txt").write_text("")
+    (first / "Thumbs.db").write_text("")
+    data = ImageFolder(root, short_side=12, crop=8, holdout=0)
+    data.setup()
+    assert ".ipynb_checkpoints" not in data.classes
+    data.count("train")
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [f"{root / 'train'}: passed over 3 files that are no images."]

@@ -11,6 +11,7 @@ from PIL import Image
 
 import bottleneck
 from bottleneck.deploy.bundle import Bundle
+from bottleneck.identity import behaviour
 
 
 def test_device_and_server_compute_what_evaluation_does(
@@ -58,6 +59,36 @@ def test_other_network_is_refused(bundle_folder, digits_network):
     with torch.no_grad():
         other.network.fc.bias[0] += 1
     with pytest.raises(ValueError, match="belongs to a network with weights"):
+        bottleneck.load(bundle_folder, other)
+
+
+def test_network_that_computes_something_else_is_refused(bundle_folder, digits_network):
+    """Equal weights are not enough: the bundle knows what its network makes of an image."""
+    known = Bundle.read(bundle_folder)
+    known.behaviour = behaviour(digits_network, (1, 8, 8))
+    bottleneck.load(bundle_folder, digits_network)
+    known.save(bundle_folder)
+    bottleneck.load(bundle_folder, digits_network)
+    other = copy.deepcopy(digits_network)
+    other.network.stem[2] = torch.nn.GELU()
+    with pytest.raises(ValueError, match=r"computes something else.*the same weights.*number of heads"):
+        bottleneck.load(bundle_folder, other)
+
+
+def test_bundle_loads_on_a_half_network(bundle_folder, digits_network, digits_images):
+    """The same network in half precision takes the bundle, the unit in float32 within it."""
+    known = Bundle.read(bundle_folder)
+    known.behaviour = behaviour(digits_network, (1, 8, 8))
+    known.save(bundle_folder)
+    _, expected = bottleneck.load(bundle_folder, digits_network)
+    device, server = bottleneck.load(bundle_folder, copy.deepcopy(digits_network).half())
+    payload = device(digits_images[0])
+    output = server(payload)
+    assert output.dtype == torch.half
+    torch.testing.assert_close(output.float(), expected(payload), rtol=0.02, atol=0.05)
+    other = copy.deepcopy(digits_network).half()
+    torch.nn.init.ones_(other.network.fc.weight)
+    with pytest.raises(ValueError, match="computes something else"):
         bottleneck.load(bundle_folder, other)
 
 

@@ -32,10 +32,14 @@ def test_cached_and_live_features_agree(net, tmp_path):
 
 
 def test_second_run_does_not_compute_the_head_again(net, tmp_path):
-    """With a filled cache the head is never called."""
+    """With a filled cache the head is called on no sample, only on the image by which the cache knows it."""
     images = Digits(train_limit=150, val_limit=100)
     features_of(images, net, FeatureCache(tmp_path))
-    net.head.register_forward_hook(lambda *_: pytest.fail("the head was computed again"))
+
+    def computed_again(_, images, __):
+        assert len(images[0]) == 1, "the head was computed again"
+
+    net.head.register_forward_hook(computed_again)
     features = features_of(Digits(train_limit=150, val_limit=100), net, FeatureCache(tmp_path))
     assert len(list(features.batches("val"))) == 2
 
@@ -51,6 +55,29 @@ def test_other_images_and_other_weights_have_other_features(net, tmp_path):
         next(net.head.parameters()).add_(1e-3)
     features_of(images, net, FeatureCache(tmp_path))
     assert len(list(tmp_path.glob("features/*"))) == folders + 4
+
+
+def test_head_that_computes_something_else_has_other_features(net, tmp_path):
+    """A setting that neither text nor weights show is never answered with stale features."""
+    images = Digits(train_limit=150, val_limit=100)
+    features_of(images, net, FeatureCache(tmp_path))
+    folders = len(list(tmp_path.glob("features/*")))
+    for module in net.head.modules():
+        if isinstance(module, torch.nn.ReLU):
+            module.forward = torch.nn.functional.gelu
+    features_of(images, net, FeatureCache(tmp_path))
+    assert len(list(tmp_path.glob("features/*"))) == 2 * folders
+
+
+def test_features_of_a_half_network_are_single(digits_network, tmp_path):
+    """Units, codecs and caches around a network in half precision work in float32, on the same values."""
+    network = copy.deepcopy(digits_network).half()
+    net = split(network, "layer2", torch.zeros(1, 1, 8, 8, dtype=torch.uint8)).freeze()
+    images = Digits(train_limit=150, val_limit=100)
+    for features in (features_of(images, net, FeatureCache(tmp_path)), features_of(images, net, None)):
+        given, _ = next(iter(features.batches("val")))
+        assert given.dtype == torch.float32
+        assert torch.equal(given, given.half().float())
 
 
 def test_augmented_images_are_not_cached(net, tmp_path):

@@ -5,7 +5,8 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from bottleneck import models
-from bottleneck.splitting import split, split_points
+from bottleneck.splitting import split_points, trace
+from bottleneck.splitting.model import split_traced
 
 SIDES = [(64, 96), (80, 64), (50, 70)]
 
@@ -28,6 +29,11 @@ def mask_rcnn():
 
 
 @pytest.fixture(scope="module")
+def traced(mask_rcnn, images):
+    return trace(mask_rcnn, images[0][None])
+
+
+@pytest.fixture(scope="module")
 def images():
     generator = torch.Generator().manual_seed(1)
     return [torch.randint(0, 256, (3, *side), generator=generator, dtype=torch.uint8) for side in SIDES]
@@ -43,26 +49,26 @@ def same(found, wanted):
 
 
 @pytest.mark.parametrize("at", ["normalize", "maxpool", "layer1"])
-def test_head_and_tail_equal_the_detector_on_images_of_different_sizes(mask_rcnn, images, at):
+def test_head_and_tail_equal_the_detector_on_images_of_different_sizes(traced, mask_rcnn, images, at):
     """Boxes, scores, labels and masks from feature and sizes are those of torchvision's own detector."""
-    net = split(mask_rcnn, at, images[0][None])
+    net = split_traced(traced, at)
     with torch.no_grad():
         wanted = mask_rcnn.network([image / 255 for image in images])
         found = net.tail(net.head(images), sizes={"image_sizes": mask_rcnn.image_sizes(images)})
     same(found, wanted)
 
 
-def test_tail_takes_the_sizes_of_the_example_where_it_is_given_none(mask_rcnn, images):
+def test_tail_takes_the_sizes_of_the_example_where_it_is_given_none(traced, mask_rcnn, images):
     """For a batch of images as large as the example the feature alone is enough."""
     batch = torch.stack([images[0], images[0].flip(-1)])
-    net = split(mask_rcnn, "layer1", images[0][None])
+    net = split_traced(traced, "layer1")
     with torch.no_grad():
         same(net.tail(net.head(batch)), mask_rcnn.network(list(batch / 255)))
 
 
-def test_tail_reads_the_sizes_it_is_given(mask_rcnn, images):
+def test_tail_reads_the_sizes_it_is_given(traced, mask_rcnn, images):
     """Boxes scale with the original size alone: twice as high an image has boxes twice as high."""
-    net = split(mask_rcnn, "layer1", images[0][None])
+    net = split_traced(traced, "layer1")
     sizes = mask_rcnn.image_sizes(images[:1])
     doubled = sizes._replace(original=((2 * SIDES[0][0], SIDES[0][1]),))
     with torch.no_grad():
@@ -71,10 +77,10 @@ def test_tail_reads_the_sizes_it_is_given(mask_rcnn, images):
     torch.testing.assert_close(twice, once * torch.tensor([1, 2, 1, 2]))
 
 
-def test_cuts_behind_the_first_branch_are_refused(mask_rcnn, images):
+def test_cuts_behind_the_first_branch_are_refused(traced, mask_rcnn, images):
     """The pyramid reads layer 1, so no cut behind it is closed; the message names what would cross."""
     with pytest.raises(ValueError, match=r"these tensors cross it: \['layer1', 'layer2'\]"):
-        split(mask_rcnn, "layer2", images[0][None])
+        split_traced(traced, "layer2")
     names = [point.name for point in split_points(mask_rcnn, images[0][None])]
     assert {"normalize", "maxpool", "layer1"} < set(names)
     assert not {"layer2", "layer3", "fpn", "rpn"} & set(names)
@@ -96,7 +102,7 @@ def test_losses_are_those_of_the_detector_in_training(images):
     wanted = network([images[0] / 255], targets)
     assert found.keys() == wanted.keys()
     for name, loss in wanted.items():
-        torch.testing.assert_close(found[name], loss, msg=name)
+        torch.testing.assert_close(found[name], loss[None], msg=name)
 
 
 def test_losses_leave_the_detector_in_eval_mode(mask_rcnn, images):
@@ -128,34 +134,34 @@ def test_wrapping_a_detector_of_ones_own():
     assert "0" in names  # mobilenet's first block
 
 
-def test_sizes_that_cross_are_measured_without_the_network(mask_rcnn, images):
+def test_sizes_that_cross_are_measured_without_the_network(traced, mask_rcnn, images):
     """For any cut the sizes of a batch are those that the detector itself works with."""
-    net = split(mask_rcnn, "layer1", images[0][None])
+    net = split_traced(traced, "layer1")
     (sizes,) = net.sizes(images).values()
     assert sizes == mask_rcnn.image_sizes(images)
     assert (sizes.padded, sizes.original) == ((96, 96), tuple(SIDES))
     assert sizes.resized == ((64, 96), (80, 64), (64, 89))
 
 
-def test_replaced_module_stands_between_head_and_tail(mask_rcnn, images):
+def test_replaced_module_stands_between_head_and_tail(traced, mask_rcnn, images):
     """Where a unit is to replace layer 1, the head ends before it, and all three parts equal the detector."""
-    net = split(mask_rcnn, "layer1", images[0][None], replace=True)
+    net = split_traced(traced, "layer1", replace=True)
     assert (net.entry.name, net.point.name) == ("maxpool", "layer1")
     with torch.no_grad():
         entry = net.head(images[:1])
         assert entry.shape[1] == 64
-        same(net.tail(net.feature(entry), sizes=net.sizes(images[:1])), mask_rcnn(images[:1]))
+        same(net.tail(net.adapter.before(entry), sizes=net.sizes(images[:1])), mask_rcnn(images[:1]))
 
 
-def test_module_that_something_passes_by_cannot_be_replaced(mask_rcnn, images):
+def test_module_that_something_passes_by_cannot_be_replaced(traced):
     """A unit cannot replace the image itself; the message names another kind of unit."""
     with pytest.raises(ValueError, match="unit=depthwise"):
-        split(mask_rcnn, "input", images[0][None], replace=True)
+        split_traced(traced, "input", replace=True)
 
 
-def test_watching_ends_behind_the_last_layer(mask_rcnn, images):
+def test_watching_ends_behind_the_last_layer(traced, images):
     """Without the output the pyramid is still seen, equal to that of the whole run."""
-    net = split(mask_rcnn, "layer1", images[0][None])
+    net = split_traced(traced, "layer1")
     layers = ["layer2", "fpn.layer_blocks.0"]
     with torch.no_grad():
         feature = net.head(images[:1])

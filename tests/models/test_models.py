@@ -1,4 +1,4 @@
-"""Frozen networks by name, and the identity of their weights."""
+"""Frozen networks by name."""
 
 import subprocess
 import sys
@@ -9,7 +9,6 @@ import torchvision
 from safetensors.torch import save_file
 
 from bottleneck import models, split_points
-from bottleneck.identity import tensor_digests
 from bottleneck.models import weights_identity
 
 
@@ -103,30 +102,6 @@ def test_missing_package_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "split-bottleneck\[efficientnet\]"'):
         models.create("efficientnet_lite0")
-
-
-def test_identity_changes_with_any_weight_and_with_the_normalisation():
-    """Equal weights have equal identities; one changed weight, statistic or mean has another."""
-    torch.manual_seed(0)
-    network = torchvision.models.squeezenet1_1(num_classes=2)
-    identity = weights_identity(models.wrap(network))
-    assert weights_identity(models.wrap(network)) == identity
-    assert weights_identity(models.wrap(network, mean=[0.5, 0.5, 0.5])) != identity
-    with torch.no_grad():
-        network.classifier[1].bias[0] += 1e-3
-    assert weights_identity(models.wrap(network)) != identity
-
-
-def test_identity_does_not_count_a_unit_of_the_plugin():
-    """A LightningModule has the same identity with the plugin attached; a digest names what changed."""
-    network = torch.nn.Sequential(torch.nn.Linear(2, 2))
-    identity, digests = weights_identity(network), tensor_digests(network)
-    network.add_module("bottleneck_unit", torch.nn.Linear(2, 2))
-    assert weights_identity(network) == identity
-    with torch.no_grad():
-        network[0].bias += 1
-    changed = [name for name, digest in tensor_digests(network).items() if digest != digests[name]]
-    assert changed == ["0.bias"]
 
 
 def test_creating_a_network_imports_no_lightning(cache_dir):

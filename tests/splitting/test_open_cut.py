@@ -61,6 +61,9 @@ def test_open_cuts_say_what_lies_beside(net):
     assert net.entry.shape == (9, 4, 4)
     closed = split(TwoBranches(), "stem", IMAGE)
     assert closed.point.closed
+    feature = closed.head(IMAGE)
+    assert closed.adapter.before(feature) is feature
+    assert closed.adapter.after(2 * feature, feature).equal(2 * feature)
 
 
 def test_closed_cut_may_be_cut_openly():

@@ -21,4 +21,5 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.relu(self.bn1(self.conv1(x)))
-        return self.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+        found: Tensor = self.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+        return found

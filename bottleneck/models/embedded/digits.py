@@ -30,7 +30,8 @@ class DigitsResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.layer3(self.layer2(self.layer1(self.stem(x))))
-        return self.fc(torch.flatten(self.pool(x), 1))
+        found: Tensor = self.fc(torch.flatten(self.pool(x), 1))
+        return found
 
 
 def _vit() -> nn.Module:

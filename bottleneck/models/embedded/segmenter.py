@@ -32,7 +32,8 @@ class ScenesSegmenter(nn.Module):
         self.classifier = nn.Sequential(nn.Conv2d(256, 11 * 8 * 8, 1), nn.PixelShuffle(8))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.context(self.layer3(self.layer2(self.layer1(self.stem(x))))))
+        found: Tensor = self.classifier(self.context(self.layer3(self.layer2(self.layer1(self.stem(x))))))
+        return found
 
 
 def _build() -> PixelNetwork:

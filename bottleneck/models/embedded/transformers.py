@@ -9,7 +9,7 @@ from torchvision.models import SwinTransformer, VisionTransformer
 _VIT_WIDTH, _SWIN_WIDTH, _PATCH, _CLASSES = 64, 48, 2, 10
 
 
-class DigitsViT(VisionTransformer):
+class DigitsViT(VisionTransformer):  # type: ignore[misc]  # torchvision comes without types
     """A ViT of 1×8×8 digits in 16 patches, with a class token: 0.07 M parameters, ten classes.
 
     Split points: `encoder.dropout` and `encoder.layers.encoder_layer_0` 17×64, tokens by channels.
@@ -28,7 +28,7 @@ class DigitsViT(VisionTransformer):
         self.conv_proj = nn.Conv2d(1, _VIT_WIDTH, _PATCH, _PATCH)
 
 
-class DigitsSwin(SwinTransformer):
+class DigitsSwin(SwinTransformer):  # type: ignore[misc]  # torchvision comes without types
     """A Swin of 1×8×8 digits in two stages, the first with shifted windows: 0.2 M parameters, ten classes.
 
     Split points: `features.0` and `features.1` 4×4×48, `features.2` 2×2×96, channels last.

@@ -1,0 +1,95 @@
+"""Any network as a frozen network that takes pixels, and the weights that go into it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+
+from bottleneck.identity import unwrapped
+from bottleneck.models.checkpoints import read_state_dict
+from bottleneck.models.detection import Detector
+from bottleneck.models.pixels import Normalize, PixelNetwork, SelectLogits, SelectOutput
+
+#: A frozen network that takes pixels, and says what it is called and usually fed.
+Network = PixelNetwork | Detector
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def wrap(
+    network: nn.Module,
+    weights: str | None = None,
+    logits: Sequence[int] | None = None,
+    output: str | None = None,
+    mean: Sequence[float] = _IMAGENET_MEAN,
+    std: Sequence[float] = _IMAGENET_STD,
+    maximum: float = 255.0,
+    name: str = "custom",
+    side: int = 224,
+    enlarge: bool = False,
+) -> Any:
+    """Any network of your own as a frozen network that takes pixels.
+
+    Args:
+        network: Takes normalised float images `(b, C, H, W)`; or one of torchvision's R-CNN detectors, which
+            normalise images themselves, so that of what follows only `weights` and `name` count.
+        weights: Path of a checkpoint to load into it, or `None` to keep its weights.
+        logits: Keep these logits only, in this order.
+        output: Keep this entry only, where the network returns a dictionary; what else it has is left out of
+            every cut.
+        mean: Mean per channel of pixels scaled to [0, 1].
+        std: Their standard deviation per channel.
+        maximum: The pixel value that means 1.
+        name: What results call it.
+        side: Height and width of the images that it is usually fed.
+        enlarge: Whether its output, a map of logits, is enlarged to the image.
+
+    Returns:
+        A `PixelNetwork`, or a `Detector`.
+    """
+    network = unwrapped(network)
+    if weights is not None:
+        load_checkpoint(network, weights)
+    if isinstance(network, GeneralizedRCNN):
+        return Detector(network, name, (3, 800, 800)).eval()
+    selects: list[nn.Module] = [] if output is None else [SelectOutput(output)]
+    selects += [] if logits is None else [SelectLogits(logits)]
+    select = nn.Sequential(*selects) if selects else None
+    return PixelNetwork(
+        network, Normalize(mean, std, maximum), select, name, (len(mean), side, side), enlarge
+    ).eval()
+
+
+def load_checkpoint(network: nn.Module, path: str) -> None:
+    """Load a state dict, in any float type, from `.safetensors` or a PyTorch file without pickled code.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no state dict or does not fit the network; the message names the keys.
+    """
+    try:
+        state = read_state_dict(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"model.weights={error} Give a checkpoint's path or a weights name."
+        ) from error
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"model.weights={path} does not fit {type(network).__name__}: {error}") from error
+
+
+def library_weights(weights: str | None, library: str) -> tuple[bool, str | None]:
+    """Whether a library is to load its own weights, and the checkpoint that is to be loaded otherwise.
+
+    Raises:
+        ValueError: If `weights` is neither `pretrained` nor looks like a path.
+    """
+    if weights is None or weights == "pretrained":
+        return weights is not None, None
+    if "." not in weights and "/" not in weights:
+        raise ValueError(
+            f"model.weights={weights!r}: use pretrained for {library}'s own, a checkpoint's path, or null."
+        )
+    return False, weights

@@ -1,0 +1,73 @@
+"""Parts of a network's graph as modules, and what has to be known to run them."""
+
+from collections.abc import Container
+from typing import Any
+
+from torch import fx, nn
+
+from bottleneck.layouts import Layout
+from bottleneck.splitting.tail import Layer
+from bottleneck.splitting.traced import Cut, TracedNetwork
+
+
+def subgraph(
+    traced: TracedNetwork,
+    inputs: dict[fx.Node, str],
+    output: fx.Node | dict[str, fx.Node],
+    allowed: set[fx.Node],
+) -> tuple[fx.GraphModule, dict[fx.Node, fx.Node]]:
+    """The module that computes `output`, one node or several by name, from `inputs`.
+
+    It takes from `allowed` only what it needs.
+
+    Returns:
+        The module, and its nodes by those of the network that they are copies of.
+    """
+    needed = set(output.values()) if isinstance(output, dict) else {output}
+    for node in reversed(traced.nodes):
+        if node in needed and node not in inputs:
+            needed.update(node.all_input_nodes)
+
+    graph = fx.Graph()
+    copies = {node: graph.placeholder(name) for node, name in inputs.items()}
+    for node in traced.nodes:
+        if node in needed and node in allowed and node not in copies:
+            copies[node] = graph.node_copy(node, copies.__getitem__)
+    if isinstance(output, dict):
+        graph.output({name: copies[node] for name, node in output.items()})
+    elif output.op != "output":
+        graph.output(copies[output])
+    return fx.GraphModule(traced.root, graph), copies
+
+
+def layers_behind(
+    traced: TracedNetwork, copies: dict[fx.Node, fx.Node], inputs: Container[fx.Node]
+) -> dict[str, Layer]:
+    """The modules that a tail runs, by each of their names.
+
+    Args:
+        traced: The network.
+        copies: Nodes of the tail's graph by those of the network.
+        inputs: What the tail is given, which it does not run.
+    """
+    return {
+        name: Layer(copies[node].name, traced.layouts.get(node, Layout("")))
+        for node, names in traced.names.items()
+        if node in copies and node not in inputs
+        for name in names
+    }
+
+
+def sizes_of(traced: TracedNetwork, cut: Cut) -> nn.Module:
+    """The module that takes the plain values which cross a cut from an image, by name."""
+    if not cut.sizes:
+        return _NoSizes()
+    before = set(traced.members(cut.before))
+    return subgraph(traced, {traced.input: "image"}, {node.name: node for node in cut.sizes}, before)[0]
+
+
+class _NoSizes(nn.Module):
+    """Nothing but the feature crosses the cut."""
+
+    def forward(self, image: Any) -> dict[str, Any]:
+        return {}
