@@ -13,7 +13,7 @@ import argparse
 import json
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -206,23 +206,22 @@ def table(rows: list[dict[str, Any]]) -> str:
     return tabulate(cells, header, tablefmt="github", disable_numparse=True) + "\n\n" + "; ".join(shares)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, and write the rows beside it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("libraries", nargs="*", default=list(LIBRARIES), help=f"of {', '.join(LIBRARIES)}")
     parser.add_argument("--only", default="", help="networks with this in their name")
     parser.add_argument("--rows", type=Path, default=Path("coverage.jsonl"), help="where rows are appended")
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")  # of other people's constructors
-    torch.set_num_threads(1)
+    given = parser.parse_args(arguments)
+    warnings.simplefilter("ignore")  # other people's constructors warn
     rows = []
-    for library in arguments.libraries:
+    for library in given.libraries:
         names, make = LIBRARIES[library]
         for name in names:
-            if arguments.only in name:
+            if given.only in name:
                 row = covered(library, name, make)
                 rows.append(row)
-                with arguments.rows.open("a") as file:
+                with given.rows.open("a") as file:
                     file.write(json.dumps(row) + "\n")
     print(table(rows))
 

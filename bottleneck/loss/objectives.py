@@ -96,7 +96,7 @@ class FrozenLogits:
     layers: tuple[str, ...] = ()
     needs_output = True
 
-    def __init__(self, temperature: float = 2.0):
+    def __init__(self, temperature: float = 4.0):
         if not temperature > 0:
             raise ValueError(f"objective.temperature={temperature} must be positive.")
         self.temperature = temperature

@@ -99,7 +99,8 @@ class Tail(nn.Module):
 
     def _own(self, feature: Tensor) -> Tensor:
         """The feature in the network's precision, and a copy where the network would write into it."""
-        own = feature.to(self.dtype) if feature.is_floating_point() else feature
+        both_float = feature.is_floating_point() and self.dtype.is_floating_point  # pixels may have gradients
+        own = feature.to(self.dtype) if both_float else feature
         return own.clone() if self._overwrites and own is feature else own
 
     def _sizes_for(self, feature: Tensor) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Source: Datta et al., ICPR 2022.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, Self
 
 import torch
@@ -27,29 +28,44 @@ from bottleneck.training.schedules import Schedule, with_schedule
 class FrozenHalves:
     """The frozen network on a batch of what its head gives; see `loss.objectives.Frozen`.
 
+    Its tail runs once, when it is first asked for its output or for layers, whatever is asked for then.
+
     Args:
         net: The network, split.
         given: What its head gives.
         sizes: What its tail takes beside the feature.
+        names: Modules of the tail whose outputs may be asked for.
+        finish: Whether its output may be asked for.
     """
 
-    def __init__(self, net: SplitModel, given: Tensor, sizes: dict[str, Any]):
-        self._net, self._given, self._sizes = net, given.detach(), sizes
+    def __init__(
+        self,
+        net: SplitModel,
+        given: Tensor,
+        sizes: dict[str, Any],
+        names: Sequence[str] = (),
+        finish: bool = True,
+    ):
+        self._net, self._given = net, given.detach()
+        self._sizes, self._names, self._finish = sizes, names, finish
 
     @torch.no_grad()
     def feature(self) -> Tensor:
         return self._net.at_cut(self._given)
 
-    @torch.no_grad()
     def output(self) -> Any:
-        return self._net.rest(self._given, self._sizes)
+        return self._passage[0]
 
-    @torch.no_grad()
     def layers(self, names: Sequence[str]) -> dict[str, Tensor]:
-        return self._net.tail.watch(self.feature(), names, self._sizes, finish=False)[1]
+        return {name: self._passage[1][name] for name in names}
 
     def layout(self, name: str | None) -> Layout:
         return self._net.point.layout if name is None else self._net.tail.layers[name].layout
+
+    @cached_property
+    def _passage(self) -> tuple[Any, dict[str, Tensor]]:
+        with torch.no_grad():
+            return self._net.tail.watch(self.feature(), self._names, self._sizes, self._finish)
 
 
 class BottleneckSystem(LightningModule):
@@ -105,7 +121,7 @@ class BottleneckSystem(LightningModule):
 
     def frozen(self, inputs: Tensor, sizes: dict[str, Any]) -> Any:
         """What the frozen network makes of a batch's inputs; see `loss.objectives.Frozen`."""
-        return FrozenHalves(self.net, inputs, sizes)
+        return FrozenHalves(self.net, inputs, sizes, self.objective.layers, self.objective.needs_output)
 
     def settle(self, pace: float) -> None:
         """From now on, learn at another pace, with the unit's statistics of BatchNorm at rest."""

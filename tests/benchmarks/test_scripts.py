@@ -328,3 +328,14 @@ def test_variants_of_earlier_runs():
     ((*rows,),) = tables(variants.summary(variants.finished(DATA / "units_late.jsonl"), 30))
     found = {row["variant"]: row["top-1 at 30 bytes"] for row in rows}
     assert found == {"plain": "0.9732", "depthwise": "0.9694", "residual-2": "0.9710"}
+
+
+def test_coverage(run, tmp_path):
+    """A network of torchvision is cut where three cuts are useful, and both halves compute what it does."""
+    (rows,) = tables(
+        run("coverage", "torchvision", "--only=squeezenet1_1", "--rows", tmp_path / "rows.jsonl")
+    )
+    (row,) = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert "squeezenet1_1" in json.dumps(rows)
+    assert row["useful"] >= 3
+    assert row["worst"] < 1e-5

@@ -1,8 +1,11 @@
 """Bundles as files: whole, unchanged and of this release, or refused."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from bottleneck.deploy.bundle import Bundle, _checksum
@@ -80,3 +83,17 @@ def test_bundle_without_a_task_is_of_classification(bundle_folder):
     content["checksum"] = _checksum(content)
     path.write_text(json.dumps(content))
     assert Bundle.read(bundle_folder).task == "classification"
+
+
+def test_bundles_of_release_0_1_are_read():
+    """A bundle that 0.1 wrote gives the same symbols from features, and the same bytes from symbols."""
+    folder = Path(__file__).parent / "release_0_1"
+    bundle = Bundle.read(folder)
+    expected = json.loads((folder / "expected.json").read_text())
+    symbols = bundle.unit.symbols(torch.tensor(expected["feature"])).numpy()
+    assert symbols.tolist() == expected["symbols"]
+    payloads = [bundle.codec.encode(one) for one in symbols]
+    assert [payload.hex() for payload in payloads] == expected["payloads"]
+    for one, payload in zip(symbols, payloads, strict=True):
+        assert np.array_equal(bundle.codec.decode(payload), one)
+    assert (bundle.split, bundle.task, bundle.behaviour) == ("layer2", "classification", None)

@@ -10,8 +10,10 @@ import torch
 from PIL import Image
 
 import bottleneck
+from bottleneck import codecs
 from bottleneck.deploy.bundle import Bundle
-from bottleneck.identity import behaviour
+from bottleneck.identity import behaviour, weights_identity
+from bottleneck.unit import BottleneckUnit
 
 
 def test_device_and_server_compute_what_evaluation_does(
@@ -113,3 +115,19 @@ stack = {{"pytorch_lightning", "lightning", "hydra", "omegaconf", "optuna", "skl
 assert not stack & set(sys.modules), stack & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_lost_message_is_no_answer(digits_network, digits_net, tmp_path):
+    """No bytes are refused by the server, while a sample of which nothing is to be said is one byte."""
+    torch.manual_seed(0)
+    unit = BottleneckUnit(64, 8, 2, 1e6, (4, 4)).eval()  # every symbol is 0
+    codec = codecs.create("range", shape=unit.latent_shape)
+    codec.fit(np.zeros((9, *unit.latent_shape), np.int32))
+    identity = weights_identity(digits_network)
+    Bundle(unit, codec, "layer2", identity, (1, 8, 8)).save(tmp_path / "bundle")
+    device, server = bottleneck.load(tmp_path / "bundle", digits_network)
+    payload = device(torch.zeros(1, 8, 8, dtype=torch.uint8))
+    assert len(payload) == 1
+    assert server(payload).shape == (1, 10)
+    with pytest.raises(ValueError, match="empty payload is a lost message"):
+        server(b"")

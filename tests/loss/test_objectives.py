@@ -100,7 +100,8 @@ def net():
 
 def passage_through(net, reconstruction, feature, objective):
     output, layers = net.tail.watch(reconstruction, objective.layers)
-    return Passage(TASK, TARGET, output, layers, reconstruction, FrozenHalves(net, feature, {}))
+    frozen = FrozenHalves(net, feature, {}, objective.layers)
+    return Passage(TASK, TARGET, output, layers, reconstruction, frozen)
 
 
 def test_features_are_matched_layer_by_layer(net):
@@ -216,3 +217,18 @@ def test_constant_channels_do_not_dominate():
     feature = torch.randn(64, 6, 4, 4, generator=torch.Generator().manual_seed(0))
     feature[:, 0] = 0.5
     assert relative_error(feature + 0.01, feature).mean() < 0.1
+
+
+def test_frozen_tail_runs_once_however_much_is_asked_of_it(net):
+    """Logits and several layers of the frozen network come from one pass through its tail."""
+    feature, reconstruction = torch.randn(2, 6, 4, 6, 6, generator=torch.Generator().manual_seed(5))
+    terms = {"logits": FrozenLogits(), "first": FrozenFeatures(["1"]), "all": FrozenFeatures(["1", "4"])}
+    objective = Sum(terms, dict.fromkeys(terms, 1.0))
+    through = passage_through(net, reconstruction, feature, objective)
+    runs = []
+    handle = net.tail.graph.get_submodule("4").register_forward_hook(lambda *_: runs.append(1))
+    try:
+        objective(through)
+    finally:
+        handle.remove()
+    assert len(runs) == 1

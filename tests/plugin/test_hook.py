@@ -43,10 +43,10 @@ def test_mixed_precision_leaves_the_unit_in_float32(plain, trainer_of):
     dtypes = set()
 
     class Watched(L1Rate):
-        def forward(self, latent):
-            if len(latent) > 1:
-                dtypes.add((latent.dtype, plain.module.fc(torch.zeros(1, 32)).dtype))
-            return super().forward(latent)
+        def forward(self, output):
+            if len(output.latent) > 1:
+                dtypes.add((output.latent.dtype, plain.module.fc(torch.zeros(1, 32)).dtype))
+            return super().forward(output)
 
     plugin = make_plugin(rate=Watched)
     trainer = trainer_of(plain.package, plugin, precision="bf16-mixed")

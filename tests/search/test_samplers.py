@@ -26,7 +26,7 @@ def params(study, n):
     for _ in range(n):
         trial = study.ask()
         point = SPACE.draw(trial)
-        study.tell(trial, (point.latent_channels * point.alpha, -point.step))
+        study.tell(trial, (point["latent_channels"] * point["alpha"], -point["step"]))
         found.append(tuple(trial.params.values()))
     return found
 
