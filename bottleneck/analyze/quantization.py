@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bottleneck import codecs
+from bottleneck.channel import Channel
 from bottleneck.codecs.levels.mid_point import SCOPES
 
 Grid = list[list[float]]
@@ -97,8 +99,9 @@ def through_bytes(
 ) -> NDArray[np.float32]:
     """Features as they arrive, each encoded and decoded. Shape ``(n, C, H, W)``."""
     codec = codecs.create("quantised", features.shape[1:], levels=levels, per=scope, sigmas=sigmas)
-    codec.fit([training])
-    return np.stack([codec.decode(codec.encode(feature)) for feature in features])
+    channel = Channel(codec).fit([(torch.from_numpy(training), None)])
+    received: NDArray[np.float32] = channel.transmit(torch.from_numpy(features)).feature.numpy()
+    return received
 
 
 def _error(received: NDArray[np.float32], features: NDArray[np.float32]) -> float:

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bottleneck import codecs
+from bottleneck.channel import Channel
 
 Scores = Callable[[NDArray[Any]], NDArray[np.float64]]
 Sent = list[tuple[NDArray[np.int64], NDArray[np.float64]]]
@@ -100,10 +102,9 @@ def _send(
     arrays: NDArray[Any], codec: dict[str, Any], scores: Scores
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Bytes and scores of all arrays through one codec, both ``(n,)``."""
-    coder = codecs.create(shape=arrays.shape[1:], **codec)
-    payloads = [coder.encode(array) for array in arrays]
-    received = np.stack([coder.decode(payload) for payload in payloads])
-    return np.array([len(payload) for payload in payloads]), scores(received)
+    channel = Channel(codecs.create(shape=arrays.shape[1:], **codec))
+    sent = channel.transmit(torch.from_numpy(arrays))
+    return np.array(sent.payload_bytes), scores(sent.feature.numpy())
 
 
 def binned(sent: Sent, edges: NDArray[np.float64]) -> tuple[list[float | None], list[int]]:

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from bottleneck import models, split_points
 from bottleneck.models import weights_identity
+from bottleneck.models.checkpoints import write_state_dict
 
 
 def test_digits_network_is_good_enough_to_be_worth_splitting(digits_network):
@@ -148,3 +149,21 @@ def test_damaged_checkpoints_are_named(tmp_path, content, suffix):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"weights\{suffix} cannot be read as weights"):
         models.create("resnet18", weights=str(path))
+
+
+def test_tied_and_channels_last_weights_survive_the_file(tmp_path):
+    """Tensors that modules share, and those that lie channels last, are written and read back equal."""
+    torch.manual_seed(0)
+
+    def network():
+        first, last = torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(4, 4)
+        other = torch.nn.Linear(4, 4)
+        other.weight = last.weight
+        return torch.nn.Sequential(first, last, other)
+
+    written, read = network().to(memory_format=torch.channels_last), network()
+    write_state_dict(written, tmp_path / "network.safetensors")
+    models.load_checkpoint(read, str(tmp_path / "network.safetensors"))
+    for one, other in zip(written.state_dict().values(), read.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+    assert read[1].weight is read[2].weight
