@@ -12,7 +12,6 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
 
 from bottleneck.commands.config import config_dir
 
@@ -50,21 +49,22 @@ def main(command: str | None = None) -> None:
 
         print(help_of(command, COMMANDS[command]))
         return
-    _run(command, arguments)
+    _run(command)
 
 
-def _run(command: str, arguments: Sequence[str]) -> None:
+def _run(command: str) -> None:
     from bottleneck.commands.errors import explained  # loads Hydra
 
     wanted = os.environ.get("HYDRA_FULL_ERROR", "0") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors to us as they are
-    with explained(command, arguments, traceback=wanted):
+    with explained(command, traceback=wanted):
         import hydra
         from omegaconf import DictConfig
 
         @hydra.main(version_base="1.3", config_path=config_dir(), config_name=command)
         def task(cfg: DictConfig) -> None:
-            importlib.import_module(f"bottleneck.commands.{command}").run(cfg)
+            with explained(command, traceback=wanted):  # before Hydra has a word to say on it
+                importlib.import_module(f"bottleneck.commands.{command}").run(cfg)
 
         task()
 

@@ -7,7 +7,7 @@ else is a defect and keeps its traceback. `HYDRA_FULL_ERROR=1` brings back every
 import contextlib
 import difflib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -24,12 +24,11 @@ _MISTAKES = (ValueError, FileNotFoundError, ModuleNotFoundError)
 
 
 @contextlib.contextmanager
-def explained(command: str, arguments: Sequence[str], traceback: bool) -> Iterator[None]:
+def explained(command: str, traceback: bool) -> Iterator[None]:
     """Turn the user's mistakes inside into one line on stderr and exit code 1.
 
     Args:
         command: The command that runs.
-        arguments: Its arguments, in which a misspelt key is looked for.
         traceback: Whether errors pass as they are.
     """
     try:

@@ -98,6 +98,7 @@ def test_mistakes_of_the_user_end_in_one_line(arguments, answer, digits_network,
     done = run(*arguments, f"hydra.run.dir={tmp_path}")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+    assert "Error executing job" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith(f"bottleneck {arguments[0]}: ")
     assert answer in last
