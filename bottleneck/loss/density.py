@@ -59,6 +59,10 @@ class DensityRate(Rate):
             values = exact + torch.rand_like(exact) - 0.5
         return self.bits(values) / self.pixels
 
+    @torch.no_grad()
+    def sent(self, output: UnitOutput) -> Tensor:
+        return self.bits(output.latent / self.step) / self.pixels
+
     def bits(self, values: Tensor) -> Tensor:
         """Bits of each sample, `(b,)`, for values in steps, `(b, C_r, ...)`."""
         return -self.log_likelihood(values).flatten(1).sum(1) / math.log(2)

@@ -43,6 +43,11 @@ class Rate(nn.Module, ABC):
     def forward(self, output: UnitOutput) -> Tensor:
         """Rate of each sample that a unit made, `(b,)`."""
 
+    def sent(self, output: UnitOutput) -> Tensor:
+        """Rate of what would be sent, without the noise of training, `(b,)`; no gradient."""
+        rate: Tensor = self(output)
+        return rate.detach()
+
     def settle(self, symbols: Tensor) -> None:
         """Learn the last, of symbols of training samples, `(n, *latent_shape)`; most rates learn nothing."""
 

@@ -16,6 +16,8 @@ from bottleneck.loss.rates import Rate
 from bottleneck.loss.target import ByteTarget
 from bottleneck.unit import UnitOutput
 
+_ROUNDING = 0.35  # bytes by which a payload of whole bytes is longer than its bits, on average
+
 
 class Terms(NamedTuple):
     """A batch's loss, and what it is made of, all of them means over the samples."""
@@ -66,15 +68,16 @@ class Loss(nn.Module):
         """The same rate and target with another weight of the task."""
         return Loss(self.rate, alpha, self.target)
 
-    def steer(self, terms: Terms, progress: float) -> None:
+    def steer(self, output: UnitOutput, progress: float) -> None:
         """After a training step, let the price follow the target, if there is one.
 
         Args:
-            terms: Of that step.
+            output: What the unit made in that step.
             progress: Share of the training that is done.
         """
         if self.target is not None:
-            self.target.update(terms.rate.item() * self.rate.pixels / 8, progress)
+            bits = self.rate.sent(output).mean().item() * self.rate.pixels
+            self.target.update(bits / 8 + _ROUNDING, progress)
 
 
 def check_alpha(alpha: float) -> float:

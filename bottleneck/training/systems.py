@@ -23,6 +23,7 @@ from bottleneck.tasks import Task
 from bottleneck.training import checkpoint as entry
 from bottleneck.training.averaging import FrozenTensors
 from bottleneck.training.schedules import Schedule, with_schedule
+from bottleneck.unit import UnitOutput
 
 
 class FrozenHalves:
@@ -145,17 +146,17 @@ class BottleneckSystem(LightningModule):
     on_train_end = on_validation_epoch_start
 
     def training_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> Tensor:
-        terms, _, _ = self.terms(batch)
+        terms, _, sent = self.terms(batch)
         self.log_dict(terms.logged("train/"))
         total = self.trainer.estimated_stepping_batches
-        self.loss.steer(terms, self.global_step / total)
+        self.loss.steer(sent, self.global_step / total)
         return terms.loss
 
     def validation_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> None:
-        terms, output, latent = self.terms(batch)
+        terms, output, sent = self.terms(batch)
         self.log_dict(terms.logged("val/"), batch_size=len(batch[0]), sync_dist=True)
         self.val_metrics.update(output, batch[1])
-        self._val_symbols.append(self.unit.quantizer.symbols(latent).cpu().numpy())
+        self._val_symbols.append(self.unit.quantizer.symbols(sent.latent).cpu().numpy())
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics, and the entropy of the validation symbols; coded sizes are measured later."""
@@ -205,8 +206,8 @@ class BottleneckSystem(LightningModule):
             if name in checkpoint:  # an averaging callback wants all of it
                 checkpoint[name] = {**frozen, **checkpoint[name]}
 
-    def terms(self, batch: tuple[Tensor, Any]) -> tuple[Terms, Any, Tensor]:
-        """Loss of a batch, the tail's output, and the latent."""
+    def terms(self, batch: tuple[Tensor, Any]) -> tuple[Terms, Any, UnitOutput]:
+        """Loss of a batch, the tail's output, and what the unit made."""
         inputs, target = batch
         sizes = self.task.sizes(self.task.headers(target))
         sent = self.channel.quantised(self.given(inputs))
@@ -214,7 +215,7 @@ class BottleneckSystem(LightningModule):
         finish = self.objective.needs_output or not self.training
         output, layers = self.net.tail.watch(reconstruction, self.objective.layers, sizes, finish)
         passage = Passage(self.task, target, output, layers, reconstruction, self.frozen(inputs, sizes))
-        return self.loss([sent], self.objective(passage)), output, sent.latent
+        return self.loss([sent], self.objective(passage)), output, sent
 
 
 class WholeNetwork:

@@ -7,6 +7,7 @@ import bottleneck
 from bottleneck.cut import Cut
 from bottleneck.data import Digits
 from bottleneck.loss import OperatingPoint
+from bottleneck.loss.density import DensityRate
 from bottleneck.loss.objectives import FrozenFeatures, FrozenLogits, relative_error
 from bottleneck.tasks import Classification
 from bottleneck.training import Recipe
@@ -84,3 +85,17 @@ def test_features_cannot_be_matched_while_the_network_changes(cut):
     """Matching layers of a network that is trained itself is refused with what works."""
     with pytest.raises(ValueError, match=r"trainable=all cannot match.*objective=task or objective=logits"):
         train_end_to_end(cut, point(objective=FrozenFeatures(["layer3"])), Recipe(trainer=SHORT))
+
+
+def test_payload_that_is_asked_for_is_what_comes_out(cut):
+    """With a learned density, a run ends near the bytes asked for, and its tables are the density's."""
+    unit = {"latent_channels": 8, "stride": 2, "step": 1.0}
+    asked = point(
+        unit=unit, kind="asymmetric", alpha=1.0, rate=DensityRate, objective=FrozenLogits(), target_bytes=8
+    )
+    recipe = Recipe(average=0.99, settle_epochs=2, trainer={**SHORT, "max_epochs": 40})
+    channel = bottleneck.train(cut, asked, recipe)
+    (row,) = cut.measure([channel], "val")
+    assert row.payload_bytes == pytest.approx(8, rel=0.2)  # the digits' two sets of images differ by a tenth
+    assert row.value > 0.8
+    assert channel.codec.fitted
