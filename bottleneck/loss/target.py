@@ -9,11 +9,10 @@ first half of training, so that a unit is not silenced before it has learned wha
 
 import math
 
-_GAIN, _FIRMNESS = 0.008, 3.0
-_SLACK, _SHARE = (
-    1.5,
-    0.5,
-)  # bytes at the beginning over the target, and the part of training until they are the target
+_GAIN, _FIRMNESS = 0.008, 3.0  # of a step: the integral and the proportional part
+_TURNS = 16.0  # what the gains of all steps add up to at least
+_SLACK = 1.5  # bytes that may be spent in the beginning, over the target
+_SHARE = 0.5  # of training, after which the target is meant
 
 
 class ByteTarget:
@@ -32,6 +31,7 @@ class ByteTarget:
             raise ValueError(f"target_bytes={wanted} must be positive, and so must its price={price}.")
         self.wanted, self._integral, self.price = wanted, price, price
         self._smooth = _SLACK * wanted
+        self._progress = 0.0
 
     def update(self, spent: float, progress: float) -> None:
         """After a step.
@@ -41,7 +41,9 @@ class ByteTarget:
             progress: Share of the training that is done.
         """
         left = max(0.0, 1.0 - progress / _SHARE)
+        gain = max(_GAIN, _TURNS * (progress - self._progress))  # a short training has to turn faster
+        self._progress = progress
         self._smooth += 0.05 * (spent - self._smooth)
         excess = max(-0.5, min(1.0, self._smooth / (self.wanted * _SLACK**left) - 1.0))
-        self._integral *= math.exp(_GAIN * excess)
+        self._integral *= math.exp(gain * excess)
         self.price = self._integral * math.exp(_FIRMNESS * excess)

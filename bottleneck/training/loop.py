@@ -97,6 +97,7 @@ class _Run:
             alpha = point.alpha if recipe.warm_alpha is None else recipe.warm_alpha
             beginning = {**self.parts, "objective": Matching(), "loss": loss.weighing(alpha)}
             matching = BottleneckSystem(self.channel(cut), cut.net, **beginning)
+            matching.span = (0.0, 0.0)
             recipe.new_trainer(max_epochs=recipe.warm_epochs, limit_val_batches=0).fit(matching, features)
 
     def channel(self, cut: Cut) -> Channel:

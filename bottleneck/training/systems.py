@@ -77,6 +77,8 @@ class BottleneckSystem(LightningModule):
 
     Attributes:
         kept: How the names of what is trained and kept in checkpoints begin.
+        span: Which part of the way to a target of bytes this training is; other stages may come before and
+            after it.
 
     Args:
         channel: Holds the unit.
@@ -114,6 +116,7 @@ class BottleneckSystem(LightningModule):
         self.strict_loading = False
         self._val_symbols: list[Any] = []
         self._pace, self._settled = 1.0, False
+        self.span = (0.0, 1.0)
         self._frozen_tensors: FrozenTensors | None = None
 
     def given(self, inputs: Tensor) -> Tensor:
@@ -127,6 +130,7 @@ class BottleneckSystem(LightningModule):
     def settle(self, pace: float) -> None:
         """From now on, learn at another pace, with the unit's statistics of BatchNorm at rest."""
         self._pace, self._settled = pace, True
+        self.span = (1.0, 1.0)
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
@@ -148,8 +152,9 @@ class BottleneckSystem(LightningModule):
     def training_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> Tensor:
         terms, _, sent = self.terms(batch)
         self.log_dict(terms.logged("train/"))
-        total = self.trainer.estimated_stepping_batches
-        self.loss.steer(sent, self.global_step / total)
+        begin, end = self.span
+        done = self.global_step / self.trainer.estimated_stepping_batches
+        self.loss.steer(sent, begin + (end - begin) * done)
         return terms.loss
 
     def validation_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> None:
