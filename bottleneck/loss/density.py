@@ -92,7 +92,7 @@ class DensityRate(Rate):
         It works on counts, so it takes a second.
 
         Args:
-            symbols: Of training samples, whole numbers, `(n, C_r, ...)`.
+            symbols: Of training samples, whole numbers, `(n, C_r, ...)`, in as few rows as is handy.
             steps: Of Adam.
             learning_rate: A third of it in the second half.
         """

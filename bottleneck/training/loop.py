@@ -135,6 +135,9 @@ def _fit_tables(system: BottleneckSystem, cut: Cut) -> None:
     if not rate.in_bits or channel.codec.name != "range":
         cut.fit([channel])
         return
-    coded = [torch.from_numpy(channel.coded(given)) for given, _ in cut.features.batches("train")]
-    rate.settle(torch.cat(coded).to(cut.image.device))
+    batches = cut.features.batches("train")
+    coded = (torch.from_numpy(channel.coded(given)) for given, _ in batches)
+    # One row per channel, because images may differ in size.
+    by_channel = torch.cat([symbols.movedim(1, 0).flatten(1) for symbols in coded], 1)
+    rate.settle(by_channel[None].to(cut.image.device))
     channel.codec.with_tables(rate.tables(), range(rate.latent_shape[0]))
