@@ -8,17 +8,15 @@ The mirrored decoder of the paper's unit is the limit at early and middle cuts, 
 for another.
 """
 
-from typing import Any, Self
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from bottleneck.layouts import Layout
 from bottleneck.unit.halves import DECODERS, ENCODERS, latent_size
-from bottleneck.unit.maps import MapUnit
-from bottleneck.unit.scaling import Restored, Standardised, begin
+from bottleneck.unit.scaling import Restored, ScaledUnit, Standardised
 
 
-class AsymmetricUnit(MapUnit):
+class AsymmetricUnit(ScaledUnit):
     """Any encoder with any decoder, for feature maps. The latent is signed.
 
     Args:
@@ -82,10 +80,3 @@ class AsymmetricUnit(MapUnit):
     def options(self) -> dict[str, Any]:
         """The kind and the constructor's arguments; the halves by their names."""
         return {**super().options, **self._halves}
-
-    @classmethod
-    def from_features(cls, features: Tensor, layout: str, activation: str = "auto", **options: Any) -> Self:
-        """A unit that fits a batch of feature maps, whose scale it takes; see `MapUnit.from_features`."""
-        unit = super().from_features(features, layout, activation, **options)
-        begin(unit.encoder, unit.decoder, Layout(layout).channels_first(features), unit.step)
-        return unit

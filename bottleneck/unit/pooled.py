@@ -8,18 +8,14 @@
 Its encoder takes H·W·C·W + (C + W)·V + V·C_r multiplications.
 """
 
-from typing import Any, Self
-
 import torch
 from torch import Tensor, nn
 
-from bottleneck.layouts import Layout
 from bottleneck.unit.halves import normalised
-from bottleneck.unit.maps import MapUnit
-from bottleneck.unit.scaling import Restored, Standardised, begin
+from bottleneck.unit.scaling import Restored, ScaledUnit, Standardised
 
 
-class PooledUnit(MapUnit):
+class PooledUnit(ScaledUnit):
     """A vector of C_r numbers per image, for feature maps. The latent is signed.
 
     Args:
@@ -80,13 +76,6 @@ class PooledUnit(MapUnit):
             self.last_activation(),
             _Everywhere(self.size),
         )
-
-    @classmethod
-    def from_features(cls, features: Tensor, layout: str, activation: str = "auto", **options: Any) -> Self:
-        """A unit that fits a batch of feature maps, whose scale it takes; see `MapUnit.from_features`."""
-        unit = super().from_features(features, layout, activation, **options)
-        begin(unit.encoder, unit.decoder, Layout(layout).channels_first(features), unit.step)
-        return unit
 
 
 class _Means(nn.Module):

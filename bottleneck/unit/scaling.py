@@ -6,8 +6,13 @@ A unit that begins so is trained in a fraction of the steps: the quantizer neith
 nor leaves it at hundreds of symbols.
 """
 
+from typing import Any, Self
+
 import torch
 from torch import Tensor, nn
+
+from bottleneck.layouts import Layout
+from bottleneck.unit.maps import MapUnit
 
 _START = 2.0  # deviation of an untrained latent, in steps of the quantizer
 
@@ -46,24 +51,31 @@ class Restored(Standardised):
         return feature * self.deviation + self.mean
 
 
-@torch.no_grad()
-def begin(encoder: nn.Module, decoder: nn.Module, features: Tensor, step: float) -> None:
-    """Give both halves the features' scale, and the latent mean 0 and two steps of deviation.
+class ScaledUnit(MapUnit):
+    """A unit for feature maps that begins at the features' scale; see `MapUnit` for what is not said here.
 
-    Args:
-        encoder: A sequence that begins with `Standardised` and ends in a convolution with bias.
-        decoder: A sequence with `Restored` in it.
-        features: What the encoder takes, `(b, C, H, W)`.
-        step: Of the quantizer.
+    A subclass sets `encoder` to a sequence that begins with `Standardised` and ends in a convolution with
+    bias, and `decoder` to one with `Restored` in it.
     """
-    assert isinstance(encoder, nn.Sequential)
-    for layer in (*encoder.children(), *decoder.children()):
-        if isinstance(layer, Standardised):
-            layer.measure(features)
-    last = encoder[-1]
-    assert isinstance(last, nn.Conv2d), "an encoder ends in a convolution"
-    assert last.bias is not None, "it has a bias"
-    latent = encoder.train()(features)
-    gain = _START * step / latent.std((0, 2, 3), correction=0).clamp_min(1e-6)
-    last.weight.mul_(gain[:, None, None, None])
-    last.bias.sub_(latent.mean((0, 2, 3))).mul_(gain)
+
+    @classmethod
+    def from_features(cls, features: Tensor, layout: str, activation: str = "auto", **options: Any) -> Self:
+        """A unit that fits a batch of feature maps, whose scale it takes; see `MapUnit.from_features`."""
+        unit = super().from_features(features, layout, activation, **options)
+        unit._begin(Layout(layout).channels_first(features))
+        return unit
+
+    @torch.no_grad()
+    def _begin(self, features: Tensor) -> None:
+        """Give both halves the features' scale, and the latent mean 0 and two steps of deviation."""
+        assert isinstance(self.encoder, nn.Sequential)
+        for layer in (*self.encoder.children(), *self.decoder.children()):
+            if isinstance(layer, Standardised):
+                layer.measure(features)
+        last = self.encoder[-1]
+        assert isinstance(last, nn.Conv2d), "an encoder ends in a convolution"
+        assert last.bias is not None, "it has a bias"
+        latent = self.encoder.train()(features)
+        gain = _START * self.step / latent.std((0, 2, 3), correction=0).clamp_min(1e-6)
+        last.weight.mul_(gain[:, None, None, None])
+        last.bias.sub_(latent.mean((0, 2, 3))).mul_(gain)
