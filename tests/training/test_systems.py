@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning import seed_everything
 from torch.utils.data import DataLoader, TensorDataset
 
 from bottleneck import codecs
@@ -47,33 +47,30 @@ def feature_loader(digits_network):
         return DataLoader(TensorDataset(net.head(images), labels), batch_size=50)
 
 
-def fit(system, loader, folder, epochs=3, **options):
-    trainer = Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        default_root_dir=folder,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        logger=False,
-        **options,
-    )
-    trainer.fit(system, loader, loader if options.get("limit_val_batches") else None, ckpt_path=None)
-    return trainer
+@pytest.fixture
+def fit(new_trainer):
+    """Trains a system on a loader, and gives the Trainer."""
+
+    def run(system, loader, epochs=3, ckpt_path=None, **options):
+        trainer = new_trainer(max_epochs=epochs, **options)
+        trainer.fit(system, loader, loader if options.get("limit_val_batches") else None, ckpt_path=ckpt_path)
+        return trainer
+
+    return run
 
 
-def test_only_the_unit_changes(digits_network, feature_loader, tmp_path):
+def test_only_the_unit_changes(digits_network, feature_loader, fit):
     """Head and tail are bit-identical after training, buffers included; every unit parameter has moved."""
     system = make_system(digits_network)
     network_before = {key: value.clone() for key, value in digits_network.state_dict().items()}
     unit_before = {key: value.clone() for key, value in system.unit.named_parameters()}
-    fit(system, feature_loader, tmp_path)
+    fit(system, feature_loader)
     for key, value in digits_network.state_dict().items():
         assert torch.equal(value, network_before[key]), key
     assert not any(torch.equal(value, unit_before[key]) for key, value in system.unit.named_parameters())
 
 
-def test_loss_falls_and_larger_alpha_buys_rate(digits_network, feature_loader, tmp_path):
+def test_loss_falls_and_larger_alpha_buys_rate(digits_network, feature_loader, fit):
     """Training lowers the loss, and a larger task weight ends at a higher rate."""
     rates = []
     for alpha in (0.1, 30.0):
@@ -82,7 +79,7 @@ def test_loss_falls_and_larger_alpha_buys_rate(digits_network, feature_loader, t
         feature, target = next(iter(feature_loader))
         with torch.no_grad():
             before, _, _ = system.terms((feature, target))
-        fit(system, feature_loader, tmp_path, epochs=15)
+        fit(system, feature_loader, epochs=15)
         with torch.no_grad():
             after, _, _ = system.terms((feature, target))
         assert after.loss < before.loss
@@ -90,13 +87,13 @@ def test_loss_falls_and_larger_alpha_buys_rate(digits_network, feature_loader, t
     assert rates[1] > 1.5 * rates[0]
 
 
-def test_equal_seeds_give_equal_units(digits_network, feature_loader, tmp_path):
+def test_equal_seeds_give_equal_units(digits_network, feature_loader, fit):
     """Two trainings from the same seed end in bit-identical weights."""
     units = []
     for _ in range(2):
         seed_everything(7, verbose=False)
         system = make_system(digits_network)
-        fit(system, feature_loader, tmp_path, epochs=2)
+        fit(system, feature_loader, epochs=2)
         units.append(system.unit.state_dict())
     assert all(torch.equal(units[0][key], units[1][key]) for key in units[0])
 
@@ -111,32 +108,22 @@ def test_loss_is_rate_plus_alpha_times_task(digits_network, feature_loader):
     torch.testing.assert_close(system.terms((feature, target))[0].loss, rate + 0.3 * task)
 
 
-def test_validation_logs_metrics_and_entropy(digits_network, feature_loader, tmp_path):
+def test_validation_logs_metrics_and_entropy(digits_network, feature_loader, fit):
     """Validation logs losses, top-1, top-5 and the entropy of the symbols in bits per pixel."""
-    trainer = fit(make_system(digits_network), feature_loader, tmp_path, epochs=1, limit_val_batches=1.0)
+    trainer = fit(make_system(digits_network), feature_loader, epochs=1, limit_val_batches=1.0)
     logged = {key: value.item() for key, value in trainer.callback_metrics.items()}
     assert {"val/loss", "val/rate", "val/task_loss", "val/accuracy_top1", "val/accuracy_top5"} <= set(logged)
     assert 0 < logged["val/entropy_bpp"] < 8
     assert logged["val/accuracy_top1"] <= logged["val/accuracy_top5"] <= 1
 
 
-def test_checkpoint_holds_the_unit_alone_and_resumes(digits_network, feature_loader, tmp_path):
+def test_checkpoint_holds_the_unit_alone_and_resumes(digits_network, feature_loader, fit, tmp_path):
     """A checkpoint is small, and training goes on from it as if it had never stopped."""
 
     def train(epochs, ckpt_path=None, save=None):
         seed_everything(3, verbose=False)
         system = make_system(digits_network, scheduler=None)
-        trainer = Trainer(
-            max_epochs=epochs,
-            accelerator="cpu",
-            default_root_dir=tmp_path,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
-            logger=False,
-            limit_val_batches=0,
-        )
-        trainer.fit(system, feature_loader, ckpt_path=ckpt_path)
+        trainer = fit(system, feature_loader, epochs, ckpt_path)
         if save:
             trainer.save_checkpoint(save)
         return system.unit.state_dict()
