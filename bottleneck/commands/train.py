@@ -44,6 +44,8 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
         latent_codec((1, 1, 1), name)  # a wrong one must not cost a training
     cut = cut_of(cfg, point.kind)
     untrained = suite_channels(cfg.suite, cut, "feature")
+    whole = cut.at("input") if cfg.suite.input else cut
+    pictures = suite_channels(cfg.suite, whole, "input")
     log.info("%s cut at %s: feature %s", cut.model.name, cut.net.point.name, cut.net.point.shape)
     loggers, callbacks = run_outputs(cfg, folder)
     outputs: dict[str, Any] = {"loggers": loggers, "callbacks": callbacks, "default_root_dir": folder}
@@ -67,11 +69,8 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
         log.warning("no bundle is written: behind an open cut no server could go on from the payload")
     cut.fit(untrained)
     rows = [cut.frozen(cfg.subset), *trained, *cut.measure(untrained, cfg.subset, cfg.seed)]
-    if cfg.suite.input:
-        whole = cut.at("input")
-        pictures = suite_channels(cfg.suite, whole, "input")
-        whole.fit(pictures)
-        rows += whole.measure(pictures, cfg.subset, cfg.seed)
+    whole.fit(pictures)
+    rows += whole.measure(pictures, cfg.subset, cfg.seed)
     write_results(rows, folder / "results.jsonl")
     draw_rate_accuracy(rows, folder / "rate_accuracy.png")
     return rows

@@ -227,6 +227,7 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
         (["codec.name=hufman"], "codec='hufman' is unknown"),
         (["codec.name=raw", "+codec.input=pixels"], "codec 'raw' codes pixels, a bottleneck sends symbols"),
         (["also_codecs=[png]"], r"codec 'png' codes pixels, a bottleneck sends symbols"),
+        (["+suite.input.wrong={name: deflate, level: 99}"], "level=99"),
         (["subset=test"], "no subset 'test'"),
         (["subset=select", "data.holdout=0"], r"subset=select is empty.*data\.holdout"),
         (["split=input"], r"split=input sends torch\.uint8 pixels.*split=normalize"),
@@ -242,7 +243,7 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
     ],
 )
 def test_mistakes_are_found_before_training(tmp_path, monkeypatch, overrides, message):
-    """A wrong codec, subset, split, precision or number never costs a training."""
+    """A wrong codec, of the suite too, subset, split, precision or number never costs a training."""
     monkeypatch.setattr("pytorch_lightning.Trainer.fit", lambda *_, **__: pytest.fail("it was trained"))
     with pytest.raises((ValueError, InstantiationException), match=message):
         train(composed("train", "device=cpu", *overrides), tmp_path)
