@@ -28,6 +28,7 @@ ROOMS = [
     "features",
     "measure",
     "deploy",
+    "runtime",
     "loss",
     "cut",
     "training",
