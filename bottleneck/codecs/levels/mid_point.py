@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,13 @@ class MidPoint(ArrayToArray):
                     "sigma not negative. Pass what to_dict returned."
                 )
         self.mean, self.sigma = mean.reshape(kept), sigma.reshape(kept)
+
+    def take_part(self, whole: Self, places: NDArray[np.int64]) -> None:
+        first = tuple(slice(size) for size in _kept_shape(self.shape, self.scope))
+        chosen = places[first]  # one element of each mean
+        self.mean, self.sigma = (
+            np.broadcast_to(table, whole.shape).reshape(-1)[chosen] for table in (whole.mean, whole.sigma)
+        )
 
     def forward(self, array: NDArray[Any]) -> tuple[bytes, NDArray[Any]]:
         low, step = self._bins()

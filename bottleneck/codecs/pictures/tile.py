@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,12 @@ class Tile(ArrayToArray):
                 f"order is no permutation of {self.form.shape[0]} channels. Pass what to_dict returned."
             )
         self._order = list(tables["order"])
+
+    def take_part(self, whole: Self, places: NDArray[np.int64]) -> None:
+        per_channel = max(1, whole.form.n_values // max(1, whole.form.shape[0]))
+        channels = places.reshape(len(places), -1)[:, :1].reshape(-1) // per_channel
+        ranks = np.argsort(whole._order)
+        self._order = np.argsort(ranks[channels]).tolist()
 
     def forward(self, array: NDArray[Any]) -> tuple[bytes, NDArray[Any]]:
         if not array.size:

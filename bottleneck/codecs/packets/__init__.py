@@ -1,0 +1,1 @@
+"""Packets that decode alone: `segments` cuts a sample, `framing` writes a packet, `stage` does both."""

@@ -1,0 +1,96 @@
+"""A packet: which segment it is, how long it is, a checksum, and what the segment's codec wrote.
+
+::
+
+    segment │ length of body │ CRC-16 │ body         the first two in 7 bits a byte, the lowest first (LEB128)
+    1 .. 4    1 .. 4           2
+
+A packet says its own length, so that packets joined are a payload, and any of its beginnings that ends with a
+packet is one too.
+"""
+
+from __future__ import annotations
+
+import binascii
+from typing import NamedTuple
+
+#: Bytes before the body of a packet at most.
+LONGEST_HEADER = 10
+
+_MOST_DIGITS = 4
+
+
+class Packet(NamedTuple):
+    """What a packet carries.
+
+    Attributes:
+        segment: Number of the segment.
+        body: Its bytes.
+    """
+
+    segment: int
+    body: bytes
+
+
+def pack(packet: Packet) -> bytes:
+    """The bytes of a packet."""
+    numbers = _digits(packet.segment) + _digits(len(packet.body))
+    return numbers + _checksum(numbers, packet.body) + packet.body
+
+
+def unpack(data: bytes) -> Packet:
+    """The packet of bytes that are one packet.
+
+    Raises:
+        ValueError: If they are none, or were damaged.
+    """
+    segment, end = _number(data, 0)
+    length, end = _number(data, end)
+    checksum, body = data[end : end + 2], data[end + 2 :]
+    if len(body) != length or checksum != _checksum(data[:end], body):
+        raise ValueError(f"packet of {len(data)} bytes was damaged: its length or its checksum is not right.")
+    return Packet(segment, body)
+
+
+def cut(payload: bytes) -> list[bytes]:
+    """The packets that were joined to a payload, not yet checked.
+
+    Raises:
+        ValueError: If it does not end with a packet.
+    """
+    packets = []
+    start = 0
+    while start < len(payload):
+        _, end = _number(payload, start)
+        length, end = _number(payload, end)
+        if end + 2 + length > len(payload):
+            raise ValueError(
+                f"payload of {len(payload)} bytes ends within a packet; it was truncated or damaged."
+            )
+        packets.append(payload[start : end + 2 + length])
+        start = end + 2 + length
+    return packets
+
+
+def _checksum(numbers: bytes, body: bytes) -> bytes:
+    return binascii.crc_hqx(body, binascii.crc_hqx(numbers, 0xFFFF)).to_bytes(2, "big")
+
+
+def _digits(number: int) -> bytes:
+    digits = []
+    while number > 0x7F:
+        digits.append(0x80 | (number & 0x7F))
+        number >>= 7
+    return bytes([*digits, number])
+
+
+def _number(data: bytes, start: int) -> tuple[int, int]:
+    """A number, and where it ends."""
+    number = 0
+    for place, digit in enumerate(data[start : start + _MOST_DIGITS]):
+        number |= (digit & 0x7F) << 7 * place
+        if digit < 0x80:
+            return number, start + place + 1
+    raise ValueError(
+        f"no packet begins at byte {start} of {len(data)}; the payload was truncated or damaged."
+    )

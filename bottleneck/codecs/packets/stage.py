@@ -1,0 +1,170 @@
+"""Packets: a sample as segments that decode alone, one in each packet of a bounded size.
+
+::
+
+    array ─► fits a packet? ─ no ─► halves ─► fits? ...          any of the packets, in any order
+                └─ yes ─► codec of the segment ─► packet ─┄┄┄►  ─► elements at their places, and a mask
+
+The codec of a segment is the whole sample's, with its tables, for the elements of that segment. What is paid
+for each packet is its header, and what a codec says of every array: a range, a picture's header, the end of a
+bit stream.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bottleneck.codecs.checks import as_integer
+from bottleneck.codecs.codec import Codec
+from bottleneck.codecs.named import recipe
+from bottleneck.codecs.packets.framing import LONGEST_HEADER, Packet, cut, pack, unpack
+from bottleneck.codecs.packets.segments import Places, Segments
+from bottleneck.codecs.stage import ArrayToBytes, Form, bytes_form
+
+_MOST_KEPT = 512  # segments whose codec is kept
+
+
+class Partial(NamedTuple):
+    """What some of a sample's packets say.
+
+    Attributes:
+        array: The sample, zero where nothing arrived.
+        mask: True where an element arrived, of the sample's shape.
+    """
+
+    array: NDArray[Any]
+    mask: NDArray[np.bool_]
+
+
+class Packets(ArrayToBytes):
+    """Cuts each sample into as few segments as keep to the size of a packet, and codes them one by one.
+
+    Args:
+        form: What the inner codec takes.
+        of: Name of the inner codec.
+        by: How samples are cut: ``channels`` (groups of them), ``tiles`` (of the map) or ``elements``
+            (interleaved).
+        mtu: Bytes of a packet at most, header included.
+        options: The inner codec's.
+
+    Attributes:
+        whole: The inner codec, for a whole sample.
+    """
+
+    name = "packets"
+    takes = ("symbols", "feature", "pixels")
+
+    def __init__(
+        self, form: Form, of: str = "range", by: str = "channels", mtu: int = 1200, **options: Any
+    ) -> None:
+        super().__init__(form)
+        self.mtu = as_integer(mtu, "mtu", 1, 1 << 20)
+        if mtu <= LONGEST_HEADER:
+            raise ValueError(
+                f"mtu={mtu} leaves no room behind a packet's header of up to {LONGEST_HEADER} bytes. "
+                "Allow more."
+            )
+        self.whole = Codec(recipe(of, options), form.shape)
+        self._segments = Segments(form.shape, by)
+        self._codecs: dict[int, tuple[Places, Codec]] = {}
+        self.needs_fit = not self.whole.fitted
+        self.gives = bytes_form(self.mtu * max(1, form.n_values))
+        Codec(recipe(of, options), self._segments.places(1).shape)  # a picture has no interleaved elements
+
+    def fit(self, arrays: Iterable[NDArray[Any]]) -> None:
+        self.whole.fit(arrays)
+        self._codecs.clear()
+
+    def with_tables(self, tables: Any, index: ArrayLike | None = None) -> None:
+        """As `RangeCoder.with_tables`."""
+        self.whole.with_tables(tables, index)
+        self._codecs.clear()
+
+    def tables(self) -> dict[str, Any]:
+        return {"of": self.whole.to_dict()["tables"]}
+
+    def load_tables(self, tables: Mapping[str, Any]) -> None:
+        self.whole.load_tables(tables["of"])
+        self._codecs.clear()
+
+    def ideal_bits(self, array: NDArray[Any]) -> float | None:
+        return self.whole.ideal_bits(array)
+
+    @property
+    def zero_fraction(self) -> Any:
+        """As the inner codec's, where it has one."""
+        return self.whole.zero_fraction
+
+    def encode(self, array: NDArray[Any]) -> bytes:
+        return b"".join(self.packets(array))
+
+    def decode(self, payload: bytes) -> NDArray[Any]:
+        packets = [unpack(packet) for packet in cut(payload)]
+        if not packets:
+            raise ValueError("payload has no packet; all of them were lost.")
+        return self.collect(packets).array
+
+    def packets(self, array: NDArray[Any]) -> list[bytes]:
+        """The packets of a sample, in the order of their segments.
+
+        Raises:
+            ValueError: If something that cannot be cut further does not fit a packet.
+        """
+        return self._packets(array.reshape(-1), 1)
+
+    def _packets(self, flat: NDArray[Any], number: int) -> list[bytes]:
+        places, codec = self._codec(number)
+        packet = pack(Packet(number, codec.encode(flat[places])))
+        if len(packet) <= self.mtu:
+            return [packet]
+        halves = self._segments.halves(number)
+        if not halves:
+            raise ValueError(
+                f"mtu={self.mtu} is too little: a segment of shape {places.shape} cannot be cut further and "
+                f"takes {len(packet)} bytes. Allow more, or cut by='elements'."
+            )
+        return [packet for half in halves for packet in self._packets(flat, half)]
+
+    def receive(self, packets: Iterable[bytes]) -> Partial:
+        """What those packets of a sample say that arrived, in any order; a damaged one did not arrive.
+
+        Raises:
+            ValueError: If an undamaged packet cannot be one of this codec's.
+        """
+        whole = []
+        for packet in packets:
+            with contextlib.suppress(ValueError):
+                whole.append(unpack(packet))
+        return self.collect(whole)
+
+    def collect(self, packets: Iterable[Packet]) -> Partial:
+        """What packets of a sample say; of two for one segment the first.
+
+        Raises:
+            ValueError: If one cannot be of this codec's.
+        """
+        flat = np.zeros(self.form.n_values, dtype=self.form.dtype)
+        mask = np.zeros(self.form.n_values, dtype=bool)
+        seen: set[int] = set()
+        for number, body in packets:
+            if number in seen:
+                continue
+            seen.add(number)
+            places, codec = self._codec(number)
+            flat[places] = codec.decode(body)
+            mask[places] = True
+        return Partial(flat.reshape(self.form.shape), mask.reshape(self.form.shape))
+
+    def _codec(self, number: int) -> tuple[Places, Codec]:
+        """Places of a segment, and its codec."""
+        if number not in self._codecs:
+            if len(self._codecs) >= _MOST_KEPT:
+                self._codecs.clear()
+            places = self._segments.places(number)
+            self._codecs[number] = places, self.whole.part(places)
+        return self._codecs[number]

@@ -1,0 +1,167 @@
+"""Packets of every kind of codec: any of them, in any order, are symbols and a mask."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bottleneck import codecs
+from bottleneck.codecs.packets.framing import Packet, pack
+
+quick = settings(deadline=None, max_examples=15, derandomize=True, database=None)
+SHAPE = (8, 6, 5)
+KINDS = [
+    ("range", "channels", {}),
+    ("range", "tiles", {}),
+    ("range", "elements", {}),
+    ("huffman", "elements", {}),
+    ("rle", "channels", {"bits": 4}),
+    ("quantised", "tiles", {"levels": 7, "per": "channel"}),
+    ("quantised", "elements", {"levels": 7, "per": "neuron"}),
+    ("tiled", "channels", {"image": "png", "levels": 16}),
+    ("tiled", "channels", {"image": "jpeg", "order": "similar"}),
+]
+each_kind = pytest.mark.parametrize(("of", "by", "options"), KINDS)
+
+
+def samples(kind, n=6, seed=0):
+    values = np.maximum(
+        np.random.default_rng(seed).normal(size=(n, *SHAPE)) * np.arange(1, 9)[:, None, None], 0
+    )
+    return values.astype(np.int32 if kind == "symbols" else np.float32)
+
+
+def fitted(of, by, options, mtu=40):
+    mtu = 900 if of == "tiled" else mtu
+    codec = codecs.create("packets", SHAPE, of=of, by=by, mtu=mtu, **options)
+    return codec.fit(samples(codec.input))
+
+
+@each_kind
+def test_packets_keep_to_the_mtu_and_say_it_all(of, by, options):
+    """All packets together are the sample; each keeps to its size; there is more than one."""
+    codec = fitted(of, by, options)
+    array = samples(codec.input, 1, seed=1)[0]
+    packets = codec.coder.packets(array)
+    assert len(packets) > 1 or of == "tiled"
+    assert max(map(len, packets)) <= codec.coder.mtu
+    assert codec.encode(array) == b"".join(packets)
+    whole = codec.coder.receive(packets)
+    assert whole.mask.all()
+    assert np.array_equal(whole.array, codec.decode(codec.encode(array)))
+    if codec.input == "symbols":
+        assert np.array_equal(whole.array, array)
+
+
+@each_kind
+@quick
+@given(data=st.data())
+def test_any_packets_in_any_order(of, by, options, data):
+    """What arrives is right, what does not is zero and marked; order, repeats and damage change nothing."""
+    codec = fitted(of, by, options)
+    array = samples(codec.input, 1, seed=data.draw(st.integers(0, 3)))[0]
+    packets = codec.coder.packets(array)
+    arriving = data.draw(st.lists(st.sampled_from(range(len(packets)))))
+    damaged = [packets[0][:-1], b"", packets[0] + b"\0"]
+    found = codec.coder.receive([*(packets[i] for i in arriving), *damaged])
+    expected = np.zeros(SHAPE, bool)
+    for i in set(arriving):
+        expected |= codec.coder.receive([packets[i]]).mask
+    assert np.array_equal(found.mask, expected)
+    decoded = codec.decode(codec.encode(array))
+    assert np.array_equal(found.array, np.where(found.mask, decoded, 0))
+    assert found.mask.all() == (len(set(arriving)) == len(packets))
+
+
+@each_kind
+@quick
+@given(data=st.data())
+def test_beginnings_and_foreign_bytes(of, by, options, data):
+    """A beginning is an array or refused, as any bytes are, and well-made packets with foreign bodies."""
+    codec = fitted(of, by, options)
+    payload = codec.encode(samples(codec.input, 1)[0])
+    body, number = data.draw(st.binary(max_size=30)), data.draw(st.integers(1, 2**28 - 1))
+    for other in (
+        payload[: data.draw(st.integers(0, len(payload)))],
+        data.draw(st.binary(max_size=60)),
+        pack(Packet(number, body)),
+        pack(Packet(1 + number % 16, body)),
+    ):
+        try:
+            array = codec.decode(other)
+        except ValueError:
+            continue
+        assert (array.shape, array.dtype) == (SHAPE, samples(codec.input, 1).dtype)
+
+
+def test_beginnings_that_end_with_a_packet_decode():
+    """Channels arrive from the first on: each further packet adds some and changes none."""
+    codec = fitted("range", "channels", {})
+    array = samples("symbols", 1)[0]
+    packets = codec.coder.packets(array)
+    ends = np.cumsum([len(packet) for packet in packets])
+    arrived = [np.flatnonzero(codec.decode(codec.encode(array)[:end]).any((1, 2))) for end in ends]
+    for first, second in itertools.pairwise(arrived):
+        assert len(first) < len(second)
+        assert second[: len(first)].tolist() == first.tolist()
+    assert np.array_equal(codec.decode(codec.encode(array)), array)
+
+
+def test_cost_is_a_few_bytes_a_packet():
+    """Tables are shared, so range-coded segments cost their headers and the ends of their bit streams."""
+    codec = fitted("range", "channels", {}, mtu=60)
+    array = samples("symbols", 1, seed=3)[0]
+    packets = codec.coder.packets(array)
+    added = sum(map(len, packets)) - len(codec.coder.whole.encode(array))
+    assert 4 * len(packets) - 1 <= added <= 6 * len(packets)
+
+
+def test_description_and_tables_travel():
+    """Through JSON, and from a codec that was fitted without packets."""
+    codec = fitted("range", "channels", {})
+    copy = codecs.from_dict(json.loads(json.dumps(codec.to_dict())))
+    array = samples("symbols", 1, seed=2)[0]
+    assert copy.encode(array) == codec.encode(array)
+    taken = codecs.create("packets", SHAPE, of="range", mtu=40)
+    taken.load_tables({"of": codec.coder.whole.to_dict()["tables"]})
+    assert taken.encode(array) == codec.encode(array)
+
+
+def test_learned_tables_are_cut_as_samples_are():
+    """A table for each channel follows its channel into interleaved segments."""
+    tables = {"low": 0, "frequencies": [[2**24 - 2 - k, k + 1, 1] for k in range(8)]}
+    codec = codecs.create("packets", SHAPE, of="range", by="elements", mtu=12)
+    codec.with_tables(tables, range(8))
+    array = np.zeros(SHAPE, np.int32)
+    assert len(codec.encode(array)) == 5  # as likely as can be: one packet of one byte
+    array[:, ::2] = 1
+    assert np.array_equal(codec.decode(codec.encode(array)), array)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mtu": 10}, "mtu=10 leaves no room behind a packet's header of up to 10 bytes"),
+        ({"mtu": 0}, "mtu=0 is not an integer"),
+        ({"by": "rows"}, "by='rows' is not possible"),
+        ({"of": "tiled", "by": "elements"}, "stage 'tile' takes features of shape"),
+        ({"of": "nothing"}, "codec='nothing' is unknown"),
+        ({"bits": 3}, "codec 'range'.*'bits'"),
+    ],
+)
+def test_impossible_options_are_refused(options, message):
+    """A slip is noticed when the codec is made."""
+    with pytest.raises(ValueError, match=message):
+        codecs.create("packets", SHAPE, **options)
+
+
+def test_what_cannot_be_cut_further_is_refused():
+    """A channel that is larger than a packet is no payload, and the message says by how much."""
+    codec = codecs.create("packets", (2, 40, 40), of="rle", mtu=100)
+    with pytest.raises(
+        ValueError, match=r"mtu=100 is too little: a segment of shape \(1, 40, 40\).* by='elements'"
+    ):
+        codec.encode(np.random.default_rng(0).normal(size=(2, 40, 40)))
