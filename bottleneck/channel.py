@@ -8,6 +8,7 @@
 Everything that sends a feature goes through it: training, measuring, the plugin, device and server, analyses.
 """
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from bottleneck.codecs import Codec
+from bottleneck.lossy.link import Link
 from bottleneck.splitting.adapters import Direct
 from bottleneck.unit import AsIs, Unit, UnitOutput, transform_for
 
@@ -30,12 +32,14 @@ class Transmission:
     Attributes:
         feature: What the tail takes.
         payload_bytes: Length of each sample's payload.
+        packets: Packets that each sample took.
         ideal_bits: What an ideal coder with the same tables would need; empty for codecs without tables.
         zero_fractions: Share of zeros that a run-length coder met; empty for others.
     """
 
     feature: Tensor
     payload_bytes: list[int]
+    packets: list[int]
     ideal_bits: list[float]
     zero_fractions: list[float]
 
@@ -52,6 +56,9 @@ class Channel:
         name: What results call it.
         family: The curve that it is a point of; its name where it is no setting of anything.
         setting: Which point of that curve.
+
+    Attributes:
+        link: What `transmit` sends through; `through` makes a channel with another.
 
     Raises:
         ValueError: If the codec does not code what the unit sends.
@@ -73,12 +80,19 @@ class Channel:
         self.transform = AsIs(layout) if unit is None else transform_for(unit, codec)
         own = adapter is None or (unit is not None and unit.replaces)
         self.adapter = Direct() if own or adapter is None else adapter
+        self.link = Link()
         self.name, self.family, self.setting = name, family or name, setting
         self._reshaped: dict[tuple[int, ...], Codec] = {}
 
     def session(self) -> Self:
         """The channel for one stream of samples; a codec that remembers earlier ones begins anew here."""
         return self
+
+    def through(self, link: Link, *, name: str, family: str, setting: str) -> Self:
+        """The same channel, its codec's tables included, on another link; arguments as the constructor's."""
+        other = copy.copy(self)
+        other.link, other.name, other.family, other.setting = link, name, family, setting
+        return other
 
     def quantised(self, given: Tensor) -> UnitOutput:
         """Send a batch without coding it, so that gradients pass: what the tail takes, and the latent.
@@ -137,13 +151,14 @@ class Channel:
         """Send a batch through real bytes, with everything that is to be known of them."""
         arrays = self.coded(given)
         codec = self.codec_for(arrays.shape[1:])
-        payloads = [codec.encode(array) for array in arrays]
-        received = self._restored([codec.decode(payload) for payload in payloads], given.device)
+        carried = [self.link.carry(codec, array) for array in arrays]
+        received = self._restored([sample.array for sample in carried], given.device)
         ideal_bits = [codec.ideal_bits(array) for array in arrays]
         zero_fraction = getattr(codec, "zero_fraction", None)
         return Transmission(
             feature=self.adapter.after(received, given),
-            payload_bytes=[len(payload) for payload in payloads],
+            payload_bytes=[sample.n_bytes for sample in carried],
+            packets=[sample.n_packets for sample in carried],
             ideal_bits=[bits for bits in ideal_bits if bits is not None],
             zero_fractions=[] if zero_fraction is None else [zero_fraction(array) for array in arrays],
         )

@@ -18,6 +18,7 @@ ROOMS = [
     "identity",
     "preprocess",
     "codecs",
+    "lossy",
     "splitting",
     "unit",
     "channel",

@@ -59,6 +59,7 @@ class _Account:
 
     def __init__(self) -> None:
         self.payload_sizes: list[int] = []
+        self.packets: list[int] = []
         self.pixels: list[int] = []
         self.ideal_bits: list[float] = []
         self.zero_fractions: list[float] = []
@@ -67,6 +68,7 @@ class _Account:
         self.payload_sizes += [
             len(header) + size for header, size in zip(headers, sent.payload_bytes, strict=True)
         ]
+        self.packets += sent.packets
         self.pixels += pixels
         self.ideal_bits += sent.ideal_bits
         self.zero_fractions += sent.zero_fractions
@@ -76,6 +78,7 @@ class _Account:
         return {
             "payload_bytes": payload_bytes,
             "payload_bytes_p95": float(np.percentile(self.payload_sizes, 95)),
+            "packets": float(np.mean(self.packets)),
             "bpp": 8 * payload_bytes / pixels,
             "bits_per_element": 8 * payload_bytes / elements,
             "estimated_bpp": float(np.mean(self.ideal_bits)) / pixels if self.ideal_bits else None,
@@ -193,6 +196,7 @@ def measure(
             family=channel.family,
             setting=channel.setting,
             **about,
+            **channel.link.about,
             **account.rates(elements),
             **_times(channel, few),
             **_cost(channel, net, few),

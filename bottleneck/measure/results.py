@@ -38,6 +38,10 @@ class Result:
         drop: `baseline - value`; `drop_interval` its 95 % interval, paired sample by sample (Newcombe).
         zero_fraction: Share of zeros among the quantized elements that run-length coding met.
         device_macs: Head and encoder.
+        loss_model: What is lost on the link, and how (`lossy`); `None`: nothing is.
+        loss_rate: Share of elements, channels or packets that is lost in the long run.
+        concealment: What is put in its place.
+        packets: Packets that a payload takes; where that is 1, a loss is the whole sample.
         beside: What the tail reads beside the payload. Where there is anything, the split is no closed cut,
             and the tail cannot run on another machine.
     """
@@ -74,6 +78,10 @@ class Result:
     encoder_params: int | None = None
     encoder_macs: int | None = None
     device_macs: int | None = None
+    loss_model: str | None = None
+    loss_rate: float | None = None
+    concealment: str | None = None
+    packets: float | None = None
     beside: list[str] | None = None
 
     @property

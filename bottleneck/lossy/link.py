@@ -1,0 +1,65 @@
+"""What carries a sample from one side to the other: everything arrives, or what is lost is concealed.
+
+Link        array ──► codec ──► payload ──► codec ──► array
+LossyLink   array ──► codec ──► losses ──► array and mask ──► concealment ──► array
+              └──── side information of the concealment, counted ────┘
+"""
+
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from bottleneck.codecs import Codec
+from bottleneck.lossy.concealment.base import Concealment
+from bottleneck.lossy.losses import Losses
+
+
+class Carried(NamedTuple):
+    """A sample on the other side.
+
+    Attributes:
+        array: As the server has it.
+        n_bytes: Every byte that was sent.
+        n_packets: Packets that were sent.
+    """
+
+    array: NDArray[Any]
+    n_bytes: int
+    n_packets: int = 1
+
+
+class Link:
+    """A link on which nothing is lost.
+
+    Attributes:
+        about: What rows of results say of it.
+    """
+
+    def __init__(self) -> None:
+        self.about: dict[str, Any] = {}
+
+    def carry(self, codec: Codec, array: NDArray[Any]) -> Carried:
+        """Send one sample through real bytes."""
+        payload = codec.encode(array)
+        return Carried(codec.decode(payload), len(payload))
+
+
+class LossyLink(Link):
+    """A link on which something is lost, and concealed.
+
+    Args:
+        name: Of the loss model, in results.
+        losses: What is lost.
+        concealment: Fitted.
+    """
+
+    def __init__(self, name: str, losses: Losses, concealment: Concealment):
+        self.losses, self.concealment = losses, concealment.session()
+        rate = losses.process.rate
+        self.about = {"loss_model": name, "loss_rate": rate, "concealment": concealment.name}
+
+    def carry(self, codec: Codec, array: NDArray[Any]) -> Carried:
+        side = self.concealment.side(array)
+        (received, mask), n_bytes, n_packets = self.losses.send(codec, array)
+        filled = self.concealment.fill(received, mask, side)
+        return Carried(filled, n_bytes + len(side), n_packets)
