@@ -54,10 +54,11 @@ def main(command: str | None = None) -> None:
 
 def _run(command: str) -> None:
     from bottleneck.commands.errors import explained  # loads Hydra
+    from bottleneck.commands.stopping import stoppable
 
     wanted = os.environ.get("HYDRA_FULL_ERROR", "0") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors to us as they are
-    with explained(command, traceback=wanted):
+    with stoppable(command), explained(command, traceback=wanted):
         import hydra
         from omegaconf import DictConfig
 

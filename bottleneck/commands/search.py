@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from bottleneck.commands.setup import cut_of, point_of, recipe_of, suite_channel
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import Point
 from bottleneck.identity import Identity
-from bottleneck.search.study import Plan, search
+from bottleneck.search.study import Plan, release, search
 from bottleneck.search.trials import Constraints, Pruning
 
 # What all trials of a study share, beside the network, the data and the space.
@@ -77,7 +78,10 @@ def _settings(cfg: DictConfig, cut: Cut) -> dict[str, Any]:
 
 
 def _run_workers(workers: int) -> None:
-    """Start this command several times with the threads divided among the copies, and wait for them."""
+    """Start this command several times with the threads divided among the copies, and wait for them.
+
+    Each has a session of its own, so that a signal reaches this process alone, which then ends them.
+    """
     hydra_config = HydraConfig.get()
     overrides = [o for o in hydra_config.overrides.task if not o.startswith("study.workers")]
     threads = max(1, (os.cpu_count() or 1) // workers)
@@ -85,11 +89,19 @@ def _run_workers(workers: int) -> None:
     command = [sys.executable, "-m", "bottleneck", "search", *overrides, "study.workers=1"]
     processes = [
         subprocess.Popen(
-            [*command, f"hydra.run.dir={hydra_config.runtime.output_dir}/{number}"], env=environment
+            [*command, f"hydra.run.dir={hydra_config.runtime.output_dir}/{number}"],
+            env=environment,
+            start_new_session=True,
         )
         for number in range(workers)
     ]
-    failed = [process.args for process in processes if process.wait() != 0]
+    try:
+        failed = [process.args for process in processes if process.wait() != 0]
+    finally:
+        # Where this process is asked to end; a killed trial is merely run again.
+        for process in [each for each in processes if each.poll() is None]:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     if failed:
         raise RuntimeError(f"{len(failed)} of {workers} workers failed; their logs are beside this run's.")
 
@@ -99,7 +111,10 @@ def run(cfg: DictConfig) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it greets before every trial
     if cfg.study.workers > 1:
-        _run_workers(cfg.study.workers)
+        try:
+            _run_workers(cfg.study.workers)
+        finally:
+            release(cfg.study.name, cfg.study.storage)
         cfg.study.n_trials = 0  # all is done; what remains is to show it
     points = search_from(cfg)
     rows = [

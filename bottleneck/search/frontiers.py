@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from bottleneck.deploy.frontier import Point, write_frontier
 from bottleneck.measure import pareto
 from bottleneck.measure.results import Result
+from bottleneck.search.places import fate
 from bottleneck.search.study_report import write_study_report
 from bottleneck.search.trials import BUNDLE_FILES
 from bottleneck.show.pictures import draw_frontier
@@ -125,6 +126,7 @@ def _save_trials(study: optuna.Study, path: Path) -> None:
             {
                 "number": trial.number,
                 "state": trial.state.name,
+                "fate": fate(trial),
                 "params": trial.params,
                 "values": trial.values if trial.state == TrialState.COMPLETE else None,
                 "seconds": trial.duration.total_seconds() if trial.duration else None,

@@ -1,6 +1,7 @@
 """Leases: a worker that trains a trial says so, again and again; one that falls silent loses the trial.
 
 Optuna's own heartbeat needs a relational database; a lease is a user attribute and works on every storage.
+No clock is compared with another machine's: a lease counts as long as it changes.
 """
 
 import contextlib
@@ -8,14 +9,26 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-_KEY = "lease"
+KEY = "lease"
 _RENEW_S = 10.0
 _EXPIRE_S = 90.0
+
+
+def lease(beat: int = 0) -> dict[str, Any]:
+    """What this process says of a trial that it holds.
+
+    Args:
+        beat: How often it was said before.
+    """
+    return {"processes": _processes(), "pid": os.getpid(), "host": socket.gethostname(), "beat": beat}
 
 
 class Lease:
@@ -23,6 +36,7 @@ class Lease:
 
     def __init__(self, trial: optuna.Trial):
         self._trial = trial
+        self._beat = 0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
@@ -39,37 +53,72 @@ class Lease:
 
     def _keep(self) -> None:
         while not self._done.wait(_RENEW_S):
-            # A storage that is away for a moment costs one renewal, not the trial.
-            with contextlib.suppress(Exception):
-                self._renew()
+            self._renew()
 
     def _renew(self) -> None:
-        self._trial.set_user_attr(
-            _KEY, {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time()}
+        self._beat += 1
+        # A storage that is away for a moment costs one renewal, not the trial; a trial that was taken away is
+        # found out when its end is told.
+        with contextlib.suppress(Exception):
+            self._trial.set_user_attr(KEY, lease(self._beat))
+
+
+class Watch:
+    """Which running trials have lost their worker, as far as this process can tell.
+
+    A worker is gone when its process is dead, where that can be seen, or when its lease has stayed the same
+    for a while of this process's own clock.
+
+    Args:
+        clock: Seconds since any moment.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._since: dict[int, tuple[Any, float]] = {}  # when each trial's lease was first seen as it is
+        self._alive: set[int] = set()  # trials whose lease was seen to change
+
+    def fail_lost(self, study: optuna.Study) -> list[int]:
+        """Mark running trials whose worker is gone as failed, and return their numbers."""
+        lost = [trial.number for trial in self._running(study) if self._is_lost(trial)]
+        for number in lost:
+            with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+                study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+        return lost
+
+    def in_doubt(self, study: optuna.Study) -> bool:
+        """Whether a trial is running of which this process has not seen yet that somebody holds it."""
+        return any(
+            trial.number not in self._alive and not _is_ours(trial.user_attrs.get(KEY))
+            for trial in self._running(study)
         )
 
+    def _running(self, study: optuna.Study) -> list[FrozenTrial]:
+        return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
-def fail_expired(study: optuna.Study) -> list[int]:
-    """Mark running trials whose worker is gone as failed, and return their numbers.
+    def _is_lost(self, trial: FrozenTrial) -> bool:
+        found: Any = trial.user_attrs.get(KEY)
+        now = self._clock()
+        before, since = self._since.get(trial.number, (found, now))
+        if found != before:
+            self._alive.add(trial.number)
+            since = now
+        self._since[trial.number] = (found, since)
+        return (_is_ours(found) and not _is_alive(found["pid"])) or now - since > _EXPIRE_S
 
-    A worker is gone when its process on this host is dead, or its lease was not renewed for a while.
-    """
-    gone = [trial for trial in study.get_trials(states=(TrialState.RUNNING,)) if not _is_held(trial)]
-    for trial in gone:
-        study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-    return [trial.number for trial in gone]
+
+def _is_ours(found: Any) -> bool:
+    """Whether a lease is one of a process that this one would see."""
+    return found is not None and found.get("processes") == _processes()
 
 
-def _is_held(trial: FrozenTrial) -> bool:
-    lease = trial.user_attrs.get(_KEY)
-    if lease is None:
-        # Asked for a moment ago, or its worker died before the first lease.
-        started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-        return time.time() - started < _EXPIRE_S
-    if lease["host"] == socket.gethostname() and not _is_alive(lease["pid"]):
-        return False
-    found: bool = time.time() - lease["time"] < _EXPIRE_S
-    return found
+def _processes() -> str:
+    """Names the table of processes that this one sees: containers share host names, and have one each."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:  # no Linux
+        return socket.gethostname()
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""Samplers whose draws depend on the study's seed and the trial's number, on nothing else.
+"""Samplers whose draws depend on the study's seed and the trial's place, on nothing else (`places`).
 
 Workers and resumed runs therefore never draw the same points again, and a study can be repeated. The
 quasi-random sampler is the exception: all its workers share one seed, and the storage counts its points.
@@ -13,9 +13,11 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from bottleneck.search.places import draw_of
+
 
 class SeededPerTrial(BaseSampler):
-    """Any sampler, made anew for every trial from (study seed, trial number).
+    """Any sampler, made anew for every trial from (study seed, place of the trial).
 
     Args:
         sampler: Makes the sampler from `seed`.
@@ -28,7 +30,7 @@ class SeededPerTrial(BaseSampler):
         self._current = sampler(seed=seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        (seed,) = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)
+        (seed,) = np.random.SeedSequence([self._seed, *draw_of(trial)]).generate_state(1)
         self._current = self._make(seed=int(seed))
         self._current.before_trial(study, trial)
 

@@ -1,7 +1,7 @@
 """Where a study is kept, from the URL in the configuration.
 
 journal:///relative/path    journal:////absolute/path    one file; local or NFS, many processes
-sqlite:///relative/path     one process at a time
+sqlite:///relative/path     one file; on this machine's own disk, several processes
 postgresql://...  mysql://...                            many machines
 """
 
@@ -12,12 +12,14 @@ from typing import Any
 import optuna
 from optuna.artifacts import Boto3ArtifactStore, FileSystemArtifactStore
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from bottleneck.identity import agree
+from bottleneck.search.journal import Journal
 
 _JOURNAL, _SQLITE = "journal:///", "sqlite:///"
+_PATIENCE_S = 60.0  # for as long a worker waits for another one's write
 
 
 def open_storage(url: str) -> BaseStorage:
@@ -28,11 +30,9 @@ def open_storage(url: str) -> BaseStorage:
         ModuleNotFoundError: If a database's driver is missing.
     """
     if url.startswith(_JOURNAL):
-        path = _file(url, _JOURNAL)
-        return JournalStorage(JournalFileBackend(str(path)))
+        return JournalStorage(Journal(_file(url, _JOURNAL)))
     if url.startswith(_SQLITE):
-        _file(url, _SQLITE)
-        return RDBStorage(url)
+        return _sqlite(_file(url, _SQLITE))
     if url.startswith("postgresql://"):
         return _database(url.replace("postgresql://", "postgresql+psycopg://", 1))  # the extra's driver
     if url.startswith(("postgresql+", "mysql://", "mysql+")):
@@ -111,7 +111,18 @@ def _database(url: str, attempts: int = 5) -> RDBStorage:
         return _database(url, attempts - 1)
 
 
+def _sqlite(path: Path) -> RDBStorage:
+    """With a log of its own, so that workers neither block each other for long nor lose what was written."""
+    storage = RDBStorage(f"{_SQLITE}{path}", engine_kwargs={"connect_args": {"timeout": _PATIENCE_S}})
+
+    @event.listens_for(storage.engine, "connect")
+    def log_ahead(connection: Any, record: Any) -> None:
+        connection.execute("pragma journal_mode=wal")
+
+    return storage
+
+
 def _file(url: str, scheme: str) -> Path:
-    path = Path(url.removeprefix(scheme))
+    path = Path(url.removeprefix(scheme)).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

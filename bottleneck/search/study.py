@@ -1,7 +1,9 @@
 """The study: ask for a trial, train and measure it, tell what became of it, until there are enough."""
 
+import contextlib
 import dataclasses
 import logging
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,13 +19,16 @@ from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import Point
 from bottleneck.loss import OperatingPoint
 from bottleneck.search.frontiers import save_frontier
-from bottleneck.search.leases import Lease, fail_expired
+from bottleneck.search.leases import Lease, Watch
+from bottleneck.search.places import Outcome, fate, open_places, settle, take
 from bottleneck.search.space import Space
 from bottleneck.search.storage import open_artifacts, open_storage, open_study
 from bottleneck.search.trials import Bench, Constraints, Pruning, run_trial
 from bottleneck.training import Recipe
 
 log = logging.getLogger(__name__)
+
+_LOOK_S = 1.0  # between looks at trials that others hold
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Plan:
         storage: URL of the storage, see `open_storage`.
         artifacts: Where trained units are kept, see `open_artifacts`.
         n_trials: Finished trials of the whole study, over all runs and workers.
-        max_failures: Failed trials after which the study stops.
+        max_failures: Trials that failed by themselves after which the study stops.
         constraints: What a trial has to keep to be on the frontier.
         pruning: When hopeless trials are stopped.
     """
@@ -79,22 +84,35 @@ def search(
     Raises:
         ValueError: If a trial would train on several devices, the cut is open, nothing untrained is there to
             compare with, or the study was begun with other settings.
+        RuntimeError: If too many trials failed.
+        OSError: If the machine fails: a full disk, a storage that is away. The same call goes on later.
     """
     _check(cut, recipe, untrained)
     artifacts = open_artifacts(plan.artifacts)
     study = open_study(plan.name, open_storage(plan.storage), sampler, dict(settings))
     _name_objectives(study, cut.task.metric)
-    fail_expired(study)
-    try:
-        if _open_places(study, plan) > 0:
-            bench = Bench.prepare(cut, point, recipe, space, artifacts, plan.constraints, plan.pruning)
-            _measure_untrained(study, cut, untrained)
-            while _open_places(study, plan) > 0:
-                _one_trial(study, bench, plan)
-                save_frontier(study, artifacts, plan.folder)
-    finally:
-        points = save_frontier(study, artifacts, plan.folder)
-    return points
+    points = save_frontier(study, artifacts, plan.folder)
+    watch, bench = Watch(), None
+    while True:
+        watch.fail_lost(study)
+        if open_places(study, plan.n_trials):
+            _check_failures(study, plan)
+            if bench is None:
+                bench = Bench.prepare(cut, point, recipe, space, artifacts, plan.constraints, plan.pruning)
+                _measure_untrained(study, cut, untrained)
+            if (trial := take(study, plan.n_trials)) is not None:
+                _run(study, trial, bench)
+                points = save_frontier(study, artifacts, plan.folder)
+        elif watch.in_doubt(study):
+            time.sleep(_LOOK_S)  # whoever held the last trials may be dead
+        else:
+            return points
+
+
+def release(name: str, storage: str) -> None:
+    """Let go of the trials whose workers on this machine are dead, if there is such a study yet."""
+    with contextlib.suppress(KeyError):
+        Watch().fail_lost(optuna.load_study(study_name=name, storage=open_storage(storage)))
 
 
 def _check(cut: Cut, recipe: Recipe, untrained: Sequence[Channel]) -> None:
@@ -122,47 +140,31 @@ def _name_objectives(study: optuna.Study, metric: str) -> None:
         study.set_metric_names(["bpp", metric])
 
 
-def _one_trial(study: optuna.Study, bench: Bench, plan: Plan) -> None:
-    """Ask for a trial, run it, tell what became of it."""
-    fail_expired(study)
-    trial = study.ask()
-    # Several workers may see the same open place; the trials asked for last give way.
-    before = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number]
-    if sum(t.state != TrialState.FAIL for t in before) >= plan.n_trials:
-        trial.set_user_attr("surplus", True)
-        study.tell(trial, state=TrialState.FAIL)
-        return
+def _run(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> None:
+    """Run a trial and tell what became of it; what fails by itself is told, what interrupts it raised."""
     with Lease(trial):
         try:
-            values = run_trial(study, trial, bench)
-        except optuna.TrialPruned as reason:
-            study.tell(trial, state=TrialState.PRUNED)
-            log.info("trial %d stopped: %s", trial.number, reason)
-        except Exception:
-            study.tell(trial, state=TrialState.FAIL)
-            log.exception("trial %d failed", trial.number)
-        except KeyboardInterrupt:
-            study.tell(trial, state=TrialState.FAIL)
+            outcome = run_trial(study, trial, bench)
+        except (OSError, KeyboardInterrupt, SystemExit):  # the machine's doing or the user's, not the trial's
+            settle(study, trial, Outcome(TrialState.FAIL))
             raise
-        else:
-            study.tell(trial, values)
-            log.info("trial %d: %.4g bpp, %.4f with %s", trial.number, *values, trial.params)
+        except Exception as error:
+            log.exception("trial %d failed", trial.number)
+            outcome = Outcome(TrialState.FAIL, {"error": f"{type(error).__name__}: {error}"})
+        settle(study, trial, outcome)
+    if outcome.values is not None:
+        log.info("trial %d: %.4g bpp, %.4f with %s", trial.number, *outcome.values, trial.params)
+    elif outcome.state == TrialState.PRUNED:
+        log.info("trial %d stopped early: %s", trial.number, outcome.attrs)
 
 
-def _open_places(study: optuna.Study, plan: Plan) -> int:
-    """How many trials the study still wants.
-
-    Raises:
-        RuntimeError: If too many trials failed.
-    """
-    trials = study.get_trials(deepcopy=False)
-    failed = [t.number for t in trials if t.state == TrialState.FAIL and not t.user_attrs.get("surplus")]
+def _check_failures(study: optuna.Study, plan: Plan) -> None:
+    failed = [t.number for t in study.get_trials(deepcopy=False) if fate(t) == "failed"]
     if len(failed) > plan.max_failures:
         raise RuntimeError(
             f"{len(failed)} trials failed (numbers {failed}), study.max_failures={plan.max_failures}. "
             "The log has their errors; raise the limit to go on."
         )
-    return plan.n_trials - sum(t.state != TrialState.FAIL for t in trials)
 
 
 def _measure_untrained(study: optuna.Study, cut: Cut, untrained: Sequence[Channel]) -> None:

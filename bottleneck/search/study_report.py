@@ -13,9 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 from bottleneck.deploy.frontier import Point
 from bottleneck.measure.results import Result
 from bottleneck.search.importances import importances
+from bottleneck.search.places import fate
 from bottleneck.show.html import Mark, Report, untrained_mark, write_report
-
-_STATES = {"COMPLETE": "finished", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "running"}
 
 
 def write_study_report(
@@ -58,5 +57,5 @@ def _mark(trial: FrozenTrial, point: Point | None) -> Mark:
 
 def _effort(trials: Sequence[FrozenTrial]) -> str:
     """How many trials there were, and what became of them."""
-    ends = Counter(_STATES.get(trial.state.name, "waiting") for trial in trials)
-    return f"{len(trials)} trials: " + ", ".join(f"{count} {end}" for end, count in ends.most_common())
+    ends = Counter(end for end in map(fate, trials) if end != "surplus")
+    return f"{ends.total()} trials: " + ", ".join(f"{count} {end}" for end, count in ends.most_common())

@@ -16,6 +16,7 @@ from bottleneck.cut import Cut
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.loss import OperatingPoint
 from bottleneck.measure.results import Result
+from bottleneck.search.places import Outcome
 from bottleneck.search.space import Space
 from bottleneck.training import Recipe, train
 
@@ -36,14 +37,16 @@ class Constraints:
     max_bytes: float | None = None
     max_encoder_macs: int | None = None
 
-    def tell(self, trial: optuna.Trial, row: Result) -> None:
-        """Tell Optuna by how much each limit is exceeded; up to zero is kept."""
+    def excesses(self, row: Result) -> dict[str, float]:
+        """By how much each limit is exceeded; up to zero is kept."""
+        found: dict[str, float] = {}
         if self.min_value is not None:
-            trial.set_constraint("min_value", self.min_value - row.value)
+            found["min_value"] = self.min_value - row.value
         if self.max_bytes is not None and row.payload_bytes is not None:
-            trial.set_constraint("max_bytes", row.payload_bytes - self.max_bytes)
+            found["max_bytes"] = row.payload_bytes - self.max_bytes
         if self.max_encoder_macs is not None and row.encoder_macs is not None:
-            trial.set_constraint("max_encoder_macs", row.encoder_macs - self.max_encoder_macs)
+            found["max_encoder_macs"] = row.encoder_macs - self.max_encoder_macs
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,27 +94,24 @@ class Bench:
         return cls(cut, point, recipe, space.fitting(cut.new_unit(point).size), *rest)
 
 
-def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> tuple[float, float]:
+def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> Outcome:
     """Train and measure what the trial draws.
 
     The objectives are measured on the selection samples; the row on the validation samples, which the
     frontier reports, is kept as the user attribute `val`.
 
     Returns:
-        bpp and metric.
-
-    Raises:
-        TrialPruned: If the same point was trained before, or this one turns out hopeless.
+        Its objectives, bpp and metric; or that it was stopped, because the same point was trained before, or
+        this one turned out hopeless.
     """
     drawn = bench.space.draw(trial)
     if (twin := _twin(study, trial)) is not None:
-        trial.set_user_attr("twin", twin)
-        raise optuna.TrialPruned(f"trial {twin} has the same operating point")
-    trial.set_user_attr("point", drawn)
+        return Outcome(TrialState.PRUNED, {"twin": twin})
+    attrs: dict[str, Any] = {"point": drawn}
     point = bench.point.at(**drawn)
 
     epochs = bench.recipe.trainer["max_epochs"]
-    hopeless = StopHopeless(study, trial, bench.pruning, epochs, bench.cut.task.metric)
+    hopeless = StopHopeless(study, bench.pruning, epochs, bench.cut.task.metric)
     channel = train(
         bench.cut,
         point,
@@ -121,33 +121,34 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> tuple[f
         check_val_every_n_epoch=hopeless.age or epochs + 1,
     )
     assert channel is not None, "one process trains"
+    if hopeless.midway is not None:
+        attrs["midway"] = hopeless.midway
     if hopeless.rival is not None:
-        trial.set_user_attr("rival", hopeless.rival)
-        raise optuna.TrialPruned(f"trial {hopeless.rival} was better and smaller at the same age")
+        return Outcome(TrialState.PRUNED, {**attrs, "rival": hopeless.rival})
 
     rows = {subset: bench.cut.measure([channel], subset, point.seed)[0] for subset in ("select", "val")}
-    for subset, row in rows.items():
-        trial.set_user_attr(subset, dataclasses.asdict(row))
-    bench.constraints.tell(trial, rows["select"])
-    bundle = bench.cut.bundle(channel, {**dataclasses.asdict(rows["val"]), "alpha": point.alpha})
-    trial.set_user_attr("bundle", _upload(bundle, trial, bench.artifacts))
-    assert rows["select"].bpp is not None, "a codec made bytes"
-    return rows["select"].bpp, rows["select"].value
+    attrs |= {subset: dataclasses.asdict(row) for subset, row in rows.items()}
+    bundle = bench.cut.bundle(channel, {**attrs["val"], "alpha": point.alpha})
+    attrs["bundle"] = _upload(bundle, study, bench.artifacts)
+    select = rows["select"]
+    assert select.bpp is not None, "a codec made bytes"
+    values = (select.bpp, select.value)
+    return Outcome(TrialState.COMPLETE, attrs, values, bench.constraints.excesses(select))
 
 
 class StopHopeless(Callback):
     """Stop a trial that another one beat by a clear margin, in metric and in rate, at the same age.
 
     Attributes:
+        midway: What this trial was at that age.
         rival: Number of the trial that did, or `None`.
         age: Epochs after which trials are compared, or `None`: never.
     """
 
-    def __init__(self, study: optuna.Study, trial: optuna.Trial, pruning: Pruning, epochs: int, metric: str):
+    def __init__(self, study: optuna.Study, pruning: Pruning, epochs: int, metric: str):
+        self.midway: dict[str, float] | None = None
         self.rival: int | None = None
-        self._metric = metric
-        self._study, self._trial = study, trial
-        self._pruning = pruning
+        self._study, self._metric, self._pruning = study, metric, pruning
         self.age = None if pruning.after is None else math.ceil(pruning.after * epochs)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -155,7 +156,7 @@ class StopHopeless(Callback):
             return
         metrics = trainer.callback_metrics
         value, bpp = (float(metrics[key]) for key in (f"val/{self._metric}", "val/entropy_bpp"))
-        self._trial.set_user_attr("midway", {"value": value, "bpp": bpp})
+        self.midway = {"value": value, "bpp": bpp}
         for other in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             midway = other.user_attrs.get("midway")
             if midway is None:
@@ -176,13 +177,14 @@ def _twin(study: optuna.Study, trial: optuna.Trial) -> int | None:
     return min(same, default=None)
 
 
-def _upload(bundle: Bundle, trial: optuna.Trial, artifacts: Any) -> dict[str, str]:
-    """Store the bundle's files as artifacts; their ids by file name."""
-    with tempfile.TemporaryDirectory() as folder:
+def _upload(bundle: Bundle, study: optuna.Study, artifacts: Any) -> dict[str, str]:
+    """Store the bundle's files as artifacts of the study, whose trial may be lost; their ids by file name."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "bundle"
         bundle.save(folder)
         return {
             name: upload_artifact(
-                artifact_store=artifacts, file_path=str(Path(folder) / name), study_or_trial=trial
+                artifact_store=artifacts, file_path=str(folder / name), study_or_trial=study
             )
             for name in BUNDLE_FILES
         }

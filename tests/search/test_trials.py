@@ -22,12 +22,17 @@ def study_with(*midways):
 
 def rival_of(study, value, bpp, epoch=4):
     """What the callback decides for a trial with these figures at the end of an epoch."""
-    stop = StopHopeless(study, study.ask(), PRUNING, 10, "accuracy_top1")
+    return stopped(study, value, bpp, epoch).rival
+
+
+def stopped(study, value, bpp, epoch=4):
+    """The callback after the end of an epoch with these figures."""
+    stop = StopHopeless(study, PRUNING, 10, "accuracy_top1")
     metrics = {"val/accuracy_top1": value, "val/entropy_bpp": bpp}
     trainer = SimpleNamespace(current_epoch=epoch, callback_metrics=metrics, should_stop=False)
     stop.on_validation_end(trainer, None)
     assert trainer.should_stop == (stop.rival is not None)
-    return stop.rival
+    return stop
 
 
 @pytest.mark.parametrize(
@@ -60,16 +65,14 @@ def test_pruned_and_running_trials_are_no_rivals():
 
 
 def test_figures_are_kept_for_later_trials():
-    """What a trial was at the age of comparison is recorded with it."""
-    study = study_with()
-    rival_of(study, 0.7, 0.3)
-    assert study.trials[0].user_attrs["midway"] == {"value": 0.7, "bpp": 0.3}
+    """What a trial was at the age of comparison is there to be recorded with it."""
+    assert stopped(study_with(), 0.7, 0.3).midway == {"value": 0.7, "bpp": 0.3}
 
 
 def test_pruning_can_be_switched_off():
     """With `study.pruning.after=null` no trial is ever compared."""
     never = Pruning(after=None)
-    stop = StopHopeless(study_with((0.95, 0.5)), study_with().ask(), never, 10, "accuracy_top1")
+    stop = StopHopeless(study_with((0.95, 0.5)), never, 10, "accuracy_top1")
     trainer = SimpleNamespace(current_epoch=4, callback_metrics={}, should_stop=False)
     stop.on_validation_end(trainer, None)
     assert stop.rival is None

@@ -1,0 +1,87 @@
+"""Asked to end, a command leaves nothing behind and says how to go on."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import optuna
+import pytest
+
+from bottleneck.commands.stopping import Stopped, stoppable
+from bottleneck.search.places import fate
+from bottleneck.search.storage import open_storage
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_signal_ends_a_command_in_order(number, capsys):
+    """What is open is closed on the way out; the code names the signal, one line says how to go on."""
+    before, closed = signal.getsignal(number), []
+
+    def command():
+        with stoppable("search"), contextlib.ExitStack() as stack:
+            stack.callback(closed.append, True)
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+
+    with pytest.raises(Stopped) as stopped:
+        command()
+    assert (stopped.value.code, closed) == (128 + number, [True])
+    said = capsys.readouterr().err.strip()
+    assert said.startswith(f"bottleneck search: stopped by {number.name}. The same command goes on")
+    assert signal.getsignal(number) == before
+
+
+def test_ignored_hangup_stays_ignored():
+    """Under `nohup` a command outlives its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stoppable("train"):
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", SIGNALS)
+def test_workers_leave_within_five_seconds(tmp_path, number):
+    """A signal to the command ends its workers too: no orphan, no trial left running, no traceback."""
+    storage = f"journal:///{tmp_path}/study.journal"
+    options = ["trainer.max_epochs=2000", "study.workers=2", "study.pruning.after=null", "device=cpu"]
+    where = [f"study.folder={tmp_path}", f"study.storage={storage}", "trainer.enable_progress_bar=false"]
+    command = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "bottleneck", "search", *options, *where],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def trials():
+        return optuna.load_study(study_name="digits_resnet-layer2", storage=open_storage(storage)).trials
+
+    held, deadline = set(), time.monotonic() + 240
+    while len(held) < 2 and time.monotonic() < deadline:
+        time.sleep(0.5)
+        if (tmp_path / "study.journal").exists():
+            try:
+                held = {t.user_attrs["lease"]["pid"] for t in trials() if fate(t) == "running"}
+            except KeyError:  # no study yet
+                continue
+    assert len(held) == 2
+    time.sleep(3)  # into the training
+    before = time.monotonic()
+    command.send_signal(number)
+    said = command.communicate(timeout=30)[1].strip().splitlines()
+    assert time.monotonic() - before < 5
+    assert command.returncode == 128 + number
+    assert said[-1].startswith(f"bottleneck search: stopped by {number.name}. The same command goes on")
+    assert "Traceback" not in "\n".join(said)
+    for pid in held:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert {fate(trial) for trial in trials()} == {"interrupted"}
