@@ -86,7 +86,16 @@ class Channel:
 
     def session(self) -> Self:
         """The channel for one stream of samples; a codec that remembers earlier ones begins anew here."""
-        return self
+        codec = self.codec.session()
+        if codec is self.codec:
+            return self
+        channel = copy.copy(self)
+        channel.codec, channel._reshaped = codec, {}
+        return channel
+
+    def refresh(self) -> None:
+        """Send the next sample of a session without earlier ones, because the receiver has lost one."""
+        self.codec.refresh()
 
     def through(self, link: Link, *, name: str, family: str, setting: str) -> Self:
         """The same channel, its codec's tables included, on another link; arguments as the constructor's."""

@@ -121,3 +121,22 @@ def test_features_of_another_size_use_the_same_tables():
     received = channel.receive(channel.send(narrow), channel.coded_shape((3, 8, 5)))
     assert received.shape == (6, 4, 8, 5)
     assert np.isfinite(received.numpy()).all()
+
+
+def test_a_session_is_a_stream_of_its_own():
+    """A channel whose codec remembers samples sends a stream per session; any other is its own session."""
+    features = IMAGES[:1].repeat(4, 1, 1, 1).round()
+    stages = [{"name": "mid-point", "levels": 8}, {"name": "stream"}]
+    channel = Channel(codecs.create("pipeline", shape=(3, 8, 8), stages=stages)).fit([(features, None)])
+    session = channel.session()
+    first, *later = session.transmit(features).payload_bytes
+    assert max(later) < first == len(channel.send(features)[3])
+    session.refresh()
+    assert len(session.send(features[:1])[0]) == first
+    assert torch.equal(
+        channel.session().receive(channel.session().send(features)), channel.transmit(features).feature
+    )
+    with pytest.raises(ValueError, match="another session"):
+        session.send(features[..., :5])
+    plain = Channel(codecs.create("raw", shape=(3, 8, 8)))
+    assert plain.session() is plain

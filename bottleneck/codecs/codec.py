@@ -12,6 +12,7 @@ message is no sample.
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
@@ -143,6 +144,26 @@ class Codec:
         found = coder.zero_fraction  # an AttributeError for all others, so that getattr finds none
         return lambda array: found(self._checked(array))
 
+    # Sessions ----------------------------------------------------------------------------------
+
+    def session(self) -> Self:
+        """The codec for one stream of samples, sent and received in order.
+
+        A codec that remembers earlier samples begins anew; any other is returned as it is. The state of
+        `encode` and that of `decode` are separate, so one session can stand on either side or on both.
+        """
+        coder = self.coder.session()
+        if coder is self.coder:
+            return self
+        codec = copy.copy(self)
+        codec.coder = coder
+        codec.stages = [coder if stage is self.coder else stage for stage in self.stages]
+        return codec
+
+    def refresh(self) -> None:
+        """Code the next sample of a session without earlier ones, because the other side asked for it."""
+        self.coder.refresh()
+
     # Bytes -------------------------------------------------------------------------------------
 
     def encode(self, array: ArrayLike) -> bytes:
@@ -269,8 +290,13 @@ class Codec:
         """The same codec, tables included, for samples of another shape.
 
         Raises:
-            ValueError: If its tables belong to one shape.
+            ValueError: If its tables belong to one shape, or this is a session.
         """
+        if self.coder.in_session:
+            raise ValueError(
+                f"this stream has samples of shape {self.shape}; got {tuple(shape)}. Begin another session "
+                "for frames of another size."
+            )
         codec = Codec(self._recipe, shape)
         codec.load_tables(self.to_dict()["tables"])
         return codec

@@ -207,6 +207,7 @@ NAMED: dict[str, tuple[Any, Callable[..., Recipe | Stages] | None]] = {
     "raw": (None, _raw),
     "rle": ("feature", None),
     "rle-adaptive": ("feature", None),
+    "stream": ("symbols", None),
     "tiled": ("feature", _tiled),
     "webp": ("pixels", None),
     "zstd": (None, _zstd),

@@ -31,6 +31,7 @@ STAGES = {
     "range": "entropy.range_coder:RangeCoder",
     "rle": "entropy.rle:RunLength",
     "rle-adaptive": "entropy.rle:AdaptiveRunLength",
+    "stream": "streams.stream:Stream",
     "tile": "pictures.tile:Tile",
     "webp": "pictures.pillow:WebP",
     "zstd": "entropy.zstd:Zstd",

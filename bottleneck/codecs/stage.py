@@ -145,7 +145,20 @@ class ArrayToArray(Stage):
 
 
 class ArrayToBytes(Stage):
-    """Array → bytes. Where no bytes are a payload, a single zero byte is none: it stands for no bytes."""
+    """Array → bytes. Where no bytes are a payload, a single zero byte is none: it stands for no bytes.
+
+    Attributes:
+        in_session: Whether it remembers earlier samples of a stream.
+    """
+
+    in_session: bool = False
+
+    def session(self) -> Self:
+        """The stage for one stream of samples; one that remembers earlier samples begins anew here."""
+        return self
+
+    def refresh(self) -> None:  # nothing is remembered
+        """Code the next sample of a session without earlier ones, which the other side has lost."""
 
     @abstractmethod
     def encode(self, array: Array) -> bytes:

@@ -6,7 +6,7 @@ A detector's payload begins with the sizes that its tail needs (`ImageSizes`); i
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ _ANSWERS: dict[str, Callable[[Any], Any]] = {"segmentation": lambda logits: logi
 
 
 class Device:
-    """The device's side of one operating point.
+    """The device's side of one operating point, for one stream of images where its codec remembers any.
 
     Attributes:
         bundle: The operating point.
@@ -34,12 +34,20 @@ class Device:
     def __init__(self, bundle: Bundle, net: SplitModel):
         self.bundle = bundle
         self._net = net
-        self._channel = Channel(bundle.codec, bundle.unit)
+        self._channel = Channel(bundle.codec, bundle.unit).session()
         self._preprocess = (
             prepared
             if bundle.preprocessing is None
             else preprocess(**bundle.preprocessing, channels=bundle.image_shape[0])
         )
+
+    def session(self) -> Self:
+        """The same side for another stream."""
+        return type(self)(self.bundle, self._net)
+
+    def refresh(self) -> None:
+        """Make the next payload one that needs none before it, because the server has lost one."""
+        self._channel.refresh()
 
     def __call__(self, image: Any) -> bytes:
         """The payload of one image.
@@ -83,7 +91,7 @@ class Device:
 
 
 class Server:
-    """The server's side of one operating point.
+    """The server's side of one operating point, for one device where its codec remembers any payloads.
 
     Attributes:
         bundle: The operating point.
@@ -92,7 +100,11 @@ class Server:
     def __init__(self, bundle: Bundle, net: SplitModel):
         self.bundle = bundle
         self._net = net
-        self._channel = Channel(bundle.codec, bundle.unit)
+        self._channel = Channel(bundle.codec, bundle.unit).session()
+
+    def session(self) -> Self:
+        """The same side for another device's stream."""
+        return type(self)(self.bundle, self._net)
 
     def __call__(self, payload: bytes) -> Any:
         """The answer for one image: the class of every pixel, `(1, H, W)`, for segmentation, else `output`.

@@ -174,6 +174,7 @@ def measure(
         A row for each channel.
     """
     net.eval()
+    channels = [channel.session() for channel in channels]  # samples in order may be a stream
     tallies, accounts = [Tally(task) for _ in channels], [_Account() for _ in channels]
     few: Tensor | None = None
     for given, target in tqdm(batches, "Measuring", unit="batch"):
@@ -239,7 +240,7 @@ def _pixels(sizes: dict[str, Any], image: Tensor, count: int) -> list[int]:
 
 def _times(channel: Channel, given: Tensor) -> dict[str, float]:
     """Milliseconds that one sample takes from what the head gives to its payload, and back."""
-    ones = given.split(1)
+    ones, channel = given.split(1), channel.session()
     shape = channel.coded(ones[0]).shape[1:]
     payloads = [channel.send(one) for one in ones]
     return {

@@ -131,3 +131,23 @@ def test_lost_message_is_no_answer(digits_network, digits_net, tmp_path):
     assert server(payload).shape == (1, 10)
     with pytest.raises(ValueError, match="empty payload is a lost message"):
         server(b"")
+
+
+def test_streams_are_sessions(bundle_folder, digits_network, digits_net, digits_images):
+    """With a codec that remembers frames, each side is one stream; a lost payload is asked for and mended."""
+    bundle = Bundle.read(bundle_folder)
+    with torch.no_grad():
+        symbols = bundle.unit.symbols(digits_net.head(digits_images)).numpy()
+    bundle.codec = codecs.create("stream", bundle.unit.latent_shape, key_every=100).fit(symbols)
+    bundle.save(bundle_folder)
+    device, server = bottleneck.load(bundle_folder, digits_network)
+    other = server.session()
+    first, second, third = (device(image.numpy()) for image in digits_images[:3])
+    assert torch.equal(server(first), other(first))
+    server(second)
+    with pytest.raises(ValueError, match="key frame"):
+        other(third)
+    device.refresh()
+    fourth = device(digits_images[3].numpy())
+    assert torch.equal(other(fourth), server(fourth))
+    assert device.session()(digits_images[3].numpy()) == fourth

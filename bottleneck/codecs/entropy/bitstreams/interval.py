@@ -33,20 +33,61 @@ def decode(payload: bytes, tables: FrequencyTables, index: I32, n_values: int) -
     Raises:
         ValueError: If the payload is not what `encode` makes of any symbols.
     """
-    symbols = np.empty(n_values, dtype=np.int32)
-    data = np.frombuffer(payload, dtype=np.uint8)
-    done, is_whole = _decode(data, tables.low, *tables.flat, index, symbols)
-    if done < n_values:
-        raise ValueError(
-            f"payload of {len(payload)} bytes points to no symbol at {done} of {n_values}; "
-            "it was damaged, or encoded with another table."
-        )
-    if not is_whole or payload.endswith(b"\0"):
-        raise ValueError(
-            f"payload of {len(payload)} bytes is not how its {n_values} symbols are written; "
-            "it was truncated, extended, damaged, or encoded for another shape or with another table."
-        )
+    reader = Reader(payload)
+    symbols = reader.read(tables, index, n_values)
+    reader.finish()
     return symbols
+
+
+class Reader:
+    """A payload of several parts, each with tables that may depend on the parts before it.
+
+    Args:
+        payload: What `encode` returned for the steps of all parts, one after the other.
+    """
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload = payload
+        self._data = np.frombuffer(payload, dtype=np.uint8)
+        start = int.from_bytes(payload[:7].ljust(7, b"\0"), "big")
+        # Of the payload's number in the interval, in its units; the interval's width; the bytes used.
+        self._state = np.array([start, 1 << 56, 7], dtype=np.int64)
+        self._n_read = 0
+
+    def read(self, tables: FrequencyTables, index: I32, n_values: int) -> I32:
+        """The next symbols; arguments as `decode` takes them.
+
+        Raises:
+            ValueError: If the payload points to none.
+        """
+        symbols = np.empty(n_values, dtype=np.int32)
+        done = _decode(self._data, tables.low, *tables.flat, index, symbols, self._state)
+        if done < n_values:
+            raise ValueError(
+                f"payload of {len(self._payload)} bytes points to no symbol at {done} of {n_values}; "
+                "it was damaged, or encoded with another table."
+            )
+        self._n_read += n_values
+        return symbols
+
+    def finish(self) -> None:
+        """Refuse a payload that is not the shortest, then smallest, number of its symbols.
+
+        Raises:
+            ValueError: Of what it may be instead.
+        """
+        offset, width, n_used = self._state.tolist()
+        written = n_used - 7  # whole bytes that the encoder wrote before its last
+        n_bytes = len(self._payload)
+        is_whole = n_bytes <= written
+        if n_bytes == written + 1:
+            room = (256 - self._payload[written]) << 48  # from its number to the next multiple of 2^56
+            is_whole = offset < 1 << 48 and width - offset <= room
+        if not is_whole or self._payload.endswith(b"\0"):
+            raise ValueError(
+                f"payload of {n_bytes} bytes is not how its {self._n_read} symbols are written; "
+                "it was truncated, extended, damaged, or encoded for another shape or with another table."
+            )
 
 
 @jit
@@ -78,23 +119,16 @@ def _encode(starts: I32, frequencies: I32, digits: U16) -> int:
 
 @jit
 def _decode(
-    payload: U8, low: int, cumulative: I64, origins: I64, first: I32, index: I32, symbols: I32
-) -> tuple[int, bool]:
-    """Read symbols until they are complete or the payload points to none.
-
-    Returns:
-        How many; whether the payload is their shortest, then smallest, number, but for trailing zeros.
-    """
+    payload: U8, low: int, cumulative: I64, origins: I64, first: I32, index: I32, symbols: I32, state: I64
+) -> int:
+    """Read symbols until they are complete or the payload points to none, from a state on; how many."""
     n_bytes = len(payload)
     n_entries = len(cumulative) // len(origins) - 1
     n_blocks = len(index)
     per_block = len(symbols) // max(1, n_blocks)
-    offset = 0  # of the payload's number in the interval, in its units
-    width = 1 << 56
-    n = 0
-    while n < 7:
-        offset = offset << 8 | (payload[n] if n < n_bytes else 0)
-        n += 1
+    offset = state[0]
+    width = state[1]
+    n = state[2]
     for block in range(n_blocks):
         table = index[block] & 0xFFFF  # of the same value, and known to be none below 0: 7 % faster
         base = table * (n_entries + 1)
@@ -104,7 +138,7 @@ def _decode(
             part = width >> 24
             slot = offset // part
             if slot >= 1 << 24:
-                return i, False
+                return i
             slot = (slot + origin) & 0xFFFFFF
             bucket = buckets + (slot >> 16)
             entry = first[bucket]
@@ -130,7 +164,7 @@ def _decode(
                 part = width >> 24
                 half = (offset // part) >> 8
                 if half >= 1 << 16:
-                    return i, False
+                    return i
                 offset -= part * (half << 8)
                 width = part << 8
                 while width < 1 << 48:
@@ -141,12 +175,9 @@ def _decode(
             literal -= (literal >> 31) << 32
             entry = literal - low
             if 0 <= entry < n_entries - 1:
-                return i, False
+                return i
             symbols[i] = literal
-    written = n - 7  # whole bytes that the encoder wrote before its last
-    if n_bytes <= written:
-        return len(symbols), True
-    if n_bytes > written + 1:
-        return len(symbols), False
-    room = (256 - payload[written]) << 48  # from the payload's number to the next multiple of 2^56
-    return len(symbols), offset < 1 << 48 and width - offset <= room
+    state[0] = offset
+    state[1] = width
+    state[2] = n
+    return len(symbols)
