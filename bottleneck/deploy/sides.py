@@ -8,6 +8,7 @@ A detector's payload begins with the sizes that its tail needs (`ImageSizes`); i
 from collections.abc import Callable
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -122,13 +123,34 @@ class Server:
         Raises:
             ValueError: If the bytes cannot be a payload of this bundle.
         """
+        return self.tail(*self.received(payload))
+
+    def received(self, payload: bytes) -> tuple[Tensor, dict[str, Any]]:
+        """What the tail takes for one payload: a feature `(1, C, H, W)`, and sizes where images vary in size.
+
+        Raises:
+            ValueError: If the bytes cannot be a payload of this bundle.
+        """
         sizes: dict[str, Any] = {}
         shape = None
         if _takes_sizes(self._net):
             header, payload = payload[:PACKED_BYTES], payload[PACKED_BYTES:]
             sizes = {IMAGE_SIZES: ImageSizes.unpack(header)}
             shape = self._channel.coded_shape(self._entry_shape(sizes[IMAGE_SIZES]))
-        return self._net.tail(self._channel.receive([payload], shape, device_of(self.bundle.unit)), sizes)
+        return self._channel.receive([payload], shape, device_of(self.bundle.unit)), sizes
+
+    def warm_up(self) -> None:
+        """Answer once for nobody: what compiles or allocates at first use has then done so."""
+        if not _takes_sizes(self._net):  # where images vary in size, so does what is allocated
+            codec = self._channel.codec
+            self.output(
+                codec.encode(np.zeros(codec.shape, np.int32 if codec.input == "symbols" else np.float32))
+            )
+
+    @property
+    def tail(self) -> nn.Module:
+        """From features to the network's output; points of one split point share it."""
+        return self._net.tail
 
     def _entry_shape(self, sizes: ImageSizes) -> tuple[int, ...]:
         """Shape of what entered the unit, which is a fixed fraction of the padded image.

@@ -1,0 +1,117 @@
+"""One connection to a server: its calls, and a stream of messages. No decisions here.
+
+The blocking API of gRPC, so that it fits into anybody's capture loop.
+"""
+
+import json
+import queue
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import grpc
+
+from bottleneck.runtime.messages import LONGEST, Message, pack, unpack
+from bottleneck.runtime.security import Security
+
+_SERVICE = "/bottleneck.Runtime/"
+
+
+class RefusedError(ValueError):
+    """The server is there and will never take this device: another token, network or frontier."""
+
+
+class Connection:
+    """Opened by its constructor, for one stream; after a failure a new one is made.
+
+    Args:
+        server: `HOST:PORT`.
+        security: Certificates and token.
+        timeout: Seconds that a call may take, and a connection to be made.
+        checked: Whether messages carry a CRC.
+
+    Raises:
+        ConnectionError: If there is no server.
+        RefusedError: If the server does not take the token.
+    """
+
+    def __init__(self, server: str, security: Security, timeout: float, checked: bool = False):
+        options = [
+            ("grpc.use_local_subchannel_pool", 1),  # a new attempt is not held back by the last one's failure
+            ("grpc.max_receive_message_length", LONGEST),
+            ("grpc.keepalive_time_ms", 10_000),
+            ("grpc.keepalive_timeout_ms", round(1000 * timeout)),
+            ("grpc.http2.max_pings_without_data", 0),
+            ("grpc.enable_http_proxy", 0),
+        ]
+        credentials = security.channel_credentials()
+        self._channel = (
+            grpc.insecure_channel(server, options)
+            if credentials is None
+            else grpc.secure_channel(server, credentials, options)
+        )
+        self._server, self._metadata, self._timeout = server, security.metadata, timeout
+        self._checked = checked
+        self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._stream: Any = None
+        try:
+            self.about = self._call("Describe", b"")
+        except BaseException:
+            self._channel.close()
+            raise
+
+    def switch(self, wanted: Mapping[str, Any]) -> int:
+        """Have the server load a point; its number.
+
+        Raises:
+            ConnectionError: If the server is gone.
+            RefusedError: If it has no such point.
+        """
+        return int(self._call("Switch", json.dumps(wanted).encode())["point"])
+
+    def open(self) -> Iterator[Message]:
+        """Open the stream; the server's messages, until it ends.
+
+        Raises:
+            ConnectionError: When it breaks.
+        """
+        self._stream = self._channel.stream_stream(_SERVICE + "Stream")(
+            iter(self._out.get, None), metadata=self._metadata
+        )
+        return self._received()
+
+    def send(self, message: Message) -> int:
+        """Send a message; its bytes."""
+        data = pack(message, self._checked)
+        self._out.put(data)
+        return len(data)
+
+    def close(self) -> None:
+        """End everything at once; `open`'s iterator ends as well."""
+        self._out.put(None)
+        if self._stream is not None:
+            self._stream.cancel()
+        self._channel.close()
+
+    def _received(self) -> Iterator[Message]:
+        try:
+            for data in self._stream:
+                yield unpack(data)
+        except (grpc.RpcError, ValueError) as error:  # closing the channel is a ValueError
+            raise ConnectionError(f"the stream from {self._server} broke: {_details(error)}") from error
+
+    def _call(self, name: str, request: bytes) -> dict[str, Any]:
+        call = self._channel.unary_unary(_SERVICE + name)
+        try:
+            answer: dict[str, Any] = json.loads(call(request, timeout=self._timeout, metadata=self._metadata))
+        except grpc.RpcError as error:
+            text = f"{self._server} does not answer {name}: {_details(error)}"
+            if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INVALID_ARGUMENT):
+                raise RefusedError(text) from error
+            raise ConnectionError(text) from error
+        except ValueError as error:
+            raise ConnectionError(f"{self._server} is no server of this package: {error}") from error
+        return answer
+
+
+def _details(error: Any) -> str:
+    return f"{error.code().name}, {error.details()}" if isinstance(error, grpc.Call) else str(error)

@@ -1,0 +1,47 @@
+"""What a device can send, by name; a strategy as far as sending needs it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class Route(Protocol):
+    """A route from an image to its answer, as far as sending needs it; every `Strategy` is one.
+
+    Attributes:
+        name: What records call it.
+        split: The split point; `input` where a picture is sent, `None` where the device is alone.
+        point: The point's id on its frontier.
+        bundle: `Bundle.id`.
+        codec: What makes the picture: a codec's name and options.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def split(self) -> str | None: ...
+    @property
+    def point(self) -> int | None: ...
+    @property
+    def bundle(self) -> str | None: ...
+    @property
+    def codec(self) -> Mapping[str, Any] | None: ...
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A route that is not chosen among others, so that nobody has measured it."""
+
+    name: str
+    split: str | None
+    point: int | None = None
+    bundle: str | None = None
+    codec: Mapping[str, Any] | None = None
+
+
+ALONE = Fixed("device", None)
+
+
+def wanted(route: Route) -> dict[str, Any]:
+    """What a server is asked to load for it."""
+    return {"codec": dict(route.codec)} if route.codec is not None else {"bundle": route.bundle}

@@ -1,0 +1,140 @@
+"""What happened, frame by frame: what pages, metrics and files are made from.
+
+device, server ──► Journal ──┬──► the last records, features and pictures   the page
+                             └──► whoever listens                           frames.jsonl, /metrics, terminal
+"""
+
+import dataclasses
+import json
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+
+@dataclass
+class Record:
+    """One frame; what is unknown, or does not apply, is `None`.
+
+    Attributes:
+        id: Its number, dropped frames counted.
+        strategy: What sent it, by name.
+        split: The split point; `input` where a picture was sent.
+        point: The point's id on its frontier.
+        bytes: What crossed the link to the server: the whole message.
+        dropped: Whether there was no answer, for the sake of fresh ones; `reason` says why.
+        device_ms: What the device worked on it: preprocessing, head, coder.
+        link_ms: The way there and back, and the wait for the gate.
+        server_ms: From its arrival at the server to the answer's departure.
+        age_ms: From its capture to the answer on the device.
+        answer: What the network says (`bottleneck.runtime.answers`).
+        device: Which device, where a server writes.
+        bandwidth: Estimate of the link, in bytes a second.
+    """
+
+    id: int
+    strategy: str | None = None
+    split: str | None = None
+    point: int | None = None
+    bytes: int | None = None
+    dropped: bool = False
+    device_ms: float | None = None
+    link_ms: float | None = None
+    server_ms: float | None = None
+    age_ms: float | None = None
+    answer: Any = None
+    reason: str | None = None
+    device: str | None = None
+    bandwidth: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return dataclasses.asdict(self)
+
+
+@dataclass
+class Seen:
+    """A record with what people look at.
+
+    Attributes:
+        number: Counts from 1 in the journal.
+        time: Seconds, by the journal's clock.
+        image: What was captured: anything that Pillow or NumPy knows as an image.
+        feature: What the server decoded, `(C, H, W)`.
+    """
+
+    number: int
+    time: float
+    record: Record
+    image: Any = None
+    feature: np.ndarray | None = None
+
+
+class Journal:
+    """The last records, for threads to write and others to read.
+
+    Args:
+        clock: Seconds of some clock.
+        keep: Records that are kept.
+    """
+
+    def __init__(self, clock: Callable[[], float], keep: int = 600):
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen: deque[Seen] = deque(maxlen=keep)
+        self._listeners: list[Callable[[Record], None]] = []
+        self.frames = self.drops = self.switches = 0
+        self._strategies: dict[str | None, str | None] = {}
+
+    def listen(self, listener: Callable[[Record], None]) -> None:
+        """Call a function with every record from now on, in the thread that writes it."""
+        self._listeners.append(listener)
+
+    def add(self, record: Record, image: Any = None, feature: np.ndarray | None = None) -> None:
+        """Write a record."""
+        with self._lock:
+            self.frames += 1
+            self.drops += record.dropped
+            if not record.dropped:
+                before = self._strategies.get(record.device, record.strategy)
+                self.switches += before != record.strategy
+                self._strategies[record.device] = record.strategy
+            self._seen.append(Seen(self.frames, self._clock(), record, image, feature))
+        for listener in self._listeners:
+            listener(record)
+
+    def since(self, number: int) -> list[Seen]:
+        """The records behind this number that are still kept."""
+        with self._lock:
+            return [seen for seen in self._seen if seen.number > number]
+
+    def find(self, number: int) -> Seen | None:
+        """The record of this number, while it is kept."""
+        with self._lock:
+            return next((seen for seen in self._seen if seen.number == number), None)
+
+
+class JsonLines:
+    """A file with one record a line, written as they come.
+
+    Args:
+        path: The file; an older one is replaced.
+    """
+
+    def __init__(self, path: Path):
+        self._file: TextIO = path.open("w", encoding="utf-8")
+        self._lock = threading.Lock()
+
+    def __call__(self, record: Record) -> None:
+        line = json.dumps(record.to_dict(), allow_nan=False) + "\n"
+        with self._lock:
+            self._file.write(line)
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

@@ -1,0 +1,4 @@
+"""The server's half.
+
+streams ──► engine: frames wait, at most a batch ──► worker: tails ──► answers
+"""

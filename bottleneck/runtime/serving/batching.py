@@ -1,0 +1,85 @@
+"""Frames of many devices that wait for the worker, and leave together.
+
+    frames ──► Waiting: at most the next batch, at most one frame of a device ──► worker
+
+What waits here gets old, so nothing waits longer than for the batch in progress: a newer frame of a device
+takes the place of its older one, and a frame that finds the next batch full is refused. Everything is a
+function of the time that is passed in.
+"""
+
+import math
+from collections.abc import Hashable
+from typing import Generic, Protocol, TypeVar
+
+
+class Job(Protocol):
+    """What waits: a frame of some device."""
+
+    @property
+    def device(self) -> Hashable: ...
+
+    @property
+    def arrived(self) -> float: ...
+
+
+JobT = TypeVar("JobT", bound=Job)
+
+
+class Waiting(Generic[JobT]):
+    """The next batch.
+
+    Args:
+        max_batch: Most frames of a batch.
+        max_wait: Seconds that the first frame waits for company while the worker is idle.
+        patience: A larger batch pays as long as it takes at most so many times what one frame takes.
+    """
+
+    def __init__(self, max_batch: int, max_wait: float = 0.0, patience: float = 1.5):
+        if max_batch < 1 or max_wait < 0:
+            raise ValueError(
+                f"batch.max={max_batch} and batch.wait_ms={1000 * max_wait:g} make no batch. "
+                "Use at least 1 frame, and 0 ms or more."
+            )
+        self._max_batch, self._max_wait, self._patience = max_batch, max_wait, patience
+        self._seconds: dict[int, float] = {}  # mean time of a batch, by its frames
+        self._jobs: dict[Hashable, JobT] = {}
+
+    @property
+    def size(self) -> int:
+        """Most frames of the next batch: more, as long as that pays; sizes never tried are taken to pay."""
+        size, most = 1, self._patience * self._seconds.get(1, math.inf)
+        while size < self._max_batch and self._seconds.get(size + 1, 0.0) <= most:
+            size += 1
+        return size
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def add(self, job: JobT) -> JobT | None:
+        """Let a frame wait; returns the one that has to give way: this device's older one, or this one."""
+        older = self._jobs.pop(job.device, None)
+        if older is None and len(self._jobs) >= self.size:
+            return job
+        self._jobs[job.device] = job
+        return older
+
+    def due(self, now: float) -> float:
+        """Seconds until an idle worker should take the batch; infinity while there is none."""
+        if not self._jobs:
+            return math.inf
+        if len(self._jobs) >= self.size:
+            return 0.0
+        return max(0.0, min(job.arrived for job in self._jobs.values()) + self._max_wait - now)
+
+    def take(self) -> list[JobT]:
+        """The batch, in the order in which the frames came."""
+        jobs = list(self._jobs.values())
+        self._jobs.clear()
+        return jobs
+
+    def observe(self, frames: int, seconds: float) -> None:
+        """A batch of so many frames took so long."""
+        self._seconds[frames] = 0.8 * self._seconds.get(frames, seconds) + 0.2 * seconds
+        for size in self._seconds:
+            if size > frames:  # what did not pay is tried again after a while
+                self._seconds[size] *= 0.99

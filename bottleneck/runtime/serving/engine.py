@@ -1,0 +1,99 @@
+"""From frames to outcomes, whoever brings them: what waits, the worker's thread, and how fast all may come.
+
+    submit(work) ──► Waiting ──► worker's thread ──► work.finish(outcome)
+          │             └ gives way ──► work.finish(busy)
+          └── interval: what devices are told, from how long batches took
+
+Everything but the worker runs in one asyncio loop.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from bottleneck.runtime.messages import Reason
+from bottleneck.runtime.serving.batching import Waiting
+from bottleneck.runtime.serving.pace import Pace
+from bottleneck.runtime.serving.worker import Outcome, Worker
+
+_ACTIVE = 2.0  # seconds without a frame after which a device is not reckoned with
+_BUSY = Outcome(refusal=(Reason.BUSY, "the next batch is full, or a newer frame of this device has come"))
+
+
+@dataclass(frozen=True)
+class Work:
+    """A payload to be answered.
+
+    Attributes:
+        device: Whose it is; of one device only the newest waits.
+        point: Number of the operating point.
+        payload: Its bytes.
+        arrived: When it came, by `time.monotonic`.
+        finish: Called once, in the loop, with the outcome.
+    """
+
+    device: Hashable
+    point: int
+    payload: bytes
+    arrived: float
+    finish: Callable[[Outcome], None]
+
+
+class Engine:
+    """Runs a worker for many devices.
+
+    Args:
+        worker: What answers a batch.
+        max_batch: Most frames of a batch.
+        max_wait: Seconds that a frame waits for company while the worker is idle.
+    """
+
+    def __init__(self, worker: Worker, max_batch: int = 8, max_wait: float = 0.0):
+        self._worker = worker
+        self._waiting: Waiting[Work] = Waiting(max_batch, max_wait)
+        self._pace = Pace()
+        self._last_frames: dict[Hashable, float] = {}
+        self._changed = asyncio.Event()
+
+    def interval(self, now: float) -> float:
+        """Seconds that should lie between two frames of one device, so that all can be answered."""
+        active = sum(now - last < _ACTIVE for last in self._last_frames.values())
+        return self._pace.interval(max(1, active))
+
+    def submit(self, work: Work) -> None:
+        """Take a payload; its `finish` is called sooner or later, at once where it has to give way."""
+        self._last_frames[work.device] = work.arrived
+        if (dropped := self._waiting.add(work)) is not None:
+            dropped.finish(_BUSY)
+        self._changed.set()
+
+    def forget(self, device: Hashable) -> None:
+        """A device is gone."""
+        self._last_frames.pop(device, None)
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "bottleneck-worker") as thread:
+            while True:
+                jobs = await self._batch()
+                started = time.monotonic()
+                outcomes = await loop.run_in_executor(
+                    thread, self._worker, [(job.point, job.payload) for job in jobs]
+                )
+                seconds = time.monotonic() - started
+                self._waiting.observe(len(jobs), seconds)
+                self._pace.observe(len(jobs), seconds)
+                for job, outcome in zip(jobs, outcomes, strict=True):
+                    loop.call_soon(job.finish, outcome)  # once the next batch has begun
+
+    async def _batch(self) -> list[Work]:
+        while (due := self._waiting.due(time.monotonic())) > 0:
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(due if self._waiting else None):
+                    await self._changed.wait()
+        return self._waiting.take()

@@ -1,0 +1,54 @@
+"""How often each device may send: what the server announces, and what it enforces.
+
+Everything here is a function of the time that is passed in.
+"""
+
+import math
+from collections import deque
+from statistics import median
+
+
+class Allowance:
+    """Holds one device to its interval.
+
+    A frame that the link has delayed comes close before the next one, so one frame may come early; a device
+    that goes on sending too fast is refused (generic cell rate algorithm, ITU-T I.371).
+    """
+
+    def __init__(self) -> None:
+        self._due = -math.inf
+
+    def admits(self, now: float, interval: float) -> bool:
+        """Whether a frame that comes now is taken.
+
+        Args:
+            now: The time.
+            interval: Seconds that were announced.
+        """
+        if now < self._due - interval:
+            return False
+        self._due = max(now, self._due) + interval
+        return True
+
+
+class Pace:
+    """The interval at which all devices together are just what the worker can do.
+
+    Args:
+        share: Part of the worker's time that is given away; the rest absorbs what is not regular.
+        window: Batches whose median counts, so that a single slow one tells nobody to wait.
+    """
+
+    def __init__(self, share: float = 0.95, window: int = 9):
+        self._share = share
+        self._frame_seconds: deque[float] = deque(maxlen=window)
+
+    def observe(self, frames: int, seconds: float) -> None:
+        """A batch of so many frames took so long."""
+        self._frame_seconds.append(seconds / frames)
+
+    def interval(self, devices: int) -> float:
+        """Seconds between two frames of one of so many active devices; 0 until three batches were seen."""
+        if len(self._frame_seconds) < 3:
+            return 0.0
+        return devices * median(self._frame_seconds) / self._share

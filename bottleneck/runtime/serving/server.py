@@ -1,0 +1,217 @@
+"""The server: one bidirectional stream for each device, and the calls around it, on gRPC.
+
+    Describe ──► what there is       Switch ──► load a point ──► its number       health, as gRPC defines it
+    Stream:  frame ──► confirmation, at once
+                  └──► engine ──► result, or refusal
+
+Payloads and answers are raw bytes (`bottleneck.runtime.messages`); nothing is generated from a .proto file.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from bottleneck.runtime.journal import Journal, Record
+from bottleneck.runtime.messages import LONGEST
+from bottleneck.runtime.security import Security
+from bottleneck.runtime.serving.engine import Engine
+from bottleneck.runtime.serving.stream import Stream
+from bottleneck.runtime.serving.tails import Tails, UnknownPointError
+from bottleneck.runtime.serving.worker import Worker
+
+log = logging.getLogger(__name__)
+
+SERVICE = "bottleneck.Runtime"
+_RELOAD_SECONDS = 1.0  # between two looks at the frontiers' files
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a server allows itself and its devices.
+
+    Attributes:
+        max_batch: Most frames of a batch.
+        max_wait: Seconds that a frame waits for company while the worker is idle.
+        longest: Bytes of the longest message.
+        most_devices: Streams that are open at once.
+        most_replies: Replies that wait for a device that does not read, before its stream is ended.
+        idle: Seconds without a frame after which a stream is ended.
+        keepalive: Seconds between two signs of life on a silent connection.
+        grace: Seconds that frames have to be answered when the server ends.
+    """
+
+    max_batch: int = 8
+    max_wait: float = 0.0
+    longest: int = LONGEST
+    most_devices: int = 256
+    most_replies: int = 64
+    idle: float = 60.0
+    keepalive: float = 10.0
+    grace: float = 5.0
+
+
+class Server:
+    """Answers the frames of many devices.
+
+    Args:
+        tails: What can be run.
+        security: Certificates and token.
+        limits: See `Limits`.
+        journal: Where every frame is written.
+        top: Most classes of an answer.
+    """
+
+    def __init__(
+        self,
+        tails: Tails,
+        security: Security | None = None,
+        limits: Limits | None = None,
+        journal: Journal | None = None,
+        top: int = 5,
+    ):
+        self._tails = tails
+        self._security, self._limits, self._journal = security or Security(), limits or Limits(), journal
+        self._engine = Engine(Worker(tails, top), self._limits.max_batch, self._limits.max_wait)
+        self._streams: set[Stream] = set()
+        self._count = 0
+        self._draining = False
+        self._health = health.aio.HealthServicer()
+        self._background: list[asyncio.Task[None]] = []
+
+    @property
+    def devices(self) -> int:
+        """Streams that are open."""
+        return len(self._streams)
+
+    async def start(self, address: str) -> int:
+        """Listen.
+
+        Args:
+            address: `HOST:PORT`; port 0 takes a free one.
+
+        Returns:
+            The port.
+
+        Raises:
+            ValueError: If the port is taken, or the address is none.
+        """
+        limits = self._limits
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.so_reuseport", 0),  # a second server on one port must not take half of the devices
+                ("grpc.max_receive_message_length", limits.longest),
+                ("grpc.keepalive_time_ms", round(1000 * limits.keepalive)),
+                ("grpc.keepalive_timeout_ms", round(500 * limits.keepalive)),
+                ("grpc.http2.min_ping_interval_without_data_ms", 1000),
+                ("grpc.server_handshake_timeout_ms", 10_000),  # who connects and says nothing
+            ]
+        )
+        # Health is open to everybody: load balancers have no token.
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._server.add_generic_rpc_handlers([self._handlers()])
+        credentials = self._security.server_credentials()
+        try:
+            if credentials is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, credentials)
+        except RuntimeError as error:
+            raise ValueError(
+                f"nothing can listen on {address}; another server may run there. Choose another port=."
+            ) from error
+        await self._server.start()
+        self._background = [
+            asyncio.create_task(self._engine.run()),
+            asyncio.create_task(self._keep_reloading()),
+        ]
+        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+        await self._health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+        return int(port)
+
+    async def drain(self) -> None:
+        """Take no more frames, answer those that are here, and end."""
+        self._draining = True
+        await self._health.enter_graceful_shutdown()
+        for stream in self._streams:
+            stream.close()
+        await self._server.stop(self._limits.grace)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    async def reload(self) -> None:
+        """Read the frontiers anew; devices go on with points that are loaded."""
+        await asyncio.to_thread(self._tails.reload)
+        log.info("read again: %d points", len(self._tails.describe()["bundles"]))
+
+    def _handlers(self) -> grpc.GenericRpcHandler:
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {
+                "Describe": grpc.unary_unary_rpc_method_handler(self._describe),
+                "Switch": grpc.unary_unary_rpc_method_handler(self._switch),
+                "Stream": grpc.stream_stream_rpc_method_handler(self._stream),
+            },
+        )
+
+    async def _admit(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        if not self._security.admits(context.invocation_metadata() or ()):
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is not this server's; set token=")
+        if self._draining:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is about to end")
+
+    async def _describe(self, request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        await self._admit(context)
+        return json.dumps(self._tails.describe()).encode()
+
+    async def _switch(self, request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        await self._admit(context)
+        started = time.monotonic()
+        try:
+            wanted = json.loads(request)
+            if not isinstance(wanted, dict):
+                raise UnknownPointError(f"{request!r:.100} asks for nothing.")
+            number = await asyncio.to_thread(self._tails.number, wanted)
+        except (ValueError, RecursionError) as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        return json.dumps({"point": number, "load_ms": 1000 * (time.monotonic() - started)}).encode()
+
+    async def _stream(
+        self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
+    ) -> AsyncIterator[bytes]:
+        await self._admit(context)
+        if len(self._streams) >= self._limits.most_devices:
+            text = f"{len(self._streams)} devices are connected, as many as limits.devices allows"
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
+        self._count += 1
+        limits = self._limits
+        stream = Stream(
+            f"{context.peer()}#{self._count}", self._engine, limits.longest, limits.most_replies, self._write
+        )
+        self._streams.add(stream)
+        try:
+            async for reply in stream.replies(requests, limits.idle):
+                yield reply
+        finally:
+            self._streams.discard(stream)
+            self._engine.forget(stream)
+
+    def _write(self, record: Record, feature: Any) -> None:
+        if self._journal is not None:
+            self._journal.add(record, feature=feature)
+
+    async def _keep_reloading(self) -> None:
+        while True:
+            await asyncio.sleep(_RELOAD_SECONDS)
+            try:
+                if self._tails.has_changed():
+                    await self.reload()
+            except (OSError, ValueError) as error:  # it is being written, or damaged
+                log.warning("the frontier cannot be read again, so the old one stays: %s", error)

@@ -1,0 +1,212 @@
+"""What a server can run: every point of its frontiers, any picture codec; loaded when a device asks for it.
+
+    {"bundle": id} ──► unit, codec, tail at its cut ─┐
+    {"codec": {"name": "jpeg", ...}} ──► whole network ┴──► number, which every frame carries
+
+All tails share one network's weights. A limited number is kept, and the least recently used one leaves.
+"""
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bottleneck import codecs
+from bottleneck.channel import Channel
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.frontier import bundle_folders
+from bottleneck.deploy.sides import Server
+from bottleneck.devices import device_of
+from bottleneck.identity import weights_identity
+from bottleneck.splitting import SplitModel, split
+
+_Cut = tuple[str, bool, tuple[int, ...]]  # split point, whether its module is replaced, shape of the images
+_MOST_NUMBERS = 256  # a frame names its point by one byte, as a frontier's payload does
+
+
+class Receiver(Protocol):
+    """What makes the tail's input of a payload."""
+
+    @property
+    def tail(self) -> nn.Module: ...
+
+    def received(self, payload: bytes) -> tuple[Tensor, dict[str, Any]]: ...
+
+    def warm_up(self) -> None: ...
+
+
+class PictureServer:
+    """The server's side where a picture is sent: the tail is the whole network.
+
+    Args:
+        codec: A codec of pixels.
+        net: The network, split at `input`.
+    """
+
+    def __init__(self, codec: codecs.Codec, net: SplitModel):
+        self._channel = Channel(codec)
+        self._net = net
+
+    @property
+    def tail(self) -> nn.Module:
+        return self._net.tail
+
+    def received(self, payload: bytes) -> tuple[Tensor, dict[str, Any]]:
+        """The image `(1, C, H, W)`; `Server.received` has the rest.
+
+        Raises:
+            ValueError: If the bytes are no such picture.
+        """
+        return self._channel.receive([payload], device=device_of(self._net)), {}
+
+    def warm_up(self) -> None:
+        """Answer once for nobody; `Server.warm_up` has the rest."""
+        black = np.zeros(self._channel.codec.shape, np.uint8)
+        with torch.no_grad():
+            self.tail(*self.received(self._channel.codec.encode(black)))
+
+
+class UnknownPointError(ValueError):
+    """A device asked for what this server does not have."""
+
+
+class Tails:
+    """The points of some frontiers (or single bundles) of one network.
+
+    Args:
+        folders: The frontiers' folders.
+        network: The frozen network.
+        keep: Most tails that are kept in memory.
+
+    Raises:
+        FileNotFoundError: If a folder is no bundle and no frontier.
+        ValueError: If there is none, or one belongs to another network.
+    """
+
+    def __init__(self, folders: Sequence[Path], network: nn.Module, keep: int = 16):
+        if not folders:
+            raise ValueError("frontier= names nothing to serve. Give the folder of a frontier or a bundle.")
+        self._folders, self._network, self._keep = list(folders), network.eval(), keep
+        self._identity = weights_identity(network)
+        self._lock = threading.Lock()
+        self._loaded: OrderedDict[str, Receiver] = OrderedDict()
+        self._nets: WeakValueDictionary[_Cut, SplitModel] = WeakValueDictionary()
+        self._numbers: dict[str, int] = {}
+        self.reload()
+        for bundle in self._bundles.values():
+            bundle.check_network(network)
+
+    def reload(self) -> None:
+        """Read the frontiers anew; tails that are loaded stay."""
+        found = [Bundle.read(bundle) for folder in self._folders for bundle in bundle_folders(folder)]
+        self._bundles = {bundle.id: bundle for bundle in found}
+        self._stamps = self._now_written()
+
+    def has_changed(self) -> bool:
+        """Whether a frontier was written since it was read."""
+        return self._now_written() != self._stamps
+
+    @property
+    def task(self) -> str:
+        """What the network is for."""
+        return next(iter(self._bundles.values())).task
+
+    def describe(self) -> dict[str, Any]:
+        """What a device has to know before it sends anything."""
+        return {
+            "network": self._identity,
+            "task": self.task,
+            "bundles": {bundle.id: bundle.split for bundle in self._bundles.values()},
+        }
+
+    def number(self, wanted: Mapping[str, Any]) -> int:
+        """Load what a device is going to send to; what its frames call it from then on.
+
+        Args:
+            wanted: `{"bundle": id}`, or `{"codec": options}` with a picture codec's name and options.
+
+        Raises:
+            UnknownPointError: If there is no such bundle or codec; the message says what there is.
+        """
+        key = json.dumps(wanted, sort_keys=True)
+        self._receiver(key)
+        with self._lock:
+            if len(self._numbers) >= _MOST_NUMBERS and key not in self._numbers:
+                raise UnknownPointError(
+                    f"{_MOST_NUMBERS} points have been asked for; this server knows no more."
+                )
+            return self._numbers.setdefault(key, len(self._numbers))
+
+    def receiver(self, number: int) -> Receiver:
+        """What runs the point of this number.
+
+        Raises:
+            UnknownPointError: If `number` gave no such number, or a new frontier is without that point.
+        """
+        with self._lock:
+            key = next((key for key, known in self._numbers.items() if known == number), None)
+        if key is None:
+            raise UnknownPointError(
+                f"point {number} was never asked for. Call Switch on this connection first."
+            )
+        return self._receiver(key)
+
+    def _receiver(self, key: str) -> Receiver:
+        with self._lock:
+            if key in self._loaded:
+                self._loaded.move_to_end(key)
+                return self._loaded[key]
+        receiver = self._load(json.loads(key))  # takes its time, so others are not kept waiting
+        receiver.warm_up()
+        with self._lock:
+            self._loaded[key] = receiver
+            while len(self._loaded) > self._keep:
+                self._loaded.popitem(last=False)
+        return receiver
+
+    def _load(self, wanted: Mapping[str, Any]) -> Receiver:
+        match wanted:
+            case {"bundle": str(name)} if name in self._bundles:
+                bundle = self._bundles[name]
+                bundle.unit.to(device_of(self._network))
+                cut = (bundle.split, bundle.unit.replaces, bundle.image_shape)
+                return Server(bundle, self._net(cut, lambda: bundle.split_network(self._network)))
+            case {"codec": {"name": str(name), **options}}:
+                return self._picture(name, {str(key): value for key, value in options.items()})
+        raise UnknownPointError(
+            f"{json.dumps(wanted)} is nothing that this server can run. It has the bundles "
+            f"{sorted(self._bundles)} and picture codecs; serve the same frontier that the device has."
+        )
+
+    def _picture(self, name: str, options: Mapping[str, Any]) -> PictureServer:
+        bundle = next(iter(self._bundles.values()))
+        try:
+            codec = codecs.create(name, shape=bundle.image_shape, **options)
+        except (TypeError, ValueError, ModuleNotFoundError) as error:
+            raise UnknownPointError(f"codec {name!r} cannot be made here: {error}") from error
+        if codec.input != "pixels":
+            raise UnknownPointError(f"codec {name!r} codes no pictures.")
+        example = torch.zeros(1, *bundle.image_shape, dtype=torch.uint8, device=device_of(self._network))
+        cut = ("input", False, bundle.image_shape)
+        return PictureServer(codec, self._net(cut, lambda: split(self._network, "input", example).freeze()))
+
+    def _net(self, cut: _Cut, make: Callable[[], SplitModel]) -> SplitModel:
+        """The network at a cut, which lives as long as a tail that is kept uses it."""
+        with self._lock:
+            net = self._nets.get(cut)
+        if net is None:
+            net = make()
+            with self._lock:
+                self._nets[cut] = net
+        return net
+
+    def _now_written(self) -> list[int]:
+        files = [file for folder in self._folders for file in sorted(folder.glob("*.json"))]
+        return [file.stat().st_mtime_ns for file in files]

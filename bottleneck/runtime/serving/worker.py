@@ -1,0 +1,92 @@
+"""Payloads to answers: decode each, run every tail once for all features that it takes, answer each.
+
+payload ──► feature ─┐
+payload ──► feature ─┴──► tail ──► outputs ──► answers         points of one cut share its tail
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+from bottleneck.runtime.answers import answer_of
+from bottleneck.runtime.messages import Reason
+from bottleneck.runtime.serving.tails import Tails, UnknownPointError
+
+log = logging.getLogger(__name__)
+
+
+class Outcome(NamedTuple):
+    """What became of a payload.
+
+    Attributes:
+        answer: The answer; `None` where there is none.
+        refusal: Why there is none, with a text.
+        feature: What was decoded, `(C, H, W)`, for people to look at.
+    """
+
+    answer: dict[str, Any] | None = None
+    refusal: tuple[Reason, str] | None = None
+    feature: np.ndarray | None = None
+
+
+class Worker:
+    """Runs batches; one thread uses it.
+
+    Args:
+        tails: What can be run.
+        top: Most classes of an answer.
+    """
+
+    def __init__(self, tails: Tails, top: int = 5):
+        self._tails, self._top = tails, top
+
+    @torch.no_grad()
+    def __call__(self, frames: Sequence[tuple[int, bytes]]) -> list[Outcome]:
+        """The outcomes of `(point, payload)` pairs, in their order; one's failure touches no other."""
+        outcomes: dict[int, Outcome] = {}
+        together: dict[nn.Module, list[tuple[int, Tensor]]] = defaultdict(list)
+        for index, (point, payload) in enumerate(frames):
+            try:
+                receiver = self._tails.receiver(point)
+                feature, sizes = receiver.received(payload)
+            except UnknownPointError as error:
+                outcomes[index] = Outcome(refusal=(Reason.UNKNOWN_POINT, str(error)))
+            except ValueError as error:
+                outcomes[index] = Outcome(refusal=(Reason.PAYLOAD, str(error)))
+            except Exception as error:
+                outcomes[index] = _failed(error)
+            else:
+                if sizes:  # images of several sizes have features of several sizes
+                    outcomes |= self._finished(receiver.tail, [(index, feature)], sizes)
+                else:
+                    together[receiver.tail].append((index, feature))
+        for tail, features in together.items():
+            outcomes |= self._finished(tail, features, {})
+        return [outcomes[index] for index in range(len(frames))]
+
+    def _finished(
+        self, tail: nn.Module, features: list[tuple[int, Tensor]], sizes: dict[str, Any]
+    ) -> dict[int, Outcome]:
+        try:
+            output = tail(torch.cat([feature for _, feature in features]), sizes)
+            output = tree_map_only(Tensor, lambda tensor: tensor.float().cpu().numpy(), output)
+            return {
+                index: Outcome(
+                    answer=answer_of(output[number : number + 1], self._tails.task, self._top),
+                    feature=feature[0].float().cpu().numpy(),
+                )
+                for number, (index, feature) in enumerate(features)
+            }
+        except Exception as error:
+            return {index: _failed(error) for index, _ in features}
+
+
+def _failed(error: Exception) -> Outcome:
+    log.error("a frame could not be answered", exc_info=error)
+    return Outcome(refusal=(Reason.FAILED, f"the server failed: {type(error).__name__}: {error}"))

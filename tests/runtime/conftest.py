@@ -1,0 +1,102 @@
+"""Servers, links and devices around three points of the digits' network."""
+
+import asyncio
+import contextlib
+import threading
+
+import pytest
+import torch
+
+from bottleneck import codecs
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.frontier import Point, write_frontier
+from bottleneck.models import weights_identity
+from bottleneck.splitting import split
+from bottleneck.unit import BottleneckUnit
+
+MADE = {"_target_": "bottleneck.models.create", "name": "digits_resnet"}
+
+
+@pytest.fixture(scope="session")
+def frontier(tmp_path_factory, digits_network, digits_images):
+    """Three untrained points of two cuts, by rising rate and stated metric. Not to be changed."""
+    folder = tmp_path_factory.mktemp("runtime") / "frontier"
+    points = []
+    for number, (at, step) in enumerate((("layer3", 0.5), ("layer2", 0.2), ("layer2", 0.05))):
+        torch.manual_seed(number)
+        net = split(digits_network, at, digits_images[:1]).freeze()
+        with torch.no_grad():
+            feature = net.head(digits_images)
+            unit = BottleneckUnit.from_features(feature, "CHW", latent_channels=4, stride=2, step=step).eval()
+            codec = codecs.create("range", shape=unit.latent_shape).fit(unit.symbols(feature).numpy())
+            sizes = [1 + len(codec.encode(symbols)) for symbols in unit.symbols(feature).numpy()]
+        name = f"point-{number:02}"
+        identity = weights_identity(digits_network)
+        Bundle(unit, codec, at, identity, (1, 8, 8), model=MADE).save(folder / name)
+        size = sum(sizes) / len(sizes)
+        points.append(Point(number, name, size / 8, size, 0.9 + 0.02 * number))
+    write_frontier(folder, points, {"metric": "accuracy_top1"})
+    return folder
+
+
+class Loop:
+    """An event loop in a thread of its own, for servers and links beside a test that waits."""
+
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine):
+        """Run to the end; its result."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
+
+    def call(self, function, *arguments):
+        """Call something that belongs to the loop; its result."""
+
+        async def called():
+            return function(*arguments)
+
+        return self.run(called())
+
+    def close(self):
+        """End the loop."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+@pytest.fixture(scope="session")
+def loop():
+    """Where servers and links run."""
+    loop = Loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def serve(loop, frontier, digits_network):
+    """Starts servers; they end with the test. `serve(**options)` gives the server and its port."""
+    from bottleneck.runtime.serving.server import Server
+    from bottleneck.runtime.serving.tails import Tails
+
+    with contextlib.ExitStack() as stack:
+
+        def started(folder=frontier, address="127.0.0.1:0", **options):
+            async def start():
+                server = Server(Tails([folder], digits_network), **options)
+                return server, await server.start(address)
+
+            server, port = loop.run(start())
+            stack.callback(lambda: loop.run(server.drain()))
+            return server, port
+
+        yield started
+
+
+@pytest.fixture(scope="session")
+def half(frontier, digits_network):
+    """The device's half of the frontier."""
+    from bottleneck.runtime.device.half import TorchHalf
+
+    return TorchHalf(frontier, digits_network)

@@ -1,0 +1,75 @@
+"""Frames that wait for the worker, on a clock that is passed in."""
+
+import math
+from typing import NamedTuple
+
+import pytest
+
+from bottleneck.runtime.serving.batching import Waiting
+
+
+class Job(NamedTuple):
+    device: str
+    arrived: float
+
+
+def test_a_devices_newer_frame_takes_its_older_ones_place():
+    """Of one device only the newest frame waits."""
+    waiting = Waiting(max_batch=4)
+    old, new = Job("a", 0.0), Job("a", 0.1)
+    assert waiting.add(old) is None
+    assert waiting.add(new) is old
+    assert waiting.take() == [new]
+    assert len(waiting) == 0
+
+
+def test_no_more_than_the_next_batch_waits():
+    """A frame that finds the batch full is given back; one that is there already may still be replaced."""
+    waiting = Waiting(max_batch=2)
+    waiting.observe(1, 1.0)
+    first, second, third = (Job(name, 0.0) for name in "abc")
+    assert waiting.add(first) is None
+    assert waiting.add(second) is None
+    assert waiting.add(third) is third
+    assert waiting.add(Job("a", 1.0)) is first
+
+
+def test_a_batch_is_due_when_full_or_when_the_first_has_waited():
+    """An idle worker waits for company, but not long; without frames for ever."""
+    waiting = Waiting(max_batch=2, max_wait=0.5)
+    waiting.observe(1, 1.0)
+    assert waiting.due(0.0) == math.inf
+    waiting.add(Job("a", 10.0))
+    assert waiting.due(10.2) == pytest.approx(0.3)
+    assert waiting.due(11.0) == 0.0
+    waiting.add(Job("b", 10.1))
+    assert waiting.due(10.1) == 0.0
+
+
+def test_batches_are_as_large_as_it_pays():
+    """Where a batch costs what its frames cost, it shrinks to one; where little more, it stays large."""
+    costly, cheap = Waiting(max_batch=4), Waiting(max_batch=4)
+    for _ in range(6):
+        costly.observe(costly.size, 0.1 * costly.size)
+        cheap.observe(cheap.size, 0.1 + 0.005 * cheap.size)
+        costly.observe(1, 0.1)
+        cheap.observe(1, 0.1)
+    assert (costly.size, cheap.size) == (1, 4)
+
+
+def test_a_size_that_was_slow_once_is_tried_again():
+    """A batch that the machine was busy for does not end batching for good."""
+    waiting = Waiting(max_batch=2)
+    waiting.observe(1, 0.1)
+    waiting.observe(2, 0.2)
+    assert waiting.size == 1
+    for _ in range(40):
+        waiting.observe(1, 0.1)
+    assert waiting.size == 2
+
+
+@pytest.mark.parametrize(("most", "wait"), [(0, 0.0), (1, -1.0)])
+def test_impossible_batches_are_refused(most, wait):
+    """The message has the keys."""
+    with pytest.raises(ValueError, match=r"batch\.max=.*batch\.wait_ms="):
+        Waiting(most, wait)

@@ -1,0 +1,35 @@
+"""What a server announces and enforces."""
+
+import pytest
+
+from bottleneck.runtime.serving.pace import Allowance, Pace
+
+
+def test_all_devices_together_are_what_the_worker_can_do():
+    """The interval grows with the devices and the time that a frame takes; a batch counts by its frames."""
+    pace = Pace(share=0.5)
+    for _ in range(3):
+        pace.observe(frames=4, seconds=0.08)
+    assert pace.interval(1) == pytest.approx(0.04)
+    assert pace.interval(10) == pytest.approx(0.4)
+
+
+def test_a_single_slow_batch_changes_nothing():
+    """Nobody has to wait because one batch was slow, the first one included."""
+    pace = Pace(share=1.0)
+    assert pace.interval(5) == 0.0
+    for seconds in (3.0, 0.01, 0.01, 0.01, 2.0):
+        pace.observe(1, seconds)
+    assert pace.interval(1) == pytest.approx(0.01)
+
+
+def test_one_frame_may_come_early_but_not_a_stream():
+    """A frame that the link delayed is no offence; a device that goes on too fast is held to its interval."""
+    allowance = Allowance()
+    taken = [
+        allowance.admits(now / 100, interval=0.1) for now in range(100)
+    ]  # ten times too fast, for a second
+    assert taken[0]
+    assert 10 <= sum(taken) <= 11
+    late = Allowance()
+    assert all(late.admits(now, interval=0.1) for now in (0.0, 0.19, 0.2, 0.3, 0.49, 0.5))
