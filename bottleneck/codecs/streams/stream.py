@@ -45,6 +45,7 @@ from bottleneck.codecs.streams.update import (
     update_of,
 )
 
+I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
 #: Symbols in a step of the differences, by what a header says; the last of the eight says: nothing changed.
@@ -239,16 +240,14 @@ class Stream(ArrayToBytes):
     def _written(self, update: Update, before: Reference) -> bytes:
         """An update as one number: vectors, classes, then the differences of the blocks that have any."""
         cells = sent(update.classes, self.block, self._shape[1:])
-        differences = update.differences[:, cells].reshape(-1)
         index = self._tables.difference_index(update.prediction, update.classes, self.block)
-        parts = [
-            (self._tables.classes, update.classes.reshape(-1), before.classes.reshape(-1)),
-            (self._tables.differences, differences, index),
+        steps = [
+            self._tables.classes.steps(_flat(update.classes), _flat(before.classes)),
+            self._tables.differences.steps(_flat(update.differences[:, cells]), index),
         ]
         if self.motion:
-            vectors = vector_symbols(update.vectors)
-            parts.insert(0, (self._tables.vectors, vectors, np.zeros(vectors.size)))
-        steps = [tables.steps(symbols.astype(np.int32), of.astype(np.int32)) for tables, symbols, of in parts]
+            vectors = _flat(vector_symbols(update.vectors))
+            steps.insert(0, self._tables.vectors.steps(vectors, np.zeros_like(vectors)))
         starts, frequencies = (np.concatenate(column) for column in zip(*steps, strict=True))
         return interval.encode(starts, frequencies)
 
@@ -261,7 +260,7 @@ class Stream(ArrayToBytes):
             if np.abs(vectors).max() > self.motion * PARTS:
                 raise ValueError(f"payload has motion beyond {self.motion} cells; it was damaged.")
         prediction = predicted(before.symbols, vectors, self.block)
-        index = before.classes.reshape(-1).astype(np.int32)
+        index = _flat(before.classes)
         classes = reader.read(self._tables.classes, index, index.size).reshape(self._blocks).astype(np.int64)
         if not 0 <= classes.min() <= classes.max() < N_CLASSES:
             raise ValueError("payload has blocks of classes that do not exist; it was damaged.")
@@ -283,6 +282,10 @@ def _as_map(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 def _message(header: int, number: int, body: bytes = b"") -> bytes:
     return (header | number << 12).to_bytes(_N_HEADER, "big") + body
+
+
+def _flat(values: I64) -> I32:
+    return values.reshape(-1).astype(np.int32)
 
 
 def _check(reference: Reference | None) -> int:
