@@ -163,13 +163,13 @@ class Channel:
         carried = [self.link.carry(codec, array) for array in arrays]
         received = self._restored([sample.array for sample in carried], given.device)
         ideal_bits = [codec.ideal_bits(array) for array in arrays]
-        zero_fraction = getattr(codec, "zero_fraction", None)
+        zero_fractions = [codec.zero_fraction(array) for array in arrays]
         return Transmission(
             feature=self.adapter.after(received, given),
             payload_bytes=[sample.n_bytes for sample in carried],
             packets=[sample.n_packets for sample in carried],
             ideal_bits=[bits for bits in ideal_bits if bits is not None],
-            zero_fractions=[] if zero_fraction is None else [zero_fraction(array) for array in arrays],
+            zero_fractions=[share for share in zero_fractions if share is not None],
         )
 
     def coded_shape(self, feature_shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -137,12 +137,9 @@ class Codec:
         bits = self.coder.ideal_bits(transformed)
         return None if bits is None else bits + 8 * len(header)
 
-    @property
-    def zero_fraction(self) -> Any:
-        """Of the codecs that code runs of zeros: a function that gives their share in a sample."""
-        coder: Any = self.coder
-        found = coder.zero_fraction  # an AttributeError for all others, so that getattr finds none
-        return lambda array: found(self._checked(array))
+    def zero_fraction(self, array: ArrayLike) -> float | None:
+        """Share of zeros in a sample, as a coder of their runs meets them; None for all other codecs."""
+        return self.coder.zero_fraction(self._checked(array))
 
     # Sessions ----------------------------------------------------------------------------------
 

@@ -175,6 +175,10 @@ class ArrayToBytes(Stage):
         """Bits that an ideal coder with these tables spends; None without tables of a distribution."""
         return None
 
+    def zero_fraction(self, array: Array) -> float | None:
+        """Share of zeros that runs can save; None where no runs are coded."""
+        return None
+
 
 class BytesToBytes(Stage):
     """Bytes → fewer bytes, knowing nothing about them. `form` says how many there are at most."""
