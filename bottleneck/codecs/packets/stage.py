@@ -95,10 +95,8 @@ class Packets(ArrayToBytes):
     def ideal_bits(self, array: NDArray[Any]) -> float | None:
         return self.whole.ideal_bits(array)
 
-    @property
-    def zero_fraction(self) -> Any:
-        """As the inner codec's, where it has one."""
-        return self.whole.zero_fraction
+    def zero_fraction(self, array: NDArray[Any]) -> float | None:
+        return self.whole.zero_fraction(array)
 
     def encode(self, array: NDArray[Any]) -> bytes:
         return b"".join(self.packets(array))
