@@ -1,11 +1,12 @@
 """What a training step costs, and what might make it cheaper.
 
     python benchmarks/steps.py experiment=imagenette_paper data.root=PATH
-    python benchmarks/steps.py experiment=imagenette_mid_paper data.root=PATH
+    python benchmarks/steps.py experiment=imagenette_mid data.root=PATH
 
-Forward and backward of unit and frozen tail on features with noise, one thread, and of the unit alone as in a
-warm start; then in bfloat16, with twice the batch, and with channels last. Processor time, system time apart:
-that is the kernel handing memory out again that the process has just given back. Run it a second time with
+Forward and backward of everything that a step computes on features with noise, one thread: unit, rate, frozen
+tail on both features, objective; and of the unit alone as in a warm start. Then with the folded tail that
+training takes, in bfloat16, and with twice the batch. Processor time, system time apart: that is the kernel
+handing memory out again that the process has just given back. Run it a second time with
 
     GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=20000000000
 
@@ -17,10 +18,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from benchmarks.shared import composed, markdown, parser
-from bottleneck.commands.setup import cut_of, point_of
+from bottleneck.commands.setup import cut_of, point_of, recipe_of
+from bottleneck.loss import Objective
+from bottleneck.loss.objectives import Matching
+from bottleneck.splitting import SplitModel
+from bottleneck.training.systems import BottleneckSystem
+from bottleneck.unit import latent_codec
 
 
 def cost(step: Callable[[], Any], images: int, steps: int) -> list[str]:
@@ -45,28 +50,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = options.parse_intermixed_args(arguments)
     torch.set_num_threads(1)
     cfg = composed("train", [*given.overrides, "device=cpu", "cache.enabled=false"])  # a batch is enough
-    point = point_of(cfg)
+    point, recipe = point_of(cfg), recipe_of(cfg)
     cut = cut_of(cfg, point.kind)
-    unit, net, size = cut.new_unit(point).train(), cut.net, cut.images.batch_size
+    unit, net, size = cut.new_unit(point), cut.net, cut.images.batch_size
+    loss = point.loss(unit.latent_shape, cut.pixels, unit.step)
+    channel = cut.channel(latent_codec(unit.latent_shape, **point.codec), unit)
     with torch.no_grad():
         one = net.head(cut.image)
         features = one.repeat(size, *[1] * (one.ndim - 1)) + torch.randn(size, *one.shape[1:])
 
-    def step(feature: Tensor, tail: Callable[[Tensor], Tensor] = net.tail) -> None:
-        tail(unit(feature).feature).float().square().mean().backward()
+    def step(net: SplitModel, objective: Objective, times: int = 1) -> Callable[[], None]:
+        system = BottleneckSystem(channel, net, cut.task, objective, loss, recipe.optimizer).train()
+        batch = features.repeat(times, 1, 1, 1), torch.zeros(times * size, dtype=torch.int64)
+        return lambda: system.terms(batch)[0].loss.backward()
 
-    doubled = torch.cat([features, features])
+    quick = net.folded(point.objective.layers)
     rows = [
-        ["unit alone", *cost(lambda: step(features, torch.nn.Identity()), size, given.steps)],
-        ["unit and tail", *cost(lambda: step(features), size, given.steps)],
+        ["unit alone", *cost(step(net, Matching()), size, given.steps)],
+        ["unit and tail", *cost(step(net, point.objective), size, given.steps)],
+        ["folded", *cost(step(quick, point.objective), size, given.steps)],
     ]
     with torch.autocast("cpu", torch.bfloat16):
-        rows.append(["in bfloat16", *cost(lambda: step(features), size, given.steps)])
-    rows.append([f"batches of {2 * size}", *cost(lambda: step(doubled), 2 * size, given.steps)])
-    for half in (unit, net.tail):
-        half.to(memory_format=torch.channels_last)
-    last = features.contiguous(memory_format=torch.channels_last)
-    rows.append(["channels last", *cost(lambda: step(last), size, given.steps)])
+        rows.append(["folded, in bfloat16", *cost(step(quick, point.objective), size, given.steps)])
+    doubled = cost(step(quick, point.objective, 2), 2 * size, given.steps)
+    rows.append([f"folded, batches of {2 * size}", *doubled])
     print(f"{cut.model.name} at {net.point.name}, batches of {size}, ms per image\n")
     print(markdown(rows, ["training step", "process", "kernel"]))
 

@@ -84,6 +84,7 @@ def recipe_of(cfg: DictConfig) -> Recipe:
         warm_alpha=cfg.warm_start.alpha,
         settle_epochs=cfg.settle.epochs,
         settle_pace=cfg.settle.pace,
+        cutmix=cfg.cutmix,
         average=cfg.average,
         trainer={key: value for key, value in trainer.items() if key not in ("logger", "callbacks")},
     )

@@ -59,10 +59,12 @@ class Objective(Protocol):
     Attributes:
         layers: Modules behind the cut whose features it wants to see.
         needs_output: Whether it looks at the output; if not, training ends behind the last layer.
+        reads_labels: Whether it looks at the target.
     """
 
     layers: tuple[str, ...]
     needs_output: bool
+    reads_labels: bool
 
     def __call__(self, passage: Passage) -> Tensor:
         """Loss of each sample of the batch, `(b,)`."""
@@ -73,6 +75,7 @@ class TaskLoss:
 
     layers: tuple[str, ...] = ()
     needs_output = True
+    reads_labels = True
 
     def __call__(self, passage: Passage) -> Tensor:
         return passage.task.loss(passage.output, passage.target)
@@ -95,6 +98,7 @@ class FrozenLogits:
 
     layers: tuple[str, ...] = ()
     needs_output = True
+    reads_labels = False
 
     def __init__(self, temperature: float = 4.0):
         if not temperature > 0:
@@ -123,6 +127,7 @@ class FrozenFeatures:
     """
 
     needs_output = False
+    reads_labels = False
 
     def __init__(self, layers: Sequence[str]):
         self.layers = _checked_layers(layers)
@@ -143,6 +148,7 @@ class Matching:
 
     layers: tuple[str, ...] = ()
     needs_output = False
+    reads_labels = False
 
     def __call__(self, passage: Passage) -> Tensor:
         axis = passage.frozen.layout(None).channel_axis
@@ -162,6 +168,7 @@ class HeadDistillation:
     """
 
     needs_output = False
+    reads_labels = False
 
     def __init__(self, layers: Sequence[str] = ()):
         self.layers = _checked_layers(layers)
@@ -194,6 +201,7 @@ class Sum:
         self.weighted = [(weights[name], term) for name, term in terms.items()]
         self.layers = tuple(dict.fromkeys(layer for term in terms.values() for layer in term.layers))
         self.needs_output = any(term.needs_output for term in terms.values())
+        self.reads_labels = any(weight != 0 and term.reads_labels for weight, term in self.weighted)
 
     def __call__(self, passage: Passage) -> Tensor:
         return torch.stack([weight * term(passage) for weight, term in self.weighted]).sum(0)

@@ -5,12 +5,14 @@ image ──► head ──► feature ──► tail ──► output          
 Where a unit takes a module's place, or a cut is not closed, an adapter stands in between (`adapters.py`).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from bottleneck.splitting.adapters import Direct, Replaced
+from bottleneck.splitting.folding import folded
 from bottleneck.splitting.graph import evaluating, trace
 from bottleneck.splitting.points import SplitPoint, find_cut, point_of
 from bottleneck.splitting.subgraphs import layers_behind, sizes_of, subgraph
@@ -65,6 +67,15 @@ class SplitModel(nn.Module):
         """The plain values that cross the cut for these images, by name; what `tail` takes as `sizes`."""
         found: dict[str, Any] = self._sizes(images)
         return found
+
+    def folded(self, watched: Sequence[str] = ()) -> "SplitModel":
+        """The frozen network with a tail that is quicker to train through; see `folding.py`.
+
+        Args:
+            watched: Modules behind the cut whose outputs will be asked for.
+        """
+        tail = folded(self.tail, watched)
+        return SplitModel(self.head, tail, self.point, self._sizes, self.adapter, self.entry).freeze()
 
     def freeze(self) -> "SplitModel":
         """Stop all gradients to the network's parameters and hold both halves in eval mode for good."""

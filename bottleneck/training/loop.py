@@ -49,7 +49,7 @@ def train(
     """
     run = _Run(cut, point, recipe or Recipe(), warm=ckpt_path is None)
     channel = run.channel(cut)
-    system = BottleneckSystem(channel, cut.net, **run.parts)
+    system = BottleneckSystem(channel, cut.net.folded(point.objective.layers), **run.parts)
     return run.fit(system, cut, cut.features, ckpt_path, loggers, callbacks, options)
 
 
@@ -92,6 +92,7 @@ class _Run:
             "loss": loss,
             "optimizer": recipe.optimizer,
             "scheduler": recipe.scheduler,
+            "cutmix": recipe.cutmix,
         }
         if recipe.warm_epochs and warm:
             alpha = point.alpha if recipe.warm_alpha is None else recipe.warm_alpha

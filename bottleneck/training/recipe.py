@@ -43,6 +43,7 @@ class Recipe:
         warm_alpha: Weight of that matching (`loss.objectives.Matching`); `None`: the point's alpha.
         settle_epochs: Epochs behind the training proper, with the unit's statistics of BatchNorm at rest and
             a learning rate `settle_pace` as high.
+        cutmix: Share of the training samples that get a rectangle of another one's feature; see `cutmix.py`.
         average: Decay of the moving average of weights that is kept, such as 0.998; 0: the last weights.
         trainer: Options of Lightning's Trainer.
 
@@ -56,6 +57,7 @@ class Recipe:
     warm_alpha: float | None = None
     settle_epochs: int = 0
     settle_pace: float = 0.35
+    cutmix: float = 0.0
     average: float = 0.0
     trainer: Mapping[str, Any] = field(default_factory=lambda: {"max_epochs": 40, "logger": False})
 
@@ -64,6 +66,8 @@ class Recipe:
         for key, value in (("warm_start", self.warm_epochs), ("settle", self.settle_epochs)):
             if value < 0:
                 raise ValueError(f"{key}.epochs={value} must be at least 0.")
+        if not 0 <= self.cutmix <= 1:
+            raise ValueError(f"cutmix={self.cutmix} is a share of the samples, from 0 to 1.")
         if not 0 < self.settle_pace <= 1 or not 0 <= self.average < 1:
             raise ValueError(
                 f"settle.pace={self.settle_pace} must be above 0 to 1, average={self.average} from 0 to "

@@ -22,6 +22,7 @@ from bottleneck.splitting import SplitModel
 from bottleneck.tasks import Task
 from bottleneck.training import checkpoint as entry
 from bottleneck.training.averaging import FrozenTensors
+from bottleneck.training.cutmix import check_cutmix, cutmix
 from bottleneck.training.schedules import Schedule, with_schedule
 from bottleneck.unit import UnitOutput
 
@@ -88,6 +89,10 @@ class BottleneckSystem(LightningModule):
         loss: The rate, and alpha.
         optimizer: Makes an optimizer from parameters.
         scheduler: Makes a schedule from `optimizer` and `total_steps`, stepped after every batch.
+        cutmix: Share of the training samples that are mixed with another one; see `cutmix.py`.
+
+    Raises:
+        ValueError: If samples are to be mixed where that makes no sense.
     """
 
     kept: tuple[str, ...] = ("unit.", "loss.")
@@ -101,8 +106,11 @@ class BottleneckSystem(LightningModule):
         loss: Loss,
         optimizer: Callable[..., torch.optim.Optimizer],
         scheduler: Schedule | None = None,
+        cutmix: float = 0.0,
     ):
         super().__init__()
+        if cutmix:
+            check_cutmix(cutmix, self.input_layout(net), objective)
         assert channel.unit is not None, "a unit is what is trained"
         self.channel = channel
         self.unit = channel.unit
@@ -112,12 +120,17 @@ class BottleneckSystem(LightningModule):
         self.loss = loss
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
+        self.cutmix = cutmix
         self.val_metrics = task.metrics(prefix="val/")
         self.strict_loading = False
         self._val_symbols: list[Any] = []
         self._pace, self._settled = 1.0, False
         self.span = (0.0, 1.0)
         self._frozen_tensors: FrozenTensors | None = None
+
+    def input_layout(self, net: SplitModel) -> Layout:
+        """How the axes of a batch's inputs are read."""
+        return net.entry.layout
 
     def given(self, inputs: Tensor) -> Tensor:
         """What the head gives, from a batch's inputs."""
@@ -150,7 +163,10 @@ class BottleneckSystem(LightningModule):
     on_train_end = on_validation_epoch_start
 
     def training_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> Tensor:
-        terms, _, sent = self.terms(batch)
+        inputs, target = batch
+        if self.cutmix:
+            inputs = cutmix(inputs, self.cutmix, self.input_layout(self.net))
+        terms, _, sent = self.terms((inputs, target))
         self.log_dict(terms.logged("train/"))
         begin, end = self.span
         done = self.global_step / self.trainer.estimated_stepping_batches
@@ -262,6 +278,9 @@ class EndToEndSystem(BottleneckSystem):
             )
         self.net.unfreeze().train()
         self._original = [original]  # in a list, so that Lightning neither moves, trains nor saves it
+
+    def input_layout(self, net: SplitModel) -> Layout:
+        return Layout("CHW")
 
     def given(self, inputs: Tensor) -> Tensor:
         found: Tensor = self.net.head(inputs)
