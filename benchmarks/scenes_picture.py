@@ -67,10 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "bundle", type=Path, help="folder of a bundle of scenes_segmenter or scenes_detector"
     )
     options.add_argument("picture", type=Path)
-    options.add_argument("--cache", default="~/.cache/bottleneck", help="where the embedded network lies")
     given = options.parse_args(arguments)
     bundle = Bundle.read(given.bundle)
-    network = models.create(bundle.model["name"], bundle.model["weights"], cache_dir=given.cache)
+    network = models.create(bundle.model["name"], bundle.model["weights"])
     device, server = bottleneck.load(given.bundle, network)
 
     made, draw, answer = TASKS[bundle.task]

@@ -17,18 +17,18 @@ torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of this session's own, so that first-use code is run for real."""
+    """A cache of this session's own, so that features are made for real."""
     folder = tmp_path_factory.mktemp("cache")
     os.environ["BOTTLENECK_CACHE"] = str(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
-def digits_network(cache_dir: Path):
-    """The embedded digits network, trained once per session."""
+def digits_network():
+    """The embedded digits network."""
     from bottleneck import models
 
-    return models.create("digits_resnet", cache_dir=str(cache_dir))
+    return models.create("digits_resnet")
 
 
 @pytest.fixture(scope="session")

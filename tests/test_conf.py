@@ -68,12 +68,9 @@ def test_data_configurations_make_data_sets_without_the_data(option, tmp_path):
 
 @pytest.mark.parametrize(
     "option",
-    [
-        pytest.param(o, marks=pytest.mark.slow) if o.startswith("scenes") else o  # trained for minutes
-        for o in sorted(o for g, o in GROUPS if g == "model")
-    ],
+    sorted(o for g, o in GROUPS if g == "model"),
 )
-def test_model_configurations_make_networks(option, cache_dir):
+def test_model_configurations_make_networks(option):
     """Each network is made from its configuration, with random weights where it has to be downloaded."""
     if option == "efficientnet_lite0":
         pytest.importorskip("efficientnet_lite_pytorch", reason="extra `efficientnet` is not installed")

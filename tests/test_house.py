@@ -107,9 +107,7 @@ def test_imports_point_upwards(path):
         return
     assert own in room, f"{own} has no row; add it to ROOMS where it belongs"
     lower = {name for name in imports_of(path.read_text()) if room.get(name, 0) > room[own]}
-    # The embedded networks are trained on embedded data, inside a function.
-    exceptions = {"data"} if path.parent.name == "embedded" else set()
-    assert not lower - exceptions
+    assert not lower
 
 
 def test_every_room_is_there_and_few_modules_are_loose():

@@ -27,7 +27,7 @@ def network_of(cfg: DictConfig) -> nn.Module:
             f"This bundle's network was made with {made}. Name it as for train (model=...), or call "
             "bottleneck.deploy.export.export(bundle, network, folder) from Python."
         )
-    return models.create(**made, cache_dir=cfg.cache.dir)
+    return models.create(**made)
 
 
 def run(cfg: DictConfig) -> None:

@@ -45,7 +45,6 @@ def cut_of(cfg: DictConfig, kind: str | None = None) -> Cut:
     model: Network = instantiate(cfg.model).to(torch_device(cfg.device)).eval()
     task: Task = instantiate(cfg.task, num_classes=images.num_classes)
     made = cast(dict[str, Any], OmegaConf.to_container(cfg.model, resolve=True))
-    made.pop("cache_dir", None)  # this machine's path
     cache = cfg.cache
     return Cut(
         model,

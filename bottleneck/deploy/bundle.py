@@ -184,9 +184,8 @@ class Bundle:
             case "weights":
                 raise ValueError(
                     f"This bundle belongs to a network with weights {self.network[:12]}…{made}; "
-                    f"the one given has {found.weights[:12]}…. Load the same weights and normalisation; an "
-                    "embedded network is trained on each machine, so copy the folder `models` of the cache "
-                    "along."
+                    f"the one given has {found.weights[:12]}…. Load the same weights and normalisation. "
+                    "(Embedded networks come with the package; 0.1 had trained them on each machine.)"
                 )
             case "behaviour":
                 same = "the same weights" if found.weights == self.network else "nearly the same weights"

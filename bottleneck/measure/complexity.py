@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+
+from bottleneck.splitting.macs import MacCounter
 
 
 def parameter_count(module: nn.Module) -> int:
@@ -16,7 +17,7 @@ def parameter_count(module: nn.Module) -> int:
 @torch.no_grad()
 def mac_count(function: Callable[[Tensor], Any], example: Tensor) -> int:
     """Multiply-accumulates of one call: convolutions and matrix products, nothing else."""
-    with FlopCounterMode(display=False) as counter:
+    with MacCounter() as counter:
         function(example)
-    found: int = counter.get_total_flops() // 2
+    found: int = counter.macs
     return found

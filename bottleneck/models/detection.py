@@ -10,16 +10,18 @@ Source: the cut of Matsubara and Levorato, EMDL 2020, arXiv:2007.15818.
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import register_pytree_node
-from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
-from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from bottleneck.models.image_sizes import ImageSizes, Size
+
+if TYPE_CHECKING:  # torchvision takes two seconds, and whoever has a detector has loaded it
+    from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+    from torchvision.models.detection.image_list import ImageList
+    from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 Images = Tensor | Sequence[Tensor]
 
@@ -38,7 +40,7 @@ class Detector(nn.Module):
     transparent_prefixes = ("network.backbone.body.", "network.backbone.", "network.")
     opaque = ("image_sizes", "normalize", "canvas", "network.rpn", "network.roi_heads", "roi_heads")
 
-    def __init__(self, network: GeneralizedRCNN, name: str, input_shape: tuple[int, int, int]):
+    def __init__(self, network: "GeneralizedRCNN", name: str, input_shape: tuple[int, int, int]):
         super().__init__()
         self.name = name
         self.input_shape = input_shape
@@ -82,7 +84,7 @@ class Detections(list[Any]):
     def __init__(
         self,
         found: Iterable[dict[str, Tensor]],
-        network: GeneralizedRCNN,
+        network: "GeneralizedRCNN",
         pyramid: dict[str, Tensor],
         sizes: ImageSizes,
     ):
@@ -123,12 +125,14 @@ class Detections(list[Any]):
 register_pytree_node(Detections, lambda found: (list(found), None), lambda found, _: list(found))
 
 
-def image_list(sizes: ImageSizes) -> ImageList:
+def image_list(sizes: ImageSizes) -> "ImageList":
     """What torchvision's detectors ask images for, which are sizes alone: a batch without pixels."""
+    from torchvision.models.detection.image_list import ImageList
+
     return ImageList(torch.empty(len(sizes.resized), 3, *sizes.padded, device="meta"), list(sizes.resized))
 
 
-def sizes_of(originals: Sequence[Size], transform: GeneralizedRCNNTransform) -> ImageSizes:
+def sizes_of(originals: Sequence[Size], transform: "GeneralizedRCNNTransform") -> ImageSizes:
     """The sizes of a batch of images, from those before they are resized."""
     empty = [torch.empty(1, *size, device="meta") for size in originals]
     resized = [tuple(transform.resize(image)[0].shape[-2:]) for image in empty]
@@ -139,7 +143,7 @@ def sizes_of(originals: Sequence[Size], transform: GeneralizedRCNNTransform) -> 
 class _Measure(nn.Module):
     """Images to `ImageSizes`."""
 
-    def __init__(self, transform: GeneralizedRCNNTransform):
+    def __init__(self, transform: "GeneralizedRCNNTransform"):
         super().__init__()
         self.transform = transform
 
@@ -150,7 +154,7 @@ class _Measure(nn.Module):
 class _Normalize(nn.Module):
     """uint8 images to the normalised, resized, padded float batch `(b, C, H, W)` that enters the backbone."""
 
-    def __init__(self, transform: GeneralizedRCNNTransform):
+    def __init__(self, transform: "GeneralizedRCNNTransform"):
         super().__init__()
         self.transform = transform
 
@@ -163,14 +167,14 @@ class _Normalize(nn.Module):
 class _Canvas(nn.Module):
     """`image_list` as a module, so that it stays one node of the graph."""
 
-    def forward(self, sizes: ImageSizes) -> ImageList:
+    def forward(self, sizes: ImageSizes) -> "ImageList":
         return image_list(sizes)
 
 
 class _Finish(nn.Module):
     """Boxes in pixels of the resized images to `Detections`."""
 
-    def __init__(self, network: GeneralizedRCNN):
+    def __init__(self, network: "GeneralizedRCNN"):
         super().__init__()
         self._network = (network,)  # in a tuple: its parameters are registered once, by `Detector`
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
-from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from bottleneck.identity import unwrapped
 from bottleneck.models.checkpoints import read_state_dict
@@ -48,6 +47,8 @@ def wrap(
     Returns:
         A `PixelNetwork`, or a `Detector`.
     """
+    from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN  # two seconds
+
     network = unwrapped(network)
     if weights is not None:
         load_checkpoint(network, weights)

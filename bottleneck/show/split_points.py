@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
+from matplotlib.figure import Figure
 from tabulate import tabulate
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 from bottleneck.splitting import Boundary, SplitPoint, first_useful
 from bottleneck.splitting.traced import TracedNetwork
@@ -95,7 +92,8 @@ def draw_stages(stages: Sequence[Boundary], name: str, path: Path) -> None:
 
     Below it, the parameters up to each stage.
     """
-    figure, (sizes, params) = plt.subplots(2, sharex=True, figsize=(8, 7), layout="constrained")
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    sizes, params = figure.subplots(2, sharex=True)
     positions = range(len(stages))
     drawn = {
         "its own output": [s.own_ratio for s in stages],
@@ -112,12 +110,12 @@ def draw_stages(stages: Sequence[Boundary], name: str, path: Path) -> None:
     params.set_ylabel("parameters so far (M)")
     params.set_xticks(positions, [stage.name for stage in stages], rotation=45, ha="right")
     figure.savefig(path, dpi=150)
-    plt.close(figure)
 
 
 def draw_sizes(points: Sequence[SplitPoint], name: str, path: Path) -> None:
     """Draw the size at every split point with the line at the input's, and the share of MACs before it."""
-    figure, axes = plt.subplots(figsize=(max(6.0, 0.28 * len(points)), 5), layout="constrained")
+    figure = Figure(figsize=(max(6.0, 0.28 * len(points)), 5), layout="constrained")
+    axes = figure.subplots()
     positions = range(len(points))
     input_size = points[0].nbytes / 1024
     colours = ["tab:green" if point.nbytes < points[0].nbytes else "tab:grey" for point in points]
@@ -134,4 +132,3 @@ def draw_sizes(points: Sequence[SplitPoint], name: str, path: Path) -> None:
     share.set_ylabel("MACs before the cut (%)", color="tab:blue")
     share.set_ylim(0, 105)
     figure.savefig(path, dpi=150)
-    plt.close(figure)

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from bottleneck.identity import unwrapped
 from bottleneck.splitting.axes import layouts_of
 from bottleneck.splitting.checks import difference, is_batched, probe_batch, sample_of
-from bottleneck.splitting.exported import see_by_export
 from bottleneck.splitting.outputs import tensors_in
 from bottleneck.splitting.recording import Recorder, TensorInfo
 from bottleneck.splitting.seeing import Seen
@@ -104,6 +103,8 @@ def _expected(network: nn.Module, example: Tensor) -> tuple[Tensor, Any]:
 def _ways(network: nn.Module, probe: Tensor) -> Iterator[tuple[str, Callable[[], Seen]]]:
     yield "torch.fx", lambda: see_by_fx(network)
     if not getattr(network, "opaque", ()):  # it is made for torch.fx
+        from bottleneck.splitting.exported import see_by_export  # loads torch.export
+
         yield "torch.export", lambda: see_by_export(network, probe)
         yield (
             "torch.export without operations in place",

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.immutable_collections import immutable_dict, immutable_list
-from torch.utils.flop_counter import FlopCounterMode
 
+from bottleneck.splitting.macs import MacCounter
 from bottleneck.splitting.outputs import tensors_in
 
 
@@ -59,7 +59,7 @@ class Recorder(Runner):
         self.values: dict[fx.Node, Any] = {}
         self.macs: dict[fx.Node, int] = {}
         self.result: Any = None
-        self._flops = FlopCounterMode(display=False)
+        self._counter = MacCounter()
 
     def record(self, batch: Tensor) -> None:
         """Run the graph on a batch."""
@@ -67,15 +67,15 @@ class Recorder(Runner):
         fused_attention = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)
         try:
-            with torch.no_grad(), self._flops:
+            with torch.no_grad(), self._counter:
                 self.result = self.run(batch)
         finally:
             torch.backends.mha.set_fastpath_enabled(fused_attention)
 
     def run_node(self, n: fx.Node) -> Any:
-        before = self._flops.get_total_flops()
+        before = self._counter.macs
         value = super().run_node(n)
-        self.macs[n] = (self._flops.get_total_flops() - before) // 2
+        self.macs[n] = self._counter.macs - before
         self.values[n] = value if is_plain(value) else TensorInfo.of(value)
         return value
 

@@ -56,7 +56,7 @@ def weights(tmp_path):
     def write(name):
         torch.manual_seed(0)
         path = tmp_path / f"{name}.safetensors"
-        save_file(EMBEDDED[name].build().network.state_dict(), path)
+        save_file(EMBEDDED[name]().network.state_dict(), path)
         return path
 
     return write
@@ -339,3 +339,20 @@ def test_coverage(run, tmp_path):
     assert "squeezenet1_1" in json.dumps(rows)
     assert row["useful"] >= 3
     assert row["worst"] < 1e-5
+
+
+def test_embedded_networks_are_trained_into_files_that_the_package_reads(run, tmp_path):
+    """One epoch makes weights in half precision that `models.create` takes."""
+    printed = run("embedded", "digits_resnet", "--epochs", 1, "--folder", tmp_path)
+    path = tmp_path / "digits_resnet.safetensors"
+    assert f"{path}: {path.stat().st_size:,} bytes" in printed
+    assert models.create("digits_resnet", str(path)).network.fc.weight.abs().sum() > 0
+
+
+def test_startup_measures_every_command(run, monkeypatch):
+    """Each command has its line, with its seconds beside what it may take."""
+    startup = importlib.import_module("benchmarks.startup")
+    monkeypatch.setattr(startup, "COMMANDS", {("trian",): 1.0})
+    (line,) = tables(run("startup", "--repeats", 1))[0]
+    assert line["command"] == "`bottleneck trian`"
+    assert 0 < float(line["seconds"]) < float(line["at most"])

@@ -148,10 +148,9 @@ def test_equal_seeds_give_equal_results_and_other_seeds_do_not(tmp_path):
     assert outcomes[0] == outcomes[1] != outcomes[2]
 
 
-def test_first_run_and_later_runs_agree(tmp_path, cache_dir, digits_network):
+def test_first_run_and_later_runs_agree(tmp_path):
     """A run that fills the feature cache and one that reads it train the same unit."""
     short = ["device=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false", "suite=features"]
-    shutil.copytree(cache_dir / "models", tmp_path / "models")
     cold = [*short, f"cache.dir={tmp_path}"]
     outcomes = [train(composed("train", *cold), tmp_path / name)[1] for name in ("first", "second")]
     assert (outcomes[0].value, outcomes[0].payload_bytes) == (outcomes[1].value, outcomes[1].payload_bytes)

@@ -39,13 +39,12 @@ def composed(name, *overrides):
 
 
 @pytest.fixture
-def untrained_cache(tmp_path):
-    """A cache whose embedded detector never saw a scene: it finds nothing, but at once."""
+def untrained(tmp_path):
+    """Weights of an embedded detector that never saw a scene: it finds nothing, but at once."""
     torch.manual_seed(0)
-    detector = EMBEDDED["scenes_detector"]
-    (tmp_path / "models").mkdir()
-    save_file(detector.build().state_dict(), tmp_path / "models" / f"{detector.file}.safetensors")
-    return tmp_path
+    path = tmp_path / "untrained.safetensors"
+    save_file(EMBEDDED["scenes_detector"]().network.state_dict(), path)
+    return str(path)
 
 
 SCENES = ("task=detection", "data.train_scenes=12", "data.val_scenes=4", "trainer.max_epochs=1")
@@ -61,15 +60,15 @@ SCENES = ("task=detection", "data.train_scenes=12", "data.val_scenes=4", "traine
         ("data.side=[64,80]",),
     ],
 )
-def test_scenes_run_end_to_end(untrained_cache, tmp_path, overrides):
+def test_scenes_run_end_to_end(untrained, tmp_path, overrides):
     """Slim or depthwise, whatever the objective, in one size or many: trained, coded, judged and deployed."""
-    cfg = composed("train", *SCENES, f"cache.dir={untrained_cache}", "data.batch_size=4", *overrides)
+    cfg = composed("train", *SCENES, f"model.weights={untrained}", "data.batch_size=4", *overrides)
     rows = train_and_measure(cfg, tmp_path / "run")
     assert [row.method for row in rows][:2] == ["frozen", "bottleneck"]
     assert set(rows[1].metrics) == {"map", "map50", "mask_map", "mask_map50"}
     assert rows[1].payload_bytes >= 12  # the sizes; an untrained unit may have nothing to add
     assert rows[1].drop_interval is None
-    model = models.create("scenes_detector", cache_dir=str(untrained_cache))
+    model = models.create("scenes_detector", untrained)
     device, server = bottleneck.load(tmp_path / "run" / "bundle", model)
     image, _ = instantiate(cfg.data).subset("val")[0]
     (found,) = server(device(image))
@@ -77,10 +76,10 @@ def test_scenes_run_end_to_end(untrained_cache, tmp_path, overrides):
     assert found["masks"].shape[2:] == image.shape[1:]
 
 
-def test_slim_training_leaves_the_detector_alone_and_its_loss_falls(untrained_cache, tmp_path):
+def test_slim_training_leaves_the_detector_alone_and_its_loss_falls(untrained, tmp_path):
     """Everything frozen stays bit-identical, statistics included, while the squared error falls."""
     longer = ("rate=none", "codec=affine", "data.batch_size=4", "trainer.max_epochs=25")
-    cfg = composed("train", *SCENES, *longer, f"cache.dir={untrained_cache}")
+    cfg = composed("train", *SCENES, *longer, f"model.weights={untrained}")
     point = point_of(cfg)
     cut = cut_of(cfg, point.kind)
     before = tensor_digests(cut.model)
@@ -125,13 +124,13 @@ def test_coco_run_evaluates_and_deploys(coco_folder, tmp_path):
     assert again[2].value == rows[1].value
 
 
-def test_search_on_detection_writes_a_frontier_that_runs(untrained_cache, tmp_path):
+def test_search_on_detection_writes_a_frontier_that_runs(untrained, tmp_path):
     """A study of two trials on scenes ends in a frontier whose payloads give boxes."""
     points = search_from(
         composed(
             "search",
             *SCENES,
-            f"cache.dir={untrained_cache}",
+            f"model.weights={untrained}",
             f"study.folder={tmp_path}/study",
             "study.n_trials=2",
             "suite.feature={rle-4:{name:rle,bits:4}}",  # a study compares with something untrained
@@ -142,7 +141,7 @@ def test_search_on_detection_writes_a_frontier_that_runs(untrained_cache, tmp_pa
     assert points
     content = json.loads((tmp_path / "study" / "frontier" / "frontier.json").read_text())
     assert content["metric"] == "map"
-    model = models.create("scenes_detector", cache_dir=str(untrained_cache))
+    model = models.create("scenes_detector", untrained)
     device, server = bottleneck.load(tmp_path / "study" / "frontier", model)
     assert "boxes" in server(device(torch.zeros(3, 64, 64, dtype=torch.uint8)))[0]
 

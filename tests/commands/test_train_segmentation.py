@@ -36,7 +36,7 @@ def weights(tmp_path_factory) -> Path:
     """Random weights of the embedded network: training the real ones takes a minute."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_file(EMBEDDED["scenes_segmenter"].build().network.state_dict(), path)
+    save_file(EMBEDDED["scenes_segmenter"]().network.state_dict(), path)
     return path
 
 

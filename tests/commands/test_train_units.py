@@ -30,13 +30,13 @@ def composed(name, *overrides):
 
 
 @pytest.fixture(scope="module", params=[VIT, SWIN], ids=["vit", "swin"])
-def transformer_run(request, tmp_path_factory, cache_dir):
+def transformer_run(request, tmp_path_factory):
     """A transformer's tokens sent through a trained token unit: folder, rows, network, latent's shape."""
     folder = tmp_path_factory.mktemp("run")
     cfg = composed("train", *request.param)
     rows = train(cfg, folder)
     shape = {VIT: (8, 5), SWIN: (8, 4)}[request.param]
-    return folder, rows, models.create(cfg.model.name, cache_dir=str(cache_dir)), shape
+    return folder, rows, models.create(cfg.model.name), shape
 
 
 def test_trained_tokens_classify_from_fewer_bytes(transformer_run):
@@ -97,7 +97,7 @@ def test_other_units_train_by_their_name(unit, tmp_path, digits_network, digits_
     assert server(device(digits_images[0])).shape == (1, 10)
 
 
-def test_search_draws_strides_that_fit_the_grid_of_tokens(tmp_path, cache_dir):
+def test_search_draws_strides_that_fit_the_grid_of_tokens(tmp_path):
     """A study over token units ends in a frontier; strides as large as the 4×4 grid are not drawn."""
     study = [
         f"study.folder={tmp_path}",
@@ -108,5 +108,5 @@ def test_search_draws_strides_that_fit_the_grid_of_tokens(tmp_path, cache_dir):
     points = search_from(composed("search", *VIT, *study, *limits))
     assert points
     assert {point.settings["stride"] for point in points} == {2}
-    device, _ = bottleneck.load(tmp_path / "frontier", models.create("digits_vit", cache_dir=str(cache_dir)))
+    device, _ = bottleneck.load(tmp_path / "frontier", models.create("digits_vit"))
     assert all(side.bundle.unit.kind == "tokens" for side in device.devices.values())

@@ -102,13 +102,13 @@ def test_foreign_payload_is_refused(bundle_folder, digits_network):
             server(payload)
 
 
-def test_inference_imports_no_training_stack(bundle_folder, cache_dir):
+def test_inference_imports_no_training_stack(bundle_folder):
     """Loading and using a bundle needs neither Lightning nor Hydra nor Optuna."""
     code = f"""
 import sys
 import numpy as np
 import bottleneck
-model = bottleneck.models.create("digits_resnet", cache_dir={str(cache_dir)!r})
+model = bottleneck.models.create("digits_resnet")
 device, server = bottleneck.load({str(bundle_folder)!r}, model)
 assert server(device(np.zeros((1, 8, 8), np.uint8))).shape == (1, 10)
 stack = {{"pytorch_lightning", "lightning", "hydra", "omegaconf", "optuna", "sklearn", "matplotlib"}}

@@ -1,4 +1,4 @@
-"""`scenes_detector`: a small Mask R-CNN for scenes of handwritten digits.
+"""A small Mask R-CNN for scenes of handwritten digits.
 
     conv1 /2 ─ maxpool /2 ─ layer1 ─┬─ layer2 /2 ─┬─ pool /2      strides 4, 8, 16
     32×32×32   32×16×16    64×16×16 │  128×8×8    │
@@ -7,8 +7,7 @@
 Built like torchvision's large ones: the pyramid branches off behind `layer1`, so that is the last closed cut.
 """
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -16,12 +15,10 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.models.detection.rpn import AnchorGenerator
 from torchvision.ops import MultiScaleRoIAlign
 
-from bottleneck.models.detection import Detector
 from bottleneck.models.embedded.blocks import Block
-from bottleneck.models.embedded.first_use import Embedded, fit, reproducible
 
-_SIDE, _CLASSES, _PYRAMID = 64, 11, 64
-_EPOCHS, _BATCH, _PEAK_LR, _SEED = 2, 16, 3e-3, 0
+SIDE = 64
+_CLASSES, _PYRAMID = 11, 64
 
 
 class _Body(nn.Module):
@@ -38,14 +35,14 @@ class _Body(nn.Module):
 
 
 def build_rcnn() -> MaskRCNN:
-    """The network, untrained."""
+    """The network, with weights drawn at random."""
     body = _Body()
     backbone = BackboneWithFPN(body, {"layer1": "0", "layer2": "1"}, [64, 128], _PYRAMID)
     ratios = ((1.0, 1.5, 2.0),) * 3  # digits are higher than wide
     return MaskRCNN(
         backbone,
-        min_size=_SIDE,
-        max_size=2 * _SIDE,
+        min_size=SIDE,
+        max_size=2 * SIDE,
         image_mean=[0.2] * 3,
         image_std=[0.25] * 3,
         rpn_anchor_generator=AnchorGenerator(((14,), (20,), (28,)), ratios),
@@ -63,28 +60,3 @@ def build_rcnn() -> MaskRCNN:
         mask_head=MaskRCNNHeads(_PYRAMID, (32, 32), 1),
         mask_predictor=MaskRCNNPredictor(32, 32, _CLASSES),
     )
-
-
-def _build() -> Detector:
-    return Detector(build_rcnn(), "scenes_detector", (3, _SIDE, _SIDE))
-
-
-def _train(detector: Detector) -> None:
-    """Train on the scenes' training images."""
-    from bottleneck.data.scenes import DetectionScenes  # here, because inference must not import Lightning
-
-    samples = DetectionScenes(holdout=0).subset("train")
-    scenes = [samples[index] for index in range(len(samples))]
-
-    def loss(chosen: Tensor) -> Tensor:
-        images, targets = zip(*(scenes[index] for index in chosen.tolist()), strict=True)
-        losses = detector.network([image / 255 for image in images], list(targets))
-        return torch.stack(list(losses.values())).sum()
-
-    with reproducible(_SEED):
-        detector.network.load_state_dict(build_rcnn().state_dict())  # drawn from the seed
-        fit(detector, len(scenes), loss, _EPOCHS, _BATCH, _PEAK_LR, "Training the detector")
-
-
-#: About two minutes on one core; mAP 0.77, mAP50 0.97 and mask mAP 0.48 on the scenes of val.
-SCENES_DETECTOR = Embedded("scenes_detector-1", _build, _train)

@@ -1,14 +1,8 @@
-"""`scenes_segmenter`: a semantic segmentation network for scenes of handwritten digits."""
+"""A semantic segmentation network for scenes of handwritten digits."""
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bottleneck.models.embedded.blocks import Block
-from bottleneck.models.embedded.first_use import Embedded, fit, reproducible
-from bottleneck.models.pixels import Normalize, PixelNetwork
-
-_EPOCHS, _BATCH, _PEAK_LR, _SEED = 12, 32, 4e-3, 0
 
 
 class ScenesSegmenter(nn.Module):
@@ -34,32 +28,3 @@ class ScenesSegmenter(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         found: Tensor = self.classifier(self.context(self.layer3(self.layer2(self.layer1(self.stem(x))))))
         return found
-
-
-def _build() -> PixelNetwork:
-    normalize = Normalize([0.25] * 3, [0.22] * 3)
-    return PixelNetwork(ScenesSegmenter(), normalize, name="scenes_segmenter", input_shape=(3, 64, 64))
-
-
-def _train(network: PixelNetwork) -> None:
-    """Train on the scenes' training images."""
-    from bottleneck.data.scenes import SemanticScenes  # here, because inference must not import Lightning
-
-    samples = SemanticScenes(holdout=0).subset("train")
-    pairs = (samples[index] for index in range(len(samples)))
-    images, masks = (torch.stack(parts) for parts in zip(*pairs, strict=True))
-    with reproducible(_SEED):
-        network.network = ScenesSegmenter()  # drawn from the seed
-        fit(
-            network,
-            len(images),
-            lambda chosen: F.cross_entropy(network(images[chosen]), masks[chosen].long()),
-            _EPOCHS,
-            _BATCH,
-            _PEAK_LR,
-            "Training the segmentation network",
-        )
-
-
-#: About a minute on two cores; mIoU 0.87 on the scenes of val.
-SCENES_SEGMENTER = Embedded("scenes_segmenter-1", _build, _train)

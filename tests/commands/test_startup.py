@@ -1,0 +1,43 @@
+"""What should answer at once loads nothing that takes long."""
+
+import subprocess
+import sys
+
+import pytest
+
+_CODE = """
+import sys
+from bottleneck.commands import main
+sys.argv = ["bottleneck", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print("LOADED", *sys.modules)
+"""
+
+_STACK = {"pytorch_lightning", "lightning", "optuna", "sklearn", "torchmetrics", "transformers"}
+_TORCH = {"torch", "torchvision", "numpy", "matplotlib", *_STACK}
+_HYDRA = {"hydra", "omegaconf", *_TORCH}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "never"),
+    [
+        (["--help"], _HYDRA),
+        (["train", "--help"], _HYDRA),
+        (["trian"], _HYDRA),
+        (["train", "unit.stpe=2"], _TORCH),
+        (["train", "model=digits_resnt"], _TORCH),
+        # torchvision and PyTorch's compiler take two seconds each.
+        (["profile"], {"torchvision", "torch._dynamo", "matplotlib.pyplot", *_STACK}),
+    ],
+    ids=" ".join,
+)
+def test_nothing_heavy_is_loaded(arguments, never, tmp_path):
+    """Help needs no configuration, a slip of the pen no network, a profile no training."""
+    done = subprocess.run(
+        [sys.executable, "-c", _CODE, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    loaded = set(done.stdout.rpartition("LOADED")[2].split())
+    assert "sys" in loaded, done.stderr
+    assert not never & loaded
