@@ -97,10 +97,10 @@ class Channel:
         """Send the next sample of a session without earlier ones, because the receiver has lost one."""
         self.codec.refresh()
 
-    def through(self, link: Link, *, name: str, family: str, setting: str) -> Self:
-        """The same channel, its codec's tables included, on another link; arguments as the constructor's."""
+    def through(self, link: Link) -> Self:
+        """The same channel, its codec's tables included, on another link, which joins its name."""
         other = copy.copy(self)
-        other.link, other.name, other.family, other.setting = link, name, family, setting
+        other.link, other.name = link, f"{self.name}-{link.name}"
         return other
 
     def quantised(self, given: Tensor) -> UnitOutput:

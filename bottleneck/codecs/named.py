@@ -167,10 +167,10 @@ def _zstd(of: str = "raw", level: int = 3, **options: Any) -> Recipe:
     return _compressed("zstd", of, level, options)
 
 
-def _packets(of: str = "range", by: str = "channels", mtu: int = 1200, **options: Any) -> Recipe:
+def _packets(codec: str = "range", by: str = "channels", mtu: int = 1200, **options: Any) -> Recipe:
     """Another codec's bytes in packets that decode alone, see `packets.stage.Packets`."""
-    inner = recipe(of, options)
-    everything = {"of": of, "by": by, "mtu": mtu, **inner.options}
+    inner = recipe(codec, options)
+    everything = {"codec": codec, "by": by, "mtu": mtu, **inner.options}
     return Recipe("packets", everything, inner.input, [{"name": "packets", **everything}])
 
 

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import seed_everything
 
 from bottleneck.channel import Channel
+from bottleneck.commands.losses import on_lossy_links
 from bottleneck.commands.setup import also_channels, cut_of, settings_of, suite_channels
 from bottleneck.cut import Cut
 from bottleneck.deploy.bundle import Bundle
@@ -15,6 +16,7 @@ from bottleneck.deploy.frontier import bundle_folders
 from bottleneck.measure.curves import curve_name
 from bottleneck.measure.results import Result, write_results
 from bottleneck.show.html import Mark, Report, untrained_mark, write_report
+from bottleneck.show.losses import draw_losses, loss_table
 from bottleneck.show.pictures import draw_rate_accuracy
 from bottleneck.show.tables import curves_table, table
 
@@ -24,7 +26,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
 
     Args:
         cfg: The composed configuration (`conf/evaluate.yaml`).
-        folder: The run's folder, which receives results.jsonl, the picture, the report and curves.md.
+        folder: The run's folder, which receives results.jsonl, the picture, its table and the report.
 
     Returns:
         The rows of results.jsonl: the frozen network first, then every method.
@@ -53,7 +55,10 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
     for split, here in places.items():
         place = cut if split == home else cut.at(split[0], here[0].unit.kind)
         channels = _trained(here, place, cfg.also_codecs)
-        rows += place.measure(channels + untrained if split == home else channels, cfg.subset)
+        channels += untrained if split == home else []
+        if "loss" in cfg.suite:
+            channels = on_lossy_links(cfg.suite.loss, place, channels)
+        rows += place.measure(channels, cfg.subset)
     whole = cut.at("input")
     pictures = suite_channels(cfg.suite, whole, "input")
     whole.fit(pictures)
@@ -67,8 +72,12 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         )
     rows = [cut.frozen(cfg.subset), *rows]
     write_results(rows, folder / "results.jsonl")
-    (folder / "curves.md").write_text(curves_table(rows) + "\n")
-    draw_rate_accuracy(rows, folder / "rate_accuracy.png")
+    if "loss" in cfg.suite:
+        (folder / "loss.md").write_text(loss_table(rows) + "\n")
+        draw_losses(rows, folder / "loss.png")
+    else:
+        (folder / "curves.md").write_text(curves_table(rows) + "\n")
+        draw_rate_accuracy(rows, folder / "rate_accuracy.png")
     write_report(_report(cfg, rows, sources), folder / "report.html")
     return rows
 
@@ -119,5 +128,7 @@ def _report(cfg: DictConfig, rows: list[Result], sources: dict[str, Bundle]) -> 
 def run(cfg: DictConfig) -> None:
     """Measure, and print the table."""
     folder = Path(HydraConfig.get().runtime.output_dir)
-    print(table(evaluate(cfg, folder)))
-    print(f"\nWritten to {folder}: results.jsonl, report.html, rate_accuracy.png, curves.md")
+    rows = evaluate(cfg, folder)
+    print(loss_table(rows) if "loss" in cfg.suite else table(rows))
+    pictures = "loss.png, loss.md" if "loss" in cfg.suite else "rate_accuracy.png, curves.md"
+    print(f"\nWritten to {folder}: results.jsonl, report.html, {pictures}")

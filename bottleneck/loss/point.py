@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from torch import nn
+
 from bottleneck.loss.objectives import Objective, TaskLoss
 from bottleneck.loss.rates import L1Rate, RateFactory
 from bottleneck.loss.target import ByteTarget
@@ -28,6 +30,7 @@ class OperatingPoint:
         target_bytes: Mean payload that is wanted; the price of the rate adapts to it while training (needs a
             rate in bits). `None`: the rate is paid as it is.
         codec: Name and options of the codec that makes the bytes.
+        losses: What of a quantized latent is lost while the unit trains (`unit.losses`).
         seed: Of the unit's first weights and of the order of samples.
 
     Raises:
@@ -42,6 +45,7 @@ class OperatingPoint:
     objective: Objective = field(default_factory=TaskLoss)
     target_bytes: float | None = None
     codec: Mapping[str, Any] = field(default_factory=lambda: {"name": "range"})
+    losses: nn.Module = field(default_factory=nn.Identity)
     seed: int = 0
 
     def __post_init__(self) -> None:

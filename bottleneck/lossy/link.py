@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from bottleneck.codecs import Codec
+from bottleneck.codecs.packets.stage import packets_of
 from bottleneck.lossy.concealment.base import Concealment
 from bottleneck.lossy.losses import Losses
 
@@ -25,38 +26,42 @@ class Carried(NamedTuple):
 
     array: NDArray[Any]
     n_bytes: int
-    n_packets: int = 1
+    n_packets: int
 
 
 class Link:
     """A link on which nothing is lost.
 
     Attributes:
+        name: What it adds to a channel's name.
         about: What rows of results say of it.
     """
 
     def __init__(self) -> None:
+        self.name = ""
         self.about: dict[str, Any] = {}
 
     def carry(self, codec: Codec, array: NDArray[Any]) -> Carried:
         """Send one sample through real bytes."""
-        payload = codec.encode(array)
-        return Carried(codec.decode(payload), len(payload))
+        packets = packets_of(codec, array)
+        payload = b"".join(packets)
+        return Carried(codec.decode(payload), len(payload), len(packets))
 
 
 class LossyLink(Link):
     """A link on which something is lost, and concealed.
 
     Args:
-        name: Of the loss model, in results.
+        model: Name of the loss model, in results.
         losses: What is lost.
         concealment: Fitted.
     """
 
-    def __init__(self, name: str, losses: Losses, concealment: Concealment):
+    def __init__(self, model: str, losses: Losses, concealment: Concealment):
         self.losses, self.concealment = losses, concealment.session()
         rate = losses.process.rate
-        self.about = {"loss_model": name, "loss_rate": rate, "concealment": concealment.name}
+        self.name = f"{model}-{rate:g}-{concealment.name}"
+        self.about = {"loss_model": model, "loss_rate": rate, "concealment": concealment.name}
 
     def carry(self, codec: Codec, array: NDArray[Any]) -> Carried:
         side = self.concealment.side(array)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bottleneck.codecs import Codec
 from bottleneck.codecs.packets.stage import Packets as PacketStage
-from bottleneck.codecs.packets.stage import Partial
+from bottleneck.codecs.packets.stage import Partial, packets_of
 from bottleneck.lossy.processes import Process
 from bottleneck.lossy.protection import Bare, Protection
 
@@ -74,14 +74,13 @@ class Packets(Losses):
         self.protection = protection or Bare()
 
     def send(self, codec: Codec, array: NDArray[Any]) -> Arrival:
-        stage = codec.coder if isinstance(codec.coder, PacketStage) else None
-        sent = self.protection.protect([codec.encode(array)] if stage is None else stage.packets(array))
+        sent = self.protection.protect(packets_of(codec, array))
         lost = self.process.draw(len(sent))
         arrived = self.protection.recover(
             [packet for packet, gone in zip(sent, lost, strict=True) if not gone]
         )
-        if stage is not None:
-            partial = stage.receive(arrived)
+        if isinstance(codec.coder, PacketStage):
+            partial = codec.coder.receive(arrived)
         elif arrived:
             partial = Partial(codec.decode(arrived[0]), np.ones(array.shape, dtype=bool))
         else:

@@ -69,7 +69,7 @@ class GilbertElliott(Process):
                 f"burst={burst} at loss_rate={rate}: give a mean of at least 1, and a rate below 1."
             )
         self._ends, self._begins = 1 / burst, rate / (burst * (1 - rate))
-        if self._begins > 1:
+        if self._begins > 1 + 1e-9:
             raise ValueError(
                 f"burst={burst} is too short for loss_rate={rate}: good times would be below one packet. "
                 f"Use a burst of at least {rate / (1 - rate):.3g}."

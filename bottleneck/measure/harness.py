@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from bottleneck.channel import Batches, Channel, Transmission
+from bottleneck.codecs import Codec
 from bottleneck.devices import device_of, moved
 from bottleneck.measure.complexity import mac_count, parameter_count
 from bottleneck.measure.results import Result
@@ -188,6 +189,10 @@ def measure(
             tally.judge(outputs.of(sent.feature, sizes), target)
     assert few is not None, "the frozen network has seen samples"
     elements = net.adapter.before(few)[0].numel()
+    spent: dict[Codec, dict[str, Any]] = {}  # whatever the link
+    for channel in channels:
+        if channel.codec not in spent:
+            spent[channel.codec] = {**_times(channel, few), **_cost(channel, net, few)}
     return [
         row(
             tally,
@@ -199,8 +204,7 @@ def measure(
             **about,
             **channel.link.about,
             **account.rates(elements),
-            **_times(channel, few),
-            **_cost(channel, net, few),
+            **spent[channel.codec],
         )
         for channel, tally, account in zip(channels, tallies, accounts, strict=True)
     ]

@@ -84,6 +84,7 @@ class _Run:
         seed_everything(point.seed, workers=True, verbose=False)
         self.recipe = recipe
         self.unit: Unit = cut.new_unit(point)
+        self.unit.losses = point.losses
         self.codec = latent_codec(self.unit.latent_shape, **point.codec)
         loss = point.loss(self.unit.latent_shape, cut.pixels, self.unit.step)
         self.parts: dict[str, Any] = {
@@ -133,7 +134,7 @@ class _Run:
 def _fit_tables(system: BottleneckSystem, cut: Cut) -> None:
     """Give the channel's codec its tables: those that the rate has learned, or else counted ones."""
     channel, rate = system.channel, system.loss.rate
-    if not rate.in_bits or "range" not in (channel.codec.name, channel.codec.options.get("of")):
+    if not rate.in_bits or "range" not in (channel.codec.name, channel.codec.options.get("codec")):
         cut.fit([channel])
         return
     batches = cut.features.batches("train")

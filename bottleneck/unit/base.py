@@ -46,6 +46,7 @@ class Unit(nn.Module, ABC):
         latent_shape: Shape of one latent, channels first; the codec is made for it.
         encoder: From features with channels first, `(b, C, ...)`, to latents.
         decoder: From quantized latents to what the tail takes, channels first.
+        losses: What of a quantized latent is lost while the unit trains; nothing, unless training says so.
 
     Args:
         channels: Channels C of the feature.
@@ -86,6 +87,7 @@ class Unit(nn.Module, ABC):
         self.size = (size[0], size[1])
         self.layout = Layout(layout)
         self.quantizer = Quantizer(step)
+        self.losses: nn.Module = nn.Identity()
 
     @classmethod
     def check_layout(cls, layout: str, shape: tuple[int, ...] | None = None) -> None:
@@ -135,7 +137,7 @@ class Unit(nn.Module, ABC):
         """
         exact = self.encode(feature)
         latent = self.quantizer(exact)
-        return UnitOutput(self.decode(latent), latent, exact)
+        return UnitOutput(self.decode(self.losses(latent)), latent, exact)
 
     def encode(self, feature: Tensor) -> Tensor:
         """The latent before quantization, `(b, *latent_shape)`.

@@ -16,13 +16,13 @@ FEATURES = torch.randn(6, 8, 4, 4, generator=torch.Generator().manual_seed(0)) +
 
 @pytest.fixture(scope="module")
 def channel():
-    codec = codecs.create("packets", (8, 4, 4), of="quantised", levels=64, mtu=40)
+    codec = codecs.create("packets", (8, 4, 4), codec="quantised", levels=64, mtu=40)
     return Channel(codec, name="packets")
 
 
 def through(channel, losses, name):
     concealment = create(name).fit(FEATURES.numpy())
-    return channel.through(LossyLink("test", losses, concealment), name="n", family="f", setting="s")
+    return channel.through(LossyLink("test", losses, concealment))
 
 
 @pytest.mark.parametrize("name", CONCEALMENTS)
@@ -54,4 +54,4 @@ def test_rows_say_what_was_lost(channel):
     assert channel.link.about == {}
     lossy = through(channel, Packets(Independent(0.25)), "mean")
     assert lossy.link.about == {"loss_model": "test", "loss_rate": 0.25, "concealment": "mean"}
-    assert (lossy.name, lossy.family, lossy.setting, channel.name) == ("n", "f", "s", "packets")
+    assert (lossy.name, lossy.family, channel.name) == ("packets-test-0.25-mean", "packets", "packets")

@@ -19,7 +19,7 @@ def plain():
 
 @pytest.fixture(scope="module")
 def packets():
-    return codecs.create("packets", SHAPE, of="range", mtu=40).fit([ARRAY])
+    return codecs.create("packets", SHAPE, codec="range", mtu=40).fit([ARRAY])
 
 
 def test_elements(plain):

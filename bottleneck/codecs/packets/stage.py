@@ -46,7 +46,7 @@ class Packets(ArrayToBytes):
 
     Args:
         form: What the inner codec takes.
-        of: Name of the inner codec.
+        codec: Name of the inner codec.
         by: How samples are cut: ``channels`` (groups of them), ``tiles`` (of the map) or ``elements``
             (interleaved).
         mtu: Bytes of a packet at most, header included.
@@ -60,7 +60,7 @@ class Packets(ArrayToBytes):
     takes = ("symbols", "feature", "pixels")
 
     def __init__(
-        self, form: Form, of: str = "range", by: str = "channels", mtu: int = 1200, **options: Any
+        self, form: Form, codec: str = "range", by: str = "channels", mtu: int = 1200, **options: Any
     ) -> None:
         super().__init__(form)
         self.mtu = as_integer(mtu, "mtu", 1, 1 << 20)
@@ -69,12 +69,12 @@ class Packets(ArrayToBytes):
                 f"mtu={mtu} leaves no room behind a packet's header of up to {LONGEST_HEADER} bytes. "
                 "Allow more."
             )
-        self.whole = Codec(recipe(of, options), form.shape)
+        self.whole = Codec(recipe(codec, options), form.shape)
         self._segments = Segments(form.shape, by)
         self._codecs: dict[int, tuple[Places, Codec]] = {}
         self.needs_fit = not self.whole.fitted
         self.gives = bytes_form(self.mtu * max(1, form.n_values))
-        Codec(recipe(of, options), self._segments.places(1).shape)  # a picture has no interleaved elements
+        Codec(recipe(codec, options), self._segments.places(1).shape)  # a picture has no interleaved elements
 
     def fit(self, arrays: Iterable[NDArray[Any]]) -> None:
         self.whole.fit(arrays)
@@ -86,10 +86,10 @@ class Packets(ArrayToBytes):
         self._codecs.clear()
 
     def tables(self) -> dict[str, Any]:
-        return {"of": self.whole.to_dict()["tables"]}
+        return {"codec": self.whole.to_dict()["tables"]}
 
     def load_tables(self, tables: Mapping[str, Any]) -> None:
-        self.whole.load_tables(tables["of"])
+        self.whole.load_tables(tables["codec"])
         self._codecs.clear()
 
     def ideal_bits(self, array: NDArray[Any]) -> float | None:
@@ -166,3 +166,28 @@ class Packets(ArrayToBytes):
             places = self._segments.places(number)
             self._codecs[number] = places, self.whole.part(places)
         return self._codecs[number]
+
+
+def packets_of(codec: Codec, array: ArrayLike) -> list[bytes]:
+    """A sample in packets; the payload of a codec that makes none is one."""
+    payload = codec.encode(array)
+    return cut(payload) if isinstance(codec.coder, Packets) else [payload]
+
+
+def in_packets(codec: Codec, by: str, mtu: int) -> Codec:
+    """A fitted codec with its bytes in packets; one that makes packets already, as it is.
+
+    Args:
+        codec: Any.
+        by: See `Packets`.
+        mtu: Likewise.
+
+    Raises:
+        ValueError: If no packets can be made of its samples.
+    """
+    if isinstance(codec.coder, Packets):
+        return codec
+    options = {"codec": codec.name, "by": by, "mtu": mtu, **codec.options}
+    packets = Codec(recipe("packets", options), codec.shape)
+    packets.load_tables({"codec": codec.to_dict()["tables"]})
+    return packets

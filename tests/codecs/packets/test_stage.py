@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bottleneck import codecs
 from bottleneck.codecs.packets.framing import Packet, pack
+from bottleneck.codecs.packets.stage import in_packets
 
 quick = settings(deadline=None, max_examples=15, derandomize=True, database=None)
 SHAPE = (8, 6, 5)
@@ -36,7 +37,7 @@ def samples(kind, n=6, seed=0):
 
 def fitted(of, by, options, mtu=40):
     mtu = 900 if of == "tiled" else mtu
-    codec = codecs.create("packets", SHAPE, of=of, by=by, mtu=mtu, **options)
+    codec = codecs.create("packets", SHAPE, codec=of, by=by, mtu=mtu, **options)
     return codec.fit(samples(codec.input))
 
 
@@ -125,15 +126,15 @@ def test_description_and_tables_travel():
     copy = codecs.from_dict(json.loads(json.dumps(codec.to_dict())))
     array = samples("symbols", 1, seed=2)[0]
     assert copy.encode(array) == codec.encode(array)
-    taken = codecs.create("packets", SHAPE, of="range", mtu=40)
-    taken.load_tables({"of": codec.coder.whole.to_dict()["tables"]})
+    taken = in_packets(codec.coder.whole, "channels", 40)
     assert taken.encode(array) == codec.encode(array)
+    assert in_packets(taken, "tiles", 50) is taken
 
 
 def test_learned_tables_are_cut_as_samples_are():
     """A table for each channel follows its channel into interleaved segments."""
     tables = {"low": 0, "frequencies": [[2**24 - 2 - k, k + 1, 1] for k in range(8)]}
-    codec = codecs.create("packets", SHAPE, of="range", by="elements", mtu=12)
+    codec = codecs.create("packets", SHAPE, codec="range", by="elements", mtu=12)
     codec.with_tables(tables, range(8))
     array = np.zeros(SHAPE, np.int32)
     assert len(codec.encode(array)) == 5  # as likely as can be: one packet of one byte
@@ -147,8 +148,8 @@ def test_learned_tables_are_cut_as_samples_are():
         ({"mtu": 10}, "mtu=10 leaves no room behind a packet's header of up to 10 bytes"),
         ({"mtu": 0}, "mtu=0 is not an integer"),
         ({"by": "rows"}, "by='rows' is not possible"),
-        ({"of": "tiled", "by": "elements"}, "stage 'tile' takes features of shape"),
-        ({"of": "nothing"}, "codec='nothing' is unknown"),
+        ({"codec": "tiled", "by": "elements"}, "stage 'tile' takes features of shape"),
+        ({"codec": "nothing"}, "codec='nothing' is unknown"),
         ({"bits": 3}, "codec 'range'.*'bits'"),
     ],
 )
@@ -160,7 +161,7 @@ def test_impossible_options_are_refused(options, message):
 
 def test_what_cannot_be_cut_further_is_refused():
     """A channel that is larger than a packet is no payload, and the message says by how much."""
-    codec = codecs.create("packets", (2, 40, 40), of="rle", mtu=100)
+    codec = codecs.create("packets", (2, 40, 40), codec="rle", mtu=100)
     with pytest.raises(
         ValueError, match=r"mtu=100 is too little: a segment of shape \(1, 40, 40\).* by='elements'"
     ):

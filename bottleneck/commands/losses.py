@@ -1,0 +1,79 @@
+"""From a suite's `loss` to channels on lossy links.
+
+channel ─► in packets ─┬─► × packets, bursts, trace × rates × concealments
+        └──────────────┴─► × channels, elements     × rates × concealments
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+from omegaconf import DictConfig
+
+from bottleneck.channel import Channel
+from bottleneck.codecs.packets.stage import in_packets
+from bottleneck.cut import Cut
+from bottleneck.lossy.concealment import create
+from bottleneck.lossy.link import LossyLink
+from bottleneck.lossy.losses import Channels, Elements, Losses, Packets
+from bottleneck.lossy.processes import GilbertElliott, Independent, Trace
+from bottleneck.lossy.protection import Bare, Protection, ReedSolomon, Repeated
+
+
+def on_lossy_links(cfg: DictConfig, cut: Cut, channels: Sequence[Channel]) -> list[Channel]:
+    """Channels, the same in packets, and all of these on every lossy link.
+
+    Args:
+        cfg: The suite's `loss`.
+        cut: Where they send; concealments are fitted on its training samples.
+        channels: Their codecs fitted.
+
+    Raises:
+        ValueError: If a name is unknown, a number out of range, or a payload cannot be cut into such packets.
+    """
+    models = _models(cfg)
+    found: list[Channel] = []
+    for channel in channels:
+        packets = cut.channel(
+            in_packets(channel.codec, cfg.by, cfg.mtu),
+            channel.unit,
+            name=f"{channel.name}-packets",
+            family=f"{channel.family}-packets",
+            setting=channel.setting,
+        )
+        batches = cut.features.batches
+        fitted = [
+            create(name).fit(array for given, _ in batches("train") for array in channel.coded(given))
+            for name in cfg.concealments
+        ]
+        found += [channel, packets]
+        for (model, (in_parts, losses)), conceal in itertools.product(models.items(), fitted):
+            base = packets if in_parts else channel
+            rates = [0.0] if model == "trace" else cfg.rates  # a trace has its own
+            found += [base.through(LossyLink(model, losses(rate), conceal)) for rate in rates]
+    return found
+
+
+def _models(cfg: DictConfig) -> dict[str, tuple[bool, Callable[[float], Losses]]]:
+    """Loss models by name: whether they lose packets, and what they lose at a rate."""
+    protection = _protection(cfg)
+    every: dict[str, tuple[bool, Callable[[float], Losses]]] = {
+        "packets": (True, lambda rate: Packets(Independent(rate, cfg.seed), protection)),
+        "bursts": (True, lambda rate: Packets(GilbertElliott(rate, cfg.burst, cfg.seed), protection)),
+        "trace": (True, lambda _: Packets(Trace.read(cfg.trace), protection)),
+        "channels": (False, lambda rate: Channels(Independent(rate, cfg.seed))),
+        "elements": (False, lambda rate: Elements(Independent(rate, cfg.seed))),
+    }
+    for name in cfg.models:
+        if name not in every:
+            raise ValueError(f"suite.loss.models={name} is unknown. Choose from {', '.join(every)}.")
+    if "trace" in cfg.models and cfg.trace is None:
+        raise ValueError("suite.loss.models=[trace] needs suite.loss.trace=FILE, a recording.")
+    return {name: every[name] for name in cfg.models}
+
+
+def _protection(cfg: DictConfig) -> Protection:
+    if cfg.parity and cfg.copies > 1:
+        raise ValueError(f"suite.loss.parity={cfg.parity} and copies={cfg.copies}: choose one of them.")
+    if cfg.parity:
+        return ReedSolomon(cfg.parity)
+    return Repeated(cfg.copies) if cfg.copies != 1 else Bare()

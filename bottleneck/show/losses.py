@@ -1,0 +1,91 @@
+"""The metric against what is lost: a table and a picture, every method under every loss model."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from tabulate import tabulate
+
+from bottleneck.measure.results import Result
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
+
+Lines = dict[str, dict[tuple[str, str], list[Result]]]
+
+_STYLES = ("-", "--", ":", "-.")
+
+
+def loss_lines(rows: Sequence[Result]) -> Lines:
+    """Rows under losses by loss model, then by method and concealment, each by rising loss.
+
+    A line begins with what the same method is without losses.
+    """
+    whole = {(row.family, row.setting, row.split): row for row in rows if row.loss_model is None}
+    found: Lines = defaultdict(dict)
+    for row in sorted(rows, key=lambda row: row.loss_rate or 0):
+        if row.loss_model is not None:
+            line = found[row.loss_model].setdefault((_method(row), row.concealment or ""), [])
+            line += [row] if line else [whole[row.family, row.setting, row.split], row]
+    return dict(found)
+
+
+def _method(row: Result) -> str:
+    setting = "" if row.setting is None else f"-{row.setting}"
+    return f"{row.family}{setting} at {row.split}"
+
+
+def loss_table(rows: Sequence[Result]) -> str:
+    """A Markdown table of each loss model: a line per method and concealment, a column per rate."""
+    parts = []
+    for model, lines in loss_lines(rows).items():
+        rates = sorted({row.loss_rate or 0.0 for line in lines.values() for row in line})
+        cells = []
+        for (method, concealment), line in lines.items():
+            values = {row.loss_rate or 0.0: f"{row.value:.4f}" for row in line}
+            last = line[-1]  # whose bytes have the concealment's in them
+            sizes = [f"{last.payload_bytes or 0:,.1f}", f"{last.packets or 0:,.1f}"]
+            cells.append([method, concealment, *sizes, *(values.get(rate, "") for rate in rates)])
+        header = ["method", "concealment", "bytes", "packets", *(f"{rate:.4g}" for rate in rates)]
+        body = tabulate(cells, header, tablefmt="github", disable_numparse=True)
+        parts.append(f"{rows[0].metric}, at shares of {model} lost:\n\n{body}")
+    return "\n\n".join(parts)
+
+
+def draw_losses(rows: Sequence[Result], path: Path) -> None:
+    """Draw the metric against the loss rate, a panel for each loss model, the frozen network as a line.
+
+    A colour is a concealment, a style of line a method.
+    """
+    found = loss_lines(rows)
+    concealments = list(dict.fromkeys(name for lines in found.values() for _, name in lines))
+    size = (3.2 * len(found) + 2.2, 4.4)
+    figure, panels = plt.subplots(
+        1, len(found), figsize=size, sharey=True, squeeze=False, layout="constrained"
+    )
+    for axes, (model, lines) in zip(panels[0], found.items(), strict=True):
+        methods = list(dict.fromkeys(method for method, _ in lines))
+        for (method, concealment), line in lines.items():
+            axes.plot(
+                [row.loss_rate or 0 for row in line],
+                [row.value for row in line],
+                color=f"C{concealments.index(concealment)}",
+                linestyle=_STYLES[methods.index(method) % len(_STYLES)],
+                marker="o",
+                markersize=4,
+            )
+        for number, method in enumerate(methods):
+            axes.plot([], [], color="black", linestyle=_STYLES[number % len(_STYLES)], label=method)
+        axes.legend(fontsize="x-small", loc="lower left")
+        axes.axhline(rows[0].baseline, color="grey", linestyle="--", linewidth=1)
+        axes.set_title(model)
+        axes.set_xlabel("share lost")
+        axes.grid(alpha=0.3)
+    panels[0][0].set_ylabel(rows[0].metric.replace("_", " "))
+    colours = [Line2D([], [], color=f"C{number}", marker="o") for number in range(len(concealments))]
+    figure.legend(colours, concealments, fontsize="small", loc="outside right upper")
+    figure.suptitle(f"{rows[0].model} on {rows[0].dataset}, n = {rows[0].n}; grey: the frozen network")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
