@@ -71,6 +71,9 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
             sources[row.setting or ""].result.get("seed", cfg.seed) if row.kind == "trained" else cfg.seed
         )
     rows = [cut.frozen(cfg.subset), *rows]
+    if cut.images.targets_are_answers:
+        for row in rows:
+            row.agreement = row.value
     write_results(rows, folder / "results.jsonl")
     if "loss" in cfg.suite:
         (folder / "loss.md").write_text(loss_table(rows) + "\n")
@@ -85,7 +88,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
 def _check(bundle: Bundle, cut: Cut) -> None:
     bundle.check_network(cut.model)
     images = cut.images
-    if (bundle.preprocessing, bundle.image_shape) != (images.preprocessing, images.image_shape):
+    if bundle.image_shape != images.image_shape or bundle.preprocessing not in ({}, images.preprocessing):
         raise ValueError(
             f"Bundle {bundle.id} takes images of {bundle.image_shape} after {bundle.preprocessing}, the data "
             f"set gives {images.image_shape} after {images.preprocessing}. Set data.short_side and data.crop."

@@ -5,6 +5,7 @@ from bottleneck.data.cifar10 import CIFAR10
 from bottleneck.data.coco import DetectionCoco, SemanticCoco
 from bottleneck.data.digits import Digits
 from bottleneck.data.folders import ImageFolder
+from bottleneck.data.frames import Frames
 from bottleneck.data.imagenet import ImageNet, Imagenette
 from bottleneck.data.scenes import DetectionScenes, SemanticScenes
 
@@ -13,6 +14,7 @@ __all__ = [
     "DetectionCoco",
     "DetectionScenes",
     "Digits",
+    "Frames",
     "ImageData",
     "ImageFolder",
     "ImageNet",

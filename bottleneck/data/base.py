@@ -107,6 +107,7 @@ class ImageData(LightningDataModule, ABC):
     """
 
     name: str  # what results call the data set
+    targets_are_answers: bool = False  # of the frozen network, so that the metric is agreement with it
 
     def __init__(
         self,

@@ -38,6 +38,7 @@ class Result:
         drop: `baseline - value`; `drop_interval` its 95 % interval, paired sample by sample (Newcombe).
         zero_fraction: Share of zeros among the quantized elements that run-length coding met.
         device_macs: Head and encoder.
+        agreement: `value` where targets are the frozen network's own answers, as those of frames are.
         loss_model: What is lost on the link, and how (`lossy`); `None`: nothing is.
         loss_rate: Share of elements, channels or packets that is lost in the long run.
         concealment: What is put in its place.
@@ -78,6 +79,7 @@ class Result:
     encoder_params: int | None = None
     encoder_macs: int | None = None
     device_macs: int | None = None
+    agreement: float | None = None
     loss_model: str | None = None
     loss_rate: float | None = None
     concealment: str | None = None
