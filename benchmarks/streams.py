@@ -1,11 +1,11 @@
 """Bytes per frame of features of video, and of the video itself, and how often both give the same answer.
 
-    python -m benchmarks.streams DATA ROWS.jsonl PICTURE [--streams resting-boxes pan-4 ...] [--frames 120]
+    python -m benchmarks.streams DATA ROWS.jsonl [--streams resting-boxes pan-4 ...] [--frames 120]
         [--bundle FOLDER]
 
 DATA holds `vtest/`, a camera at rest; `camvid/`, one that drives, a frame a second, with ESPNet beside its
 frames; `imagenette/`, over whose photographs a camera is panned; and `coco/` with YOLOX-Nano. Rows are
-written when they are there, the table and the picture at the end. Agreement is with the frozen network on the
+written when they are there, the table at the end. Agreement is with the frozen network on the
 same frames: boxes found alike (F1 at IoU 0.5), pixels or images of the same class. Methods are those of
 `suite=stream`; H.264 and HEVC are coded from the first measured frame on, no frame waiting for a later one.
 A bundle at a cut of EfficientNet-Lite0 with Imagenette's classes adds streams of its latents.
@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import matplotlib
 import numpy as np
 import torch
 from omegaconf import OmegaConf
@@ -30,14 +29,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.ops import batched_nms, box_iou
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
-
 from benchmarks.shared import composed, markdown, parser
 from bottleneck import codecs, models, split
 from bottleneck.channel import Channel
-from bottleneck.codecs.streams.motion import PARTS
-from bottleneck.codecs.streams.update import UNKNOWN, untouched, update_of
 from bottleneck.data.folders import load_image
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.preprocess import preprocess
@@ -93,6 +87,9 @@ class Row:
 class Bgr(nn.Module):
     """A network of pixels in the order blue, green, red, each shifted and scaled."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, network: nn.Module, mean: Sequence[float], scale: Sequence[float]) -> None:
         super().__init__()
         self.network = network
@@ -100,7 +97,8 @@ class Bgr(nn.Module):
         self.register_buffer("scale", torch.tensor(scale).reshape(-1, 1, 1))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.network((pixels.flip(1) - self.mean) * self.scale)
+        found: Tensor = self.network((pixels.flip(1) - self.mean) * self.scale)
+        return found
 
 
 # Streams ---------------------------------------------------------------------------------------
@@ -108,12 +106,7 @@ class Bgr(nn.Module):
 
 def streams(data: Path, count: int, bundle: Path | None) -> dict[str, Callable[[], Stream]]:
     """All of them by name, made when they are asked for."""
-    trained = {
-        "resting-latent": lambda: _latents(_photographs(data / "vtest", count), bundle),
-        "pan-4-latent": lambda: _latents(_pan(data, count, 4), bundle),
-        "pan-32-latent": lambda: _latents(_pan(data, count, 32), bundle),
-    }
-    return {
+    known = {
         "resting-boxes": lambda: _boxes(data, count),
         "resting": lambda: _classes(_photographs(data / "vtest", count), "_blocks.5"),
         "resting-deep": lambda: _classes(_photographs(data / "vtest", count), "_blocks.10"),
@@ -122,7 +115,15 @@ def streams(data: Path, count: int, bundle: Path | None) -> dict[str, Callable[[
         "pan-3": lambda: _classes(_pan(data, count, 3), "_blocks.2", IMAGENETTE),
         "pan-4-deep": lambda: _classes(_pan(data, count, 4), "_blocks.5", IMAGENETTE),
         "pan-16-deep": lambda: _classes(_pan(data, count, 16), "_blocks.5", IMAGENETTE),
-    } | ({} if bundle is None else trained)
+    }
+    if bundle is not None:
+        unit = Bundle.read(bundle)
+        known |= {
+            "resting-latent": lambda: _latents(_photographs(data / "vtest", count), unit),
+            "pan-4-latent": lambda: _latents(_pan(data, count, 4), unit),
+            "pan-32-latent": lambda: _latents(_pan(data, count, 32), unit),
+        }
+    return known
 
 
 def _classes(frames: Tensor, at: str, logits: Sequence[int] | None = None) -> Stream:
@@ -130,8 +131,7 @@ def _classes(frames: Tensor, at: str, logits: Sequence[int] | None = None) -> St
     return Stream(frames, network, at, lambda output: int(output.argmax()), lambda a, b: float(a == b))
 
 
-def _latents(frames: Tensor, folder: Path) -> Stream:
-    bundle = Bundle.read(folder)
+def _latents(frames: Tensor, bundle: Bundle) -> Stream:
     stream = _classes(frames, bundle.split, IMAGENETTE)
     bundle.check_network(stream.network)
     return dataclasses.replace(stream, bundle=bundle)
@@ -233,10 +233,12 @@ def measured(name: str, stream: Stream) -> Iterator[Row]:
             name, stream.at, method, setting, len(sizes), float(np.mean(sizes)), float(np.mean(outputs))
         )
 
-    suite = OmegaConf.to_container(composed("evaluate", ["suite=stream"]).suite.feature)
     unit = None if stream.bundle is None else stream.bundle.unit
+    methods: Any = LATENT
+    if unit is None:
+        methods = OmegaConf.to_container(composed("evaluate", ["suite=stream"]).suite.feature)
     shape = tuple(features.shape[1:]) if unit is None else unit.latent_shape
-    for method, settings in (suite if unit is None else LATENT).items():
+    for method, settings in methods.items():
         for setting, options in ({"": settings} if "name" in settings else settings).items():
             channel = Channel(codecs.create(shape=shape, **options), unit)
             session = channel.fit([(features[:first], None)]).session()
@@ -256,7 +258,7 @@ def measured(name: str, stream: Stream) -> Iterator[Row]:
 
 def video(frames: np.ndarray, codec: str, quality: int) -> tuple[list[int], list[Tensor]]:
     """Bytes of each frame of a video, and what is decoded of them; uint8 ``(n, 3, H, W)``, sides even."""
-    encoder = av.CodecContext.create({"h264": "libx264", "hevc": "libx265"}[codec], "w")
+    encoder: Any = av.CodecContext.create({"h264": "libx264", "hevc": "libx265"}[codec], "w")
     encoder.height, encoder.width = frames.shape[2:]
     encoder.pix_fmt, encoder.time_base, encoder.framerate = "yuv420p", Fraction(1, 10), Fraction(10)
     shared = f"keyint={KEY_EVERY}:min-keyint={KEY_EVERY}:scenecut=0:bframes=0"
@@ -269,7 +271,7 @@ def video(frames: np.ndarray, codec: str, quality: int) -> tuple[list[int], list
         frame.pts = number
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
-    decoder = av.CodecContext.create(codec, "r")
+    decoder: Any = av.CodecContext.create(codec, "r")
     decoder.thread_count = 1
     decoded = [frame for packet in packets for frame in decoder.decode(av.Packet(bytes(packet)))]
     decoded += decoder.decode(None)
@@ -290,7 +292,7 @@ def table(rows: Sequence[Row]) -> str:
         lines.append(
             {
                 "stream": f"{row.stream}, {row.split.removeprefix('network.')}",
-                "method": f"{row.method} {row.setting}",
+                "method": f"{row.method} {row.setting}".rstrip(),
                 "bytes per frame": f"{row.payload_bytes:,.0f}",
                 "intra / this": "" if whole is None else f"{whole / row.payload_bytes:.2f}",
                 "agreement": f"{row.agreement:.3f}",
@@ -299,68 +301,11 @@ def table(rows: Sequence[Row]) -> str:
     return markdown(lines)
 
 
-@torch.no_grad()
-def draw(stream: Stream, picture: Path, levels: int = 16, motion: int = 2) -> None:
-    """A strip of frames: boxes and vectors, some channels, and what is left to be sent of all."""
-    net = split(stream.network, stream.at, stream.frames[:1]).freeze()
-    features = torch.cat([net.head(frame) for frame in stream.frames.split(1)]).numpy()
-    stages = [{"name": "mid-point", "levels": levels, "per": "channel"}, {"name": "stream", "motion": motion}]
-    codec = codecs.create("pipeline", features.shape[1:], stages=stages).fit(features[: len(features) // FIT])
-    quantizer, block = codec.stages[0], codec.coder.block
-    shown = np.linspace(len(features) // FIT, len(features) - 1, 4).astype(int)
-    figure, axes = plt.subplots(3, len(shown), figsize=(3.2 * len(shown), 9.4), layout="constrained")
-    for column, number in enumerate(shown.tolist()):
-        before, now = (
-            quantizer.forward(features[index])[1].astype(np.int64) for index in (number - 1, number)
-        )
-        update = update_of(now, untouched(before, block, UNKNOWN), block, motion, 0, 1)
-        side = stream.frames.shape[-1] / now.shape[-1]
-        top, middle, bottom = axes[:, column]
-        top.imshow(stream.frames[number].permute(1, 2, 0))
-        rows, columns = update.vectors.any(axis=2).nonzero()
-        down, right = (update.vectors[rows, columns] * -side / PARTS).T  # where a block came from, to it
-        place = [(cells + 0.5) * block * side for cells in (columns, rows)]
-        top.quiver(*place, right, down, angles="xy", scale_units="xy", scale=0.5, color="cyan", width=0.006)
-        for left, upper, right_side, lower, _ in _as_boxes(
-            stream.answer(net.tail(torch.from_numpy(features[number : number + 1])))
-        ):
-            top.add_patch(
-                plt.Rectangle((left, upper), right_side - left, lower - upper, fill=False, color="yellow")
-            )
-        top.set_title(f"frame {number}", fontsize=9)
-        middle.imshow(_mosaic(now[:16]), cmap="viridis", vmin=0, vmax=levels - 1)
-        bottom.imshow(np.abs(update.differences).sum(axis=0), cmap="magma")
-        bottom.set_title(f"{(update.differences != 0).mean():.1%} of elements change", fontsize=9)
-    for axis, label in zip(
-        axes[:, 0],
-        ("boxes, vectors (twice as long)", "16 channels as sent", "differences, all channels"),
-        strict=True,
-    ):
-        axis.set_ylabel(label)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-    figure.savefig(picture, dpi=110)
-    plt.close(figure)
-
-
-def _as_boxes(answer: Any) -> list[list[float]]:
-    return (
-        answer.tolist() if isinstance(answer, Tensor) and answer.dim() == 2 and answer.shape[1] == 5 else []
-    )
-
-
-def _mosaic(channels: np.ndarray) -> np.ndarray:
-    rows = channels.reshape(4, 4, *channels.shape[1:])
-    found: np.ndarray = rows.transpose(0, 2, 1, 3).reshape(4 * channels.shape[1], 4 * channels.shape[2])
-    return found
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print the table, draw the strip."""
+    """Measure, and print the table."""
     options = parser(__doc__)
     options.add_argument("data", type=Path)
     options.add_argument("rows", type=Path)
-    options.add_argument("picture", type=Path)
     options.add_argument("--streams", nargs="*")
     options.add_argument("--frames", type=int, default=120)
     options.add_argument("--bundle", type=Path)
@@ -374,7 +319,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 rows.append(row)
                 print(json.dumps(dataclasses.asdict(row)), file=file, flush=True)
     print(table(rows))
-    draw(known[(given.streams or list(known))[0]](), given.picture)
 
 
 if __name__ == "__main__":

@@ -177,7 +177,7 @@ def _size(path: Path) -> tuple[int, int]:
 
 
 def _open(frame: Any) -> Any:
-    return load_image(frame) if isinstance(frame, Path) else frame
+    return load_image(str(frame)) if isinstance(frame, Path) else frame
 
 
 def _pan(channels: int, side: int) -> Any:
