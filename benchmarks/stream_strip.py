@@ -21,8 +21,8 @@ from matplotlib.patches import Rectangle
 from benchmarks.shared import parser
 from benchmarks.streams import FIT, Stream, streams
 from bottleneck import codecs, split
-from bottleneck.codecs.streams.motion import PARTS
-from bottleneck.codecs.streams.update import UNKNOWN, untouched, update_of
+from bottleneck.codecs.streams.motion import PARTS, block_vectors
+from bottleneck.codecs.streams.update import UNKNOWN, VECTOR_PRICE, untouched, update_of
 
 
 @torch.no_grad()
@@ -43,7 +43,8 @@ def draw(stream: Stream, picture: Path, levels: int = 32, motion: int = 2) -> No
         before, now = (
             quantizer.forward(features[index])[1].astype(np.int64) for index in (number - 1, number)
         )
-        update = update_of(now, untouched(before, block, UNKNOWN), block, motion, 0, 1)
+        vectors = block_vectors(before, now, block, motion, VECTOR_PRICE)
+        update = update_of(now, untouched(before, block, UNKNOWN), vectors, block, 0, 1)
         side = stream.frames.shape[-1] / now.shape[-1]
         top, middle, bottom = axes[:, column]
         top.imshow(stream.frames[number].permute(1, 2, 0))

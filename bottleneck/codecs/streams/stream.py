@@ -20,32 +20,30 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bottleneck.codecs.checks import as_budget, as_integer
-from bottleneck.codecs.entropy.bitstreams import interval
 from bottleneck.codecs.entropy.range_coder import RangeCoder
 from bottleneck.codecs.stage import ArrayToBytes, Form, bytes_form
 from bottleneck.codecs.streams.budget import best_within
-from bottleneck.codecs.streams.motion import PARTS, blocks, predicted
-from bottleneck.codecs.streams.tables import StreamTables, UpdateCounts, vector_symbols, vectors_of
+from bottleneck.codecs.streams.motion import block_vectors, blocks
+from bottleneck.codecs.streams.tables import StreamTables, UpdateCounts
 from bottleneck.codecs.streams.update import (
     LEAST,
     MOST,
-    N_CLASSES,
     UNKNOWN,
+    VECTOR_PRICE,
     Reference,
     Update,
-    sent,
     untouched,
     update_of,
 )
+from bottleneck.codecs.streams.writing import read, written
 
-I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
 #: Symbols in a step of the differences, by what a header says; the last of the eight says: nothing changed.
@@ -54,6 +52,7 @@ _REPEATED = len(SCALES)
 
 _N_HEADER = 2
 _KEY, _CHECK = 1 << 15, (1 << 12) - 1
+_KEY_EVERY_TRAINING = 8
 _MOST_TRAINING = 64  # samples that updates are counted on; they are held in memory
 _MOST_SYMBOL_BYTES = 7  # an escape of 24 bits and the symbol's 32
 
@@ -138,14 +137,14 @@ class Stream(ArrayToBytes):
         """Count all samples for key frames, and the first 64 as a stream for updates."""
         first: list[I64] = []
         self._whole.fit(self._kept(self.form.singles(arrays), first))
+        together = np.array(first, dtype=np.int64).reshape(len(first), *self._shape)
         typical, span = np.zeros(self._shape[0], dtype=np.int64), 0
-        if first and self.form.n_values:
-            together = np.stack(first)
+        if together.size:
             typical = np.rint(together.mean(axis=(0, 2, 3))).astype(np.int64)
             span = int(np.ptp(together))
         counts = UpdateCounts(typical, self.contexts, span, self.motion)
-        if self.form.n_values:
-            self._count(first, counts)
+        if together.size:
+            self._count(together, counts)
         self._tables = counts.tables()
 
     def _kept(self, samples: Iterable[NDArray[Any]], first: list[I64]) -> Iterator[NDArray[Any]]:
@@ -154,16 +153,14 @@ class Stream(ArrayToBytes):
                 first.append(sample.reshape(self._shape).astype(np.int64))
             yield sample
 
-    def _count(self, frames: list[I64], counts: UpdateCounts) -> None:
-        fresh = untouched(np.broadcast_to(counts.typical[:, None, None], self._shape), self.block, UNKNOWN)
-        reference = fresh
-        for position, frame in enumerate(frames):
-            # Blocks that follow a key frame have no known class; the first frames show that often enough.
-            if position % 8 == 1:
+    def _count(self, frames: I64, counts: UpdateCounts) -> None:
+        reference = untouched(frames[0], self.block, UNKNOWN)
+        for position, frame in enumerate(frames[1:]):
+            if position % _KEY_EVERY_TRAINING == 0:  # the classes of what follows a key frame are counted too
                 reference = untouched(reference.symbols, self.block, UNKNOWN)
-            update = update_of(frame, reference, self.block, self.motion, self.tolerance, 1)
-            if position:
-                counts.add(update, reference, self.block)
+            vectors = block_vectors(reference.symbols, frame, self.block, self.motion, VECTOR_PRICE)
+            update = update_of(frame, reference, vectors, self.block, self.tolerance, 1)
+            counts.add(update, reference, self.block)
             reference = update.applied(*self._range)
 
     def tables(self) -> dict[str, Any]:
@@ -206,17 +203,20 @@ class Stream(ArrayToBytes):
         if before is None and len(body := self._whole.encode(array)) <= most:
             return _message(header, 0, body), untouched(frame, self.block, UNKNOWN)
         start = self._fresh if before is None else before
-        scales = (1,) if self.max_bytes is None else SCALES[before is None :]  # a key frame's first is whole
-        updates = (
-            update_of(frame, start, self.block, self.motion, self.tolerance, scale) for scale in scales
-        )
-        update = (
-            best_within(8 * most, updates, frame, start, self._tables, self.block) if frame.size else None
-        )
+        update = self._update(
+            frame, start, 8 * most, SCALES[before is None :]
+        )  # a key frame's first is whole
         if update is None:
             return _message(header, _REPEATED), start
-        body = self._written(update, start)
+        body = written(update, start, self._tables, self.block, self.motion)
         return _message(header, SCALES.index(update.scale), body), update.applied(*self._range)
+
+    def _update(self, frame: I64, start: Reference, most_bits: float, scales: Sequence[int]) -> Update | None:
+        if not frame.size:
+            return None
+        vectors = block_vectors(start.symbols, frame, self.block, self.motion, VECTOR_PRICE)
+        updates = (update_of(frame, start, vectors, self.block, self.tolerance, scale) for scale in scales)
+        return best_within(most_bits, updates, frame, start, self._tables, self.block)
 
     def _decoded(self, body: bytes, number: int, before: Reference | None) -> Reference:
         start = self._fresh if before is None else before
@@ -229,49 +229,14 @@ class Stream(ArrayToBytes):
         if before is None and SCALES[number] == 1:
             symbols = self._whole.form.conform(self._whole.decode(body))
             return untouched(symbols.reshape(self._shape), self.block, UNKNOWN)
-        return self._read(body, start, SCALES[number]).applied(*self._range)
+        update = read(body, start, SCALES[number], self._tables, self.block, self.motion)
+        return update.applied(*self._range)
 
     @property
     def _fresh(self) -> Reference:
         """What a key frame builds on that has no room for the whole."""
         typical = np.broadcast_to(self._tables.typical[:, None, None], self._shape)
         return untouched(typical, self.block, UNKNOWN)
-
-    def _written(self, update: Update, before: Reference) -> bytes:
-        """An update as one number: vectors, classes, then the differences of the blocks that have any."""
-        cells = sent(update.classes, self.block, self._shape[1:])
-        index = self._tables.difference_index(update.prediction, update.classes, self.block)
-        steps = [
-            self._tables.classes.steps(_flat(update.classes), _flat(before.classes)),
-            self._tables.differences.steps(_flat(update.differences[:, cells]), index),
-        ]
-        if self.motion:
-            vectors = _flat(vector_symbols(update.vectors))
-            steps.insert(0, self._tables.vectors.steps(vectors, np.zeros_like(vectors)))
-        starts, frequencies = (np.concatenate(column) for column in zip(*steps, strict=True))
-        return interval.encode(starts, frequencies)
-
-    def _read(self, body: bytes, before: Reference, scale: int) -> Update:
-        reader = interval.Reader(body)
-        vectors = np.zeros((*self._blocks, 2), dtype=np.int64)
-        if self.motion:
-            n = vectors.size
-            vectors = vectors_of(reader.read(self._tables.vectors, np.zeros(n, np.int32), n), self._blocks)
-            if np.abs(vectors).max() > self.motion * PARTS:
-                raise ValueError(f"payload has motion beyond {self.motion} cells; it was damaged.")
-        prediction = predicted(before.symbols, vectors, self.block)
-        index = _flat(before.classes)
-        classes = reader.read(self._tables.classes, index, index.size).reshape(self._blocks).astype(np.int64)
-        if not 0 <= classes.min() <= classes.max() < N_CLASSES:
-            raise ValueError("payload has blocks of classes that do not exist; it was damaged.")
-        cells = sent(classes, self.block, self._shape[1:])
-        index = self._tables.difference_index(prediction, classes, self.block)
-        differences = np.zeros(self._shape, dtype=np.int64)
-        differences[:, cells] = reader.read(self._tables.differences, index, index.size).reshape(
-            self._shape[0], -1
-        )
-        reader.finish()
-        return Update(vectors, classes, differences, scale, prediction)
 
 
 def _as_map(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -282,10 +247,6 @@ def _as_map(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 def _message(header: int, number: int, body: bytes = b"") -> bytes:
     return (header | number << 12).to_bytes(_N_HEADER, "big") + body
-
-
-def _flat(values: I64) -> I32:
-    return values.reshape(-1).astype(np.int32)
 
 
 def _check(reference: Reference | None) -> int:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bottleneck.codecs.streams.motion import block_sums, block_vectors, blocks, of_cells, predicted
+from bottleneck.codecs.streams.motion import block_sums, blocks, of_cells, predicted
 
 I64 = NDArray[np.int64]
 
@@ -30,8 +30,10 @@ UNKNOWN = N_CLASSES
 #: Range of the symbols that are coded, and of differences.
 LEAST, MOST = -(2**31), 2**31 - 1
 
+#: What a vector has to save: about its bits, as a difference of 1 is worth about one.
+VECTOR_PRICE = 8.0
+
 _PARTS = 32
-_VECTOR_PRICE = 8.0  # about the bits of a vector, as a difference of 1 is worth about one
 
 
 class Reference(NamedTuple):
@@ -72,19 +74,18 @@ class Update(NamedTuple):
 
 
 def update_of(
-    frame: I64, reference: Reference, block: int, radius: int, tolerance: int, scale: int
+    frame: I64, reference: Reference, vectors: I64, block: int, tolerance: int, scale: int
 ) -> Update:
     """How a frame follows from a reference.
 
     Args:
         frame: Symbols within int32, shape ``(C, H, W)``.
         reference: The frame before, as it was decoded.
+        vectors: Of blocks, as `motion.block_vectors` finds them.
         block: Side of a block in cells.
-        radius: Of the search for motion in cells; 0: none is searched.
         tolerance: Differences up to this are not sent.
         scale: See `Update`.
     """
-    vectors = block_vectors(reference.symbols, frame, block, radius, _VECTOR_PRICE)
     prediction = predicted(reference.symbols, vectors, block)
     left = frame - prediction
     left[np.abs(left) <= tolerance] = 0
