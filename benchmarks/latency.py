@@ -79,9 +79,7 @@ class TakesImage(nn.Module):
 
 def some_of(images: ImageData, subset: str, count: int) -> Samples:
     """Samples that are evenly spread over a subset, so that all classes take part."""
-    samples = images.subset(subset)
-    positions = np.unique(np.linspace(0, len(samples) - 1, count).round().astype(int)).tolist()
-    pairs = [samples[position] for position in positions]
+    pairs = images.subset(subset).spread(count)
     return Samples([image[None].numpy() for image, _ in pairs], np.array([int(label) for _, label in pairs]))
 
 

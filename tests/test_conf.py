@@ -34,8 +34,8 @@ def test_every_command_composes_without_arguments(name):
 
 @pytest.mark.parametrize(("group", "option"), GROUPS)
 def test_every_option_composes_and_names_something_real(group, option):
-    """Each file of each group composes into search.yaml, which has all groups, and its targets exist."""
-    cfg = composed("search", f"{group}={option}")[group]
+    """Each file of each group composes into a command that has the group, and its targets exist."""
+    cfg = composed("plan" if group == "link" else "search", f"{group}={option}")[group]
     targets = [cfg["_target_"]] if "_target_" in cfg and not OmegaConf.is_missing(cfg, "_target_") else []
     for target in targets:
         try:

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import default_collate
 
 from bottleneck.cut import Cut
+from bottleneck.data.base import ImageData
 from bottleneck.tasks import Task
 
 _BATCH = 32  # images that go through head or tail at once
@@ -61,12 +61,12 @@ class Samples:
                 f"split={point.name} has a feature of layout {point.layout}, the analyses are of maps. "
                 "Choose a split point of layout CHW or HWC; `bottleneck profile` lists them."
             )
-        images, targets = _spread(cut.images.subset(subset), count)
+        images, targets = _spread(cut.images, subset, count)
         return cls(
             title=f"{cut.model.name} at {point.name}, {cut.images.name}, n = {len(images)}",
             images=images,
             targets=targets,
-            training=_spread(cut.images.subset("train"), count)[0],
+            training=_spread(cut.images, "train", count)[0],
             head=lambda image: point.layout.channels_first(net.at_cut(net.head(image.to(device)))).float(),
             tail=lambda maps: net.tail(point.layout.channels_back(maps.to(device))),
             task=cut.task,
@@ -104,10 +104,9 @@ class Samples:
         return float(metrics.compute()[self.task.metric])
 
 
-def _spread(subset: Dataset[Any], n: int) -> tuple[Tensor, Tensor]:
+def _spread(data: ImageData, subset: str, n: int) -> tuple[Tensor, Tensor]:
     """At most `n` images, evenly spread over a subset, and what they are judged by."""
-    positions = np.unique(np.linspace(0, len(subset) - 1, n).round().astype(int))  # type: ignore[arg-type]
-    images, targets = zip(*(subset[position] for position in positions.tolist()), strict=True)
+    images, targets = zip(*data.subset(subset).spread(n), strict=True)
     return torch.stack(images), default_collate(list(targets))
 
 

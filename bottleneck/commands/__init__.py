@@ -22,6 +22,7 @@ COMMANDS = {
     "search": "Run, continue or summarise a study over operating points; it ends in a frontier that runs.",
     "profile": "List every split point and stage of a network: sizes, what must be sent, work, parameters.",
     "analyze": "Ask the feature at a split point the papers' questions before compressing it.",
+    "plan": "Finish on the device, send a picture, or split, and where: every strategy on a link of yours.",
     "export": "Write both halves of a bundle as graphs, for machines without PyTorch.",
 }
 

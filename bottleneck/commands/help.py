@@ -43,6 +43,13 @@ _HELP = {
         ("bottleneck analyze", "bottleneck analyze split=layer1 'analyses=[quantization]'"),
         ("analyses", "samples", "split", "subset"),
     ),
+    "plan": _Help(
+        (
+            "bottleneck plan link.bandwidth=2e6 link.rtt=0.03",
+            "bottleneck plan frontier=studies/NAME/frontier policy=latency budget.latency=0.2",
+        ),
+        ("frontier", "link.bandwidth", "link.rtt", "policy", "samples"),
+    ),
     "export": _Help(
         (
             "bottleneck export bundle=outputs/RUN/bundle",
@@ -82,9 +89,8 @@ def _meaning(key: str, command: str) -> str:
     """Default and comment of a key, from the file that sets it."""
     group, _, leaf = key.rpartition(".")
     conf = Path(config_dir())
-    files = (
-        sorted((conf / group).glob("de*.yaml")) if group else [conf / f"{command}.yaml", conf / "base.yaml"]
-    )
+    own = [conf / f"{name}.yaml" for name in (command, "base", "decide")]
+    files = sorted((conf / group).glob("de*.yaml")) if group else own
     for file in files:
         for line in file.read_text("utf-8").splitlines():
             if found := re.fullmatch(rf"{leaf}: (.*?)(?: # (.*))?", line):

@@ -84,6 +84,11 @@ class Samples(Dataset[tuple[Tensor, Any]]):
         image, target = self.images[self.indices[index]]
         return self.transforms[view](image), self.target_transform(target)
 
+    def spread(self, count: int) -> list[tuple[Tensor, Any]]:
+        """At most so many samples, evenly spread, so that all classes take part."""
+        positions = np.unique(np.linspace(0, len(self) - 1, count).round().astype(int))
+        return [self[position] for position in positions.tolist()]
+
 
 class ImageData(LightningDataModule, ABC):
     """Images for a frozen network, as ``(uint8 tensor C×H×W, target)`` after resize and crop.

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.sides import Device, Server
 from bottleneck.files import replace_file
 
@@ -80,6 +81,18 @@ def bundle_folders(path: Path) -> list[Path]:
     if not (path / "frontier.json").exists():
         return [path]
     return [path / point.bundle for point in read_frontier(path)]
+
+
+def numbered_bundles(path: Path) -> list[tuple[Bundle, int]]:
+    """The bundles of a frontier, each with its point's id; a bundle's own folder is a frontier of one.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If one cannot be read.
+    """
+    if not (path / "frontier.json").exists():
+        return [(Bundle.read(path), 0)]
+    return [(Bundle.read(path / point.bundle), point.id) for point in read_frontier(path)]
 
 
 class FrontierDevice:

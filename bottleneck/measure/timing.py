@@ -16,14 +16,16 @@ def median_ms(function: Callable[[Any], Any], arguments: Sequence[Any], warm_up:
     """
     for _ in range(warm_up):
         function(arguments[0])
-    times = []
-    for argument in arguments:
-        _wait()
-        start = time.perf_counter()
-        function(argument)
-        _wait()
-        times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times)
+    return statistics.median(timed(function, argument)[1] for argument in arguments)
+
+
+def timed(function: Callable[[Any], Any], argument: Any) -> tuple[Any, float]:
+    """What a call returns, and its wall-clock milliseconds; work that was queued on a GPU is waited for."""
+    _wait()
+    start = time.perf_counter()
+    found = function(argument)
+    _wait()
+    return found, 1000 * (time.perf_counter() - start)
 
 
 def processor_ms(function: Callable[[], Any], repeats: int) -> float:

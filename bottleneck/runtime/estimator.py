@@ -45,13 +45,9 @@ class Estimator:
     """
 
     def __init__(self, link: Link, *, weight: float = 0.2, shortest: float = 0.005, patience: float = 0.25):
-        if not (0 < link.bandwidth < math.inf and 0 <= link.rtt < math.inf):
-            raise ValueError(
-                f"link.bandwidth={link.bandwidth} with link.rtt={link.rtt} is nothing to begin with. Give "
-                "bytes per second above 0, and seconds."
-            )
         self.shortest, self._weight, self._patience = shortest, weight, patience
-        self._bandwidth, self._rtt, self._deviation = link.bandwidth, link.rtt, 0.0
+        self._bandwidth, self._rtt = link.checked()
+        self._deviation = 0.0
         self._measured_rtt = False
         self._in_flight: dict[int, _Sent] = {}
         self._newest_arrived = -math.inf  # when the newest message left of which something is known

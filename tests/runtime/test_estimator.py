@@ -146,5 +146,5 @@ def test_no_sequence_of_messages_breaks_it(events):
 @pytest.mark.parametrize("link", [Link(0, 0), Link(-1, 0), Link(math.inf, 0), Link(1, -1), Link(math.nan, 0)])
 def test_first_belief_must_be_a_link(link):
     """An estimate has to begin somewhere; the message names the keys."""
-    with pytest.raises(ValueError, match=r"link\.bandwidth=.* is nothing to begin with"):
+    with pytest.raises(ValueError, match=r"link\.bandwidth=.* is no link"):
         Estimator(link)

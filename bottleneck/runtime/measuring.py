@@ -1,0 +1,146 @@
+"""Strategies measured: every way to an answer on the same images, through real bytes.
+
+    image ──► device, timed ──► payload, counted ──► server, timed ──► output, judged
+
+The ways take turns on each image, so that a slow moment of the machine hits all alike.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+from tqdm import tqdm
+
+from bottleneck.channel import Channel
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.sides import both_sides
+from bottleneck.devices import device_of
+from bottleneck.measure.harness import Tally
+from bottleneck.measure.timing import timed
+from bottleneck.runtime.answers import answer_of
+from bottleneck.runtime.strategy import Spread, Strategy
+from bottleneck.tasks import Task
+
+_WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Way:
+    """A strategy as it is run.
+
+    Attributes:
+        about: What the strategy says of itself: its name, its split point and so on.
+        device: From an image uint8 or float `(C, H, W)` to what the device has.
+        server: From that to the network's output; `None`: the device has it already.
+        payload: From what the device has to what crosses the link.
+    """
+
+    about: Mapping[str, Any]
+    device: Callable[[Tensor], Any]
+    server: Callable[[Any], Any] | None
+    payload: Callable[[Any], bytes] = bytes
+
+
+def device_only(model: nn.Module, task: str) -> Way:
+    """The whole network on the device, which sends the answer alone."""
+    where = device_of(model)
+
+    def answer(output: Any) -> bytes:
+        arrays = tree_map_only(Tensor, lambda tensor: tensor.float().cpu().numpy(), output)
+        return json.dumps(answer_of(arrays, task)).encode()
+
+    about = {"name": "device", "split": None}
+    return Way(about, lambda image: model(image[None].to(where)), None, answer)
+
+
+def server_only(model: nn.Module, picture: Channel, codec: Mapping[str, Any]) -> Way:
+    """The image as a picture, and the whole network on the server.
+
+    Args:
+        model: The network.
+        picture: Codes images; its codec is fitted.
+        codec: What makes it, by name and options.
+    """
+    where = device_of(model)
+    about = {"name": picture.name, "split": "input", "codec": dict(codec)}
+    return Way(
+        about,
+        lambda image: picture.send(image[None])[0],
+        lambda payload: model(picture.receive([payload], device=where)),
+    )
+
+
+def shared(model: nn.Module, bundles: Sequence[tuple[Bundle, int]]) -> list[Way]:
+    """Head and encoder of every bundle on the device, the rest on the server.
+
+    Args:
+        model: The network.
+        bundles: Each with its number on its frontier.
+
+    Raises:
+        ValueError: If a bundle belongs to another network.
+    """
+    ways: list[Way] = []
+    sides = both_sides([bundle for bundle, _ in bundles], model)
+    for (bundle, point), (device, server) in zip(bundles, sides, strict=True):
+        name = f"{bundle.split}-{point}"
+        if any(way.about["name"] == name for way in ways):  # a second frontier at this split point
+            name = f"{name}-{bundle.id}"
+        about = {"name": name, "split": bundle.split, "bundle": bundle.id, "point": point}
+        ways.append(Way(about, device, server.output))
+    return ways
+
+
+@torch.no_grad()
+def measure(ways: Sequence[Way], samples: Iterable[tuple[Tensor, Any]], task: Task) -> list[Strategy]:
+    """Run every way on every sample.
+
+    Args:
+        ways: What is measured.
+        samples: Images, and targets as batches of one.
+        task: Says which metric.
+
+    Returns:
+        The strategies, in the order of the ways.
+
+    Raises:
+        ValueError: If there are no samples.
+    """
+    samples = list(samples)
+    if not samples:
+        raise ValueError("There are no images to measure strategies on. Set samples to 1 or more.")
+    for way in ways:
+        for _ in range(_WARM_UP):
+            _run(way, samples[0][0])
+    tallies = [Tally(task) for _ in ways]
+    rows: list[list[tuple[float, int, float]]] = [[] for _ in ways]
+    for image, target in tqdm(samples, "Measuring", unit="image"):
+        for way, tally, row in zip(ways, tallies, rows, strict=True):
+            output, device_ms, size, server_ms = _run(way, image)
+            tally.judge(output, target)
+            row.append((device_ms, size, server_ms))
+    return [_strategy(way, tally, row) for way, tally, row in zip(ways, tallies, rows, strict=True)]
+
+
+def _run(way: Way, image: Tensor) -> tuple[Any, float, int, float]:
+    """The output, the device's milliseconds, bytes, and the server's milliseconds."""
+    sent, device_ms = timed(way.device, image)
+    output, server_ms = (sent, 0.0) if way.server is None else timed(way.server, sent)
+    return output, device_ms, len(way.payload(sent)), server_ms
+
+
+def _strategy(way: Way, tally: Tally, row: Sequence[tuple[float, int, float]]) -> Strategy:
+    device_ms, payload_bytes, server_ms = (Spread(column) for column in zip(*row, strict=True))
+    value = tally.values()[tally.task.metric]
+    return Strategy(
+        **way.about,
+        device_ms=device_ms,
+        payload_bytes=payload_bytes,
+        server_ms=server_ms,
+        value=value,
+        value_interval=tally.task.interval(tally.scores(), value),
+    )

@@ -1,0 +1,66 @@
+"""`bottleneck plan` measures, decides, writes and draws."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from bottleneck.commands.config import config_dir
+from bottleneck.commands.plan import plan_from
+from bottleneck.training.first_use import embedded_frontiers
+
+
+def run(folder: Path, *overrides: str) -> str:
+    command = [sys.executable, "-m", "bottleneck", "plan", f"hydra.run.dir={folder}", *overrides]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_plan_of_a_bundle(tmp_path, digits_bundle):
+    """The table, the sentence, plan.json and the picture; energy where its constants are given."""
+    numbers = ["samples=20", "link.bandwidth=1e3", "energy.computing=2"]
+    printed = run(tmp_path, f"frontier={digits_bundle}", "suite=baselines", *numbers)
+    content = json.loads((tmp_path / "plan.json").read_text())
+    names = [s["name"] for s in content["strategies"]]
+    assert names == ["device", "raw-input", "packed-input", "deflate-input", "png-input", "layer2-0"]
+    assert content["advice"] in printed
+    assert content["link"] == {"bandwidth": 1000.0, "rtt": 0.03}
+    assert all("energy_mj" in row for row in content["summary"])
+    assert (tmp_path / "plan.png").stat().st_size > 20_000
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("frontier=nowhere", "frontier=nowhere is no folder"),
+        ("model=resnet18", r"model\.name=resnet18 has none yet"),
+        ("samples=0", "samples=0 leaves nothing"),
+        ("budget.drop=3", r"budget\.drop=3 is no share"),
+        ("policy=speed", "policy='speed' is unknown"),
+        ("energy.waiting=1", r"energy\.computing is missing beside energy\.waiting"),
+        ("link.bandwidth=0", r"link\.bandwidth=0 with link\.rtt=0\.03 is no link"),
+    ],
+)
+def test_mistakes_are_named(override, message):
+    """Each is answered with the key and what would be right, before anything is measured."""
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        cfg = compose("plan", [override])
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        plan_from(cfg)
+
+
+@pytest.mark.slow
+def test_plan_without_arguments(tmp_path, cache_dir):
+    """The digits' frontiers are trained once, kept, and of use."""
+    assert "Finish on the device" in run(tmp_path)
+    strategies = json.loads((tmp_path / "plan.json").read_text())["strategies"]
+    assert {"layer1-0", "layer1-1", "layer2-0", "layer2-1"} < {s["name"] for s in strategies}
+    assert all(s["value"] > 0.9 for s in strategies if s["bundle"])
+    written = [(folder / "frontier.json").stat().st_mtime_ns for folder in embedded_frontiers(cache_dir)]
+    assert written == [
+        (folder / "frontier.json").stat().st_mtime_ns for folder in embedded_frontiers(cache_dir)
+    ]
