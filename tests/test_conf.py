@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from bottleneck import codecs
 from bottleneck.commands.config import config_dir
+from bottleneck.commands.setup import point_of
 
 CONF = Path(config_dir())
 GROUPS = sorted(
@@ -102,6 +103,19 @@ def test_experiments_compose_for_every_command(experiment, command, tmp_path):
     if OmegaConf.is_missing(cfg.model, "weights"):
         cfg = composed(command, *overrides, "model.weights=w.safetensors")
     OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+
+
+@pytest.mark.parametrize("experiment", ["imagenette", "imagenette_mid", "imagenette_early"])
+def test_drop_that_is_asked_for_takes_the_place_of_an_experiments_bytes(experiment, tmp_path):
+    """`target_drop=0.01` alone aims at one point, judged on held-out images; both by the user are refused."""
+    where = [f"experiment={experiment}", f"data.root={tmp_path}"]
+    plain, asked = composed("train", *where), composed("train", *where, "target_drop=0.01")
+    assert (plain.target_bytes > 0, plain.data.holdout) == (True, 0)
+    point = point_of(asked)
+    assert (point.target_bytes, point.target_drop, asked.data.holdout) == (None, 0.01, 0.1)
+    assert composed("train", *where, "target_bytes=300").target_bytes == 300
+    with pytest.raises(ValueError, match=r"target_bytes=300 and target_drop=0\.01 exclude each other"):
+        point_of(composed("train", *where, "target_bytes=300", "target_drop=0.01"))
 
 
 @pytest.mark.parametrize(

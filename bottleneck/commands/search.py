@@ -35,6 +35,7 @@ _SHARED = (
     "settle",
     "average",
     "target_bytes",
+    "target_drop",
 )
 
 # glibc gives the memory of each large tensor back to the kernel, which clears it for the next one: a third of

@@ -68,6 +68,7 @@ def point_of(cfg: DictConfig) -> OperatingPoint:
         rate=instantiate(cfg.rate),
         objective=instantiate(cfg.objective),
         target_bytes=cfg.target_bytes,
+        target_drop=cfg.target_drop,
         codec=cast(dict[str, Any], OmegaConf.to_container(cfg.codec, resolve=True)),
         losses=instantiate(cfg.loss),
         seed=cfg.seed,

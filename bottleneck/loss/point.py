@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from torch import nn
 
+from bottleneck.loss.drop import DropTarget
 from bottleneck.loss.objectives import Objective, TaskLoss
 from bottleneck.loss.rates import L1Rate, RateFactory
 from bottleneck.loss.target import ByteTarget
@@ -29,13 +30,15 @@ class OperatingPoint:
         objective: What is weighed against the rate.
         target_bytes: Mean payload that is wanted; the price of the rate adapts to it while training (needs a
             rate in bits). `None`: the rate is paid as it is.
+        target_drop: Metric below the frozen network's that is wanted instead, such as 0.01, judged on the
+            samples of `select`.
         codec: Name and options of the codec that makes the bytes.
         losses: What of a quantized latent is lost while the unit trains (`unit.losses`).
         seed: Of the unit's first weights and of the order of samples.
 
     Raises:
-        ValueError: If a kind, a codec or an option is unknown, a number out of range, or the codec codes
-            neither symbols nor latents.
+        ValueError: If a kind, a codec or an option is unknown, a number out of range, two targets are given,
+            or the codec codes neither symbols nor latents.
     """
 
     unit: Mapping[str, Any]
@@ -44,6 +47,7 @@ class OperatingPoint:
     rate: RateFactory = L1Rate
     objective: Objective = field(default_factory=TaskLoss)
     target_bytes: float | None = None
+    target_drop: float | None = None
     codec: Mapping[str, Any] = field(default_factory=lambda: {"name": "range"})
     losses: nn.Module = field(default_factory=nn.Identity)
     seed: int = 0
@@ -65,19 +69,37 @@ class OperatingPoint:
 
     def loss(self, latent_shape: tuple[int, ...], pixels: int, step: float) -> Loss:
         """What training minimises, for a unit with such a latent; see `Rate`."""
-        target = None if self.target_bytes is None else ByteTarget(self.target_bytes)
-        return Loss(self.rate(latent_shape, pixels, step), self.alpha, target)
+        return Loss(self.rate(latent_shape, pixels, step), self.alpha, self._target())
+
+    def _target(self) -> ByteTarget | DropTarget | None:
+        if self.target_bytes is not None and self.target_drop is not None:
+            raise ValueError(
+                f"target_bytes={self.target_bytes} and target_drop={self.target_drop} exclude each other: "
+                "one price cannot follow both. Set one of them to null."
+            )
+        if self.target_drop is not None:
+            return DropTarget(self.target_drop)
+        return None if self.target_bytes is None else ByteTarget(self.target_bytes)
 
     @property
     def replaces(self) -> bool:
         """Whether the unit takes the place of the module at the split point."""
         return unit_class(self.kind).replaces
 
-    def at(self, *, alpha: float | None = None, target_bytes: float | None = None, **unit: Any) -> Self:
-        """The same point with another alpha or target, and other options of the unit."""
+    def at(
+        self,
+        *,
+        alpha: float | None = None,
+        target_bytes: float | None = None,
+        target_drop: float | None = None,
+        **unit: Any,
+    ) -> Self:
+        """The same point with another alpha, another target of either kind, other options of the unit."""
+        keeps = target_bytes is None and target_drop is None
         return replace(
             self,
             alpha=self.alpha if alpha is None else alpha,
-            target_bytes=self.target_bytes if target_bytes is None else target_bytes,
+            target_bytes=self.target_bytes if keeps else target_bytes,
+            target_drop=self.target_drop if keeps else target_drop,
             unit={**self.unit, **unit},
         )

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from bottleneck.loss.rates import Rate
+from bottleneck.loss.drop import DropTarget
+from bottleneck.loss.rates import NoRate, Rate
 from bottleneck.loss.target import ByteTarget
 from bottleneck.unit import UnitOutput
 
@@ -38,18 +39,20 @@ class Loss(nn.Module):
     Args:
         rate: What is paid for the latent; what it learns is trained along with the unit.
         alpha: Weight of the task; larger: more rate, better task.
-        target: Bytes that are wanted: it says what a byte costs, in place of 1 per unit of the rate.
+        target: What is wanted, bytes or a drop of the metric: it says what the rate costs in place of 1.
 
     Raises:
-        ValueError: If alpha is negative or no number, or there is a target for a rate that is not in bits.
+        ValueError: If alpha is negative or no number, or the rate does not serve the target.
     """
 
-    def __init__(self, rate: Rate, alpha: float, target: ByteTarget | None = None):
+    def __init__(self, rate: Rate, alpha: float, target: ByteTarget | DropTarget | None = None):
         super().__init__()
         self.rate = rate
         self.alpha = check_alpha(alpha)
-        if target is not None and not rate.in_bits:
+        if isinstance(target, ByteTarget) and not rate.in_bits:
             raise ValueError("target_bytes= needs a rate in bits: use rate=density.")
+        if isinstance(target, DropTarget) and isinstance(rate, NoRate):
+            raise ValueError("target_drop= needs a rate whose price can adapt: use rate=density, or l1.")
         self.target = target
 
     def forward(self, outputs: Sequence[UnitOutput], task: Tensor) -> Terms:
@@ -61,23 +64,37 @@ class Loss(nn.Module):
         """
         rate = torch.stack([self.rate(output).mean() for output in outputs]).sum()
         task = task.mean()
-        price = 1.0 if self.target is None else self.target.price * self.rate.pixels / 8
-        return Terms(price * rate + self.alpha * task, rate, task)
+        return Terms(self.price * rate + self.alpha * task, rate, task)
+
+    @property
+    def price(self) -> float:
+        """What a unit of the rate costs."""
+        match self.target:
+            case ByteTarget(price=price):
+                return price * self.rate.pixels / 8
+            case DropTarget(price=price):
+                return price
+        return 1.0
 
     def weighing(self, alpha: float) -> "Loss":
         """The same rate and target with another weight of the task."""
         return Loss(self.rate, alpha, self.target)
 
     def steer(self, output: UnitOutput, progress: float) -> None:
-        """After a training step, let the price follow the target, if there is one.
+        """After a training step, let the price follow a target of bytes, if there is one.
 
         Args:
             output: What the unit made in that step.
             progress: Share of the training that is done.
         """
-        if self.target is not None:
+        if isinstance(self.target, ByteTarget):
             bits = self.rate.sent(output).mean().item() * self.rate.pixels
             self.target.update(bits / 8 + _ROUNDING, progress)
+
+    def judge(self, drop: float, progress: float) -> None:
+        """After a validation, let the price follow a target of the metric, if there is one; see `steer`."""
+        if isinstance(self.target, DropTarget):
+            self.target.update(drop, progress)
 
 
 def check_alpha(alpha: float) -> float:

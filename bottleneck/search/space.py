@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 from optuna import Trial
 
+_TARGETS = {"target_bytes": "a payload", "target_drop": "a drop"}
+
 
 @dataclass(frozen=True)
 class Space:
@@ -21,6 +23,7 @@ class Space:
         log10_alpha: Lowest and highest L, with alpha = 10^L.
         target_bytes: Lowest and highest payload that is aimed at, uniform in its logarithm, in place of
             alpha; `None`: alpha is drawn.
+        target_drop: Lowest and highest drop of the metric that is aimed at, likewise.
     """
 
     latent_channels: Sequence[int]
@@ -28,6 +31,7 @@ class Space:
     step: Sequence[float]
     log10_alpha: Sequence[float]
     target_bytes: Sequence[float] | None = None
+    target_drop: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("latent_channels", "stride"):
@@ -35,7 +39,7 @@ class Space:
             if not choices or any(choice != int(choice) or choice < 1 for choice in choices):
                 raise ValueError(f"space.{name}={choices}: give positive whole numbers to choose from.")
             object.__setattr__(self, name, tuple(int(choice) for choice in choices))
-        for name in ("step", "log10_alpha", "target_bytes"):
+        for name in ("step", "log10_alpha", *_TARGETS):
             if getattr(self, name) is None:
                 continue
             given = _as_tuple(getattr(self, name))
@@ -43,9 +47,14 @@ class Space:
             if len(limits) != 2 or limits[0] > limits[1]:
                 raise ValueError(f"space.{name}={given}: give [lowest, highest], or one value to pin it.")
             object.__setattr__(self, name, tuple(float(limit) for limit in limits))
-        for name, what in (("step", "a quantization step"), ("target_bytes", "a payload")):
+        for name, what in (("step", "a quantization step"), *_TARGETS.items()):
             if getattr(self, name) is not None and getattr(self, name)[0] <= 0:
                 raise ValueError(f"space.{name}={getattr(self, name)}: {what} must be positive.")
+        if self.target_bytes is not None and self.target_drop is not None:
+            raise ValueError(
+                f"space.target_bytes={self.target_bytes} and space.target_drop={self.target_drop} exclude "
+                "each other. Set one of them to null."
+            )
 
     def fitting(self, size: tuple[int, int]) -> "Space":
         """The space without strides as large as the feature map's height or width.
@@ -59,17 +68,15 @@ class Space:
         return replace(self, stride=strides)
 
     def draw(self, trial: Trial) -> dict[str, float]:
-        """What a trial trains: `latent_channels`, `stride`, `step`, and `alpha` or `target_bytes`."""
+        """What a trial trains: `latent_channels`, `stride`, `step`, and `alpha` or a target."""
         drawn = {
             "latent_channels": trial.suggest_categorical("latent_channels", self.latent_channels),
             "stride": trial.suggest_categorical("stride", self.stride),
             "step": trial.suggest_float("step", *self.step),
         }
-        if self.target_bytes is not None:
-            return {
-                **drawn,
-                "target_bytes": trial.suggest_float("target_bytes", *self.target_bytes, log=True),
-            }
+        for name in _TARGETS:
+            if (limits := getattr(self, name)) is not None:
+                return {**drawn, name: trial.suggest_float(name, *limits, log=True)}
         return {**drawn, "alpha": 10 ** trial.suggest_float("log10_alpha", *self.log10_alpha)}
 
 

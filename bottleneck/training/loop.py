@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import Logger
 from bottleneck.channel import Channel
 from bottleneck.cut import Cut
 from bottleneck.loss import OperatingPoint
+from bottleneck.loss.drop import JUDGEMENTS
 from bottleneck.loss.objectives import Matching
 from bottleneck.training.recipe import Recipe
 from bottleneck.training.systems import BottleneckSystem, EndToEndSystem
@@ -45,7 +46,8 @@ def train(
         process of a distributed run.
 
     Raises:
-        ValueError: If the unit does not take the features of this cut; before anything is trained.
+        ValueError: If the unit does not take the features of this cut, or a drop is wanted and there are no
+            held-out samples to judge it on; before anything is trained.
     """
     run = _Run(cut, point, recipe or Recipe(), warm=ckpt_path is None)
     channel = run.channel(cut)
@@ -82,7 +84,12 @@ class _Run:
         # The features come first: filling their cache draws random numbers and reading it does not.
         features = cut.features
         seed_everything(point.seed, workers=True, verbose=False)
-        self.recipe = recipe
+        self.recipe, self.judged = recipe, point.target_drop is not None
+        if self.judged and not cut.images.count("select"):
+            raise ValueError(
+                f"target_drop={point.target_drop} is judged on samples that train nothing, and there are "
+                "none. Set data.holdout to a share above 0, such as 0.1."
+            )
         self.unit: Unit = cut.new_unit(point)
         self.unit.losses = point.losses
         self.codec = latent_codec(self.unit.latent_shape, **point.codec)
@@ -94,6 +101,7 @@ class _Run:
             "optimizer": recipe.optimizer,
             "scheduler": recipe.scheduler,
             "cutmix": recipe.cutmix,
+            "baseline": cut.frozen("select").value if self.judged else 0.0,
         }
         if recipe.warm_epochs and warm:
             alpha = point.alpha if recipe.warm_alpha is None else recipe.warm_alpha
@@ -116,6 +124,9 @@ class _Run:
         options: dict[str, Any],
     ) -> Channel | None:
         recipe = self.recipe
+        if self.judged:  # whatever else validates
+            steps = len(data.train_dataloader()) * {**recipe.trainer, **options}["max_epochs"]
+            options |= {"val_check_interval": max(1, steps // JUDGEMENTS), "check_val_every_n_epoch": None}
         trainer = recipe.new_trainer(loggers, [*callbacks, *recipe.averaging()], **options)
         trainer.fit(system, data, ckpt_path=ckpt_path)
         if recipe.settle_epochs and not trainer.should_stop:

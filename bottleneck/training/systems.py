@@ -78,8 +78,7 @@ class BottleneckSystem(LightningModule):
 
     Attributes:
         kept: How the names of what is trained and kept in checkpoints begin.
-        span: Which part of the way to a target of bytes this training is; other stages may come before and
-            after it.
+        span: Which part of the way to a target this training is; other stages may come before and after it.
 
     Args:
         channel: Holds the unit.
@@ -90,6 +89,7 @@ class BottleneckSystem(LightningModule):
         optimizer: Makes an optimizer from parameters.
         scheduler: Makes a schedule from `optimizer` and `total_steps`, stepped after every batch.
         cutmix: Share of the training samples that are mixed with another one; see `cutmix.py`.
+        baseline: The frozen network's metric on the validation samples, where a drop below it is wanted.
 
     Raises:
         ValueError: If samples are to be mixed where that makes no sense.
@@ -107,6 +107,7 @@ class BottleneckSystem(LightningModule):
         optimizer: Callable[..., torch.optim.Optimizer],
         scheduler: Schedule | None = None,
         cutmix: float = 0.0,
+        baseline: float = 0.0,
     ):
         super().__init__()
         if cutmix:
@@ -121,6 +122,7 @@ class BottleneckSystem(LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.cutmix = cutmix
+        self.baseline = baseline
         self.val_metrics = task.metrics(prefix="val/")
         self.strict_loading = False
         self._val_symbols: list[Any] = []
@@ -168,10 +170,14 @@ class BottleneckSystem(LightningModule):
             inputs = cutmix(inputs, self.cutmix, self.input_layout(self.net))
         terms, _, sent = self.terms((inputs, target))
         self.log_dict(terms.logged("train/"))
-        begin, end = self.span
-        done = self.global_step / self.trainer.estimated_stepping_batches
-        self.loss.steer(sent, begin + (end - begin) * done)
+        self.loss.steer(sent, self.progress)
         return terms.loss
+
+    @property
+    def progress(self) -> float:
+        """Share of the way to a target that has been gone."""
+        begin, end = self.span
+        return begin + (end - begin) * self.global_step / self.trainer.estimated_stepping_batches
 
     def validation_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> None:
         terms, output, sent = self.terms(batch)
@@ -181,8 +187,11 @@ class BottleneckSystem(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics, and the entropy of the validation symbols; coded sizes are measured later."""
-        self.log_dict(self.val_metrics.compute())
+        metrics = self.val_metrics.compute()
+        self.log_dict(metrics)
         self.val_metrics.reset()
+        if not self.trainer.sanity_checking:
+            self.loss.judge(self.baseline - float(metrics[f"val/{self.task.metric}"]), self.progress)
         samples = sum(len(symbols) for symbols in self._val_symbols)
         symbols_per_sample = self._val_symbols[0][0].size
         bits = Histogram.fit(self._val_symbols).entropy() * symbols_per_sample

@@ -66,3 +66,12 @@ def test_payloads_are_drawn_in_place_of_alpha():
     assert 15 < sum(size < 100 for size in sizes) < 45
     with pytest.raises(ValueError, match=r"space\.target_bytes=\(-1\.0, 5\.0\): a payload must be positive"):
         Space(**PAPER, target_bytes=[-1, 5])
+
+
+def test_drops_are_drawn_in_place_of_alpha():
+    """With a range of drops each trial aims at one; drops and payloads exclude each other."""
+    points = draws(Space(**PAPER, target_drop=[0.005, 0.05]))
+    assert all(0.005 <= point["target_drop"] <= 0.05 for point in points)
+    assert not any("alpha" in point or "target_bytes" in point for point in points)
+    with pytest.raises(ValueError, match=r"space\.target_drop=.* exclude each other"):
+        Space(**PAPER, target_drop=[0.005, 0.05], target_bytes=[2, 60])

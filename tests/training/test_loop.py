@@ -99,3 +99,21 @@ def test_payload_that_is_asked_for_is_what_comes_out(cut):
     assert row.payload_bytes == pytest.approx(8, rel=0.2)  # the digits' two sets of images differ by a tenth
     assert row.value > 0.8
     assert channel.codec.fitted
+
+
+def test_drop_that_is_asked_for_is_what_comes_out(cut):
+    """A run ends near the drop asked for, on samples that judged nothing; a larger one is cheaper."""
+    rows = []
+    for drop in (0.05, 0.25):
+        channel = bottleneck.train(cut, point(target_drop=drop), Recipe(trainer={**SHORT, "max_epochs": 40}))
+        rows += cut.measure([channel], "val")
+    assert rows[0].drop == pytest.approx(0.05, abs=0.04)  # a hundred samples judge, a hundred others report
+    assert rows[1].drop == pytest.approx(0.25, abs=0.1)
+    assert rows[1].payload_bytes < 0.7 * rows[0].payload_bytes
+
+
+def test_drop_is_judged_on_samples_that_train_nothing(digits_network):
+    """Without held-out samples the run is refused before anything is trained."""
+    everything = bottleneck.Cut(digits_network, Digits(holdout=0), Classification(10), "layer2")
+    with pytest.raises(ValueError, match=r"target_drop=0.01 is judged on samples .* Set data.holdout"):
+        bottleneck.train(everything, point(target_drop=0.01), Recipe(trainer=SHORT))
