@@ -20,7 +20,7 @@ from torch import Tensor
 from bottleneck.codecs import Codec
 from bottleneck.lossy.link import Link
 from bottleneck.splitting.adapters import Direct
-from bottleneck.unit import AsIs, Unit, UnitOutput, transform_for
+from bottleneck.unit import AsIs, Symbols, Unit, UnitOutput, transform_for
 
 Batches = Iterable[tuple[Tensor, Any]]
 
@@ -101,6 +101,26 @@ class Channel:
         """The same channel, its codec's tables included, on another link, which joins its name."""
         other = copy.copy(self)
         other.link, other.name = link, f"{self.name}-{link.name}"
+        return other
+
+    def rounding(self, offset: float, **label: Any) -> Self:
+        """The same channel with another rounding of what is sent; what is received knows nothing of it.
+
+        Args:
+            offset: Of the unit's quantizer, from 0 to 0.5, where 0.5 is plain rounding; see `Quantizer`.
+            label: The new channel's `name`, `family` and `setting`, where they differ.
+
+        Raises:
+            ValueError: If no symbols are sent, so that the codec rounds by itself.
+        """
+        if self.unit is None or self.codec.input != "symbols":
+            raise ValueError(
+                f"offset={offset} rounds a unit's symbols; codec {self.codec.name!r} codes "
+                f"{self.codec.input} and rounds by itself. Leave the offset out."
+            )
+        other = copy.copy(self)
+        other.transform = Symbols(self.unit, offset)
+        vars(other).update(label)
         return other
 
     def quantised(self, given: Tensor) -> UnitOutput:

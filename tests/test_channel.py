@@ -93,6 +93,22 @@ def test_channel_without_a_unit_cannot_train():
         Channel(codecs.create("raw", shape=(4,)), name="raw").quantised(torch.zeros(1, 4))
 
 
+def test_other_rounding_is_the_senders_alone():
+    """A channel of another rounding makes other bytes, which the first one reads; codecs that round refuse it."""
+    torch.manual_seed(0)
+    unit = BottleneckUnit(4, 3, 2, 0.05, (8, 8)).eval()
+    channel = Channel(codecs.create("range", shape=unit.latent_shape), unit, name="plain")
+    feature = torch.randn(6, 4, 8, 8)
+    channel.fit([(feature, None)])
+    shorter = channel.rounding(0.1, name="shorter")
+    assert (channel.name, shorter.name) == ("plain", "shorter")
+    assert sum(map(len, shorter.send(feature))) < sum(map(len, channel.send(feature)))
+    assert torch.equal(channel.receive(shorter.send(feature)), shorter.transmit(feature).feature)
+    assert channel.rounding(0.5).send(feature) == channel.send(feature)
+    with pytest.raises(ValueError, match="codec 'affine' codes feature and rounds by itself"):
+        Channel(codecs.create("affine", shape=unit.latent_shape), unit).rounding(0.4)
+
+
 def test_pixels_are_no_latent():
     """A unit with a codec of pixels is refused."""
     unit = BottleneckUnit(4, 3, 2, 0.05, (8, 8))

@@ -59,6 +59,8 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         if "loss" in cfg.suite:
             channels = on_lossy_links(cfg.suite.loss, place, channels)
         rows += place.measure(channels, cfg.subset)
+        channels = _trained(here, place, cfg.also_codecs, cfg.offsets)
+        rows += place.measure(channels + untrained if split == home else channels, cfg.subset)
     whole = cut.at("input")
     pictures = suite_channels(cfg.suite, whole, "input")
     whole.fit(pictures)
@@ -96,12 +98,16 @@ def _check(bundle: Bundle, cut: Cut) -> None:
     bundle.unit.to(cut.image.device)
 
 
-def _trained(bundles: list[Bundle], place: Cut, also: list[str]) -> list[Channel]:
-    """The bundles' channels, each also through further codecs, ready to be measured."""
-    channels = []
+def _trained(bundles: list[Bundle], place: Cut, also: list[str], offsets: list[float]) -> list[Channel]:
+    """The bundles' channels, each also through further codecs and roundings, ready to be measured."""
+    channels: list[Channel] = []
     for bundle in bundles:
         label = {"name": f"bundle:{bundle.id}", "family": "bundle", "setting": bundle.id}
-        channels.append(place.channel(bundle.codec, bundle.unit, **label))
+        own = place.channel(bundle.codec, bundle.unit, **label)
+        channels.append(own)
+        for offset in offsets:
+            rounding = {"name": f"{own.name}-offset-{offset:g}", "family": f"{own.family}-offset-{offset:g}"}
+            channels.append(own.rounding(offset, **rounding))
         further = also_channels(place, bundle.unit, also, bundle.codec.name, **label)
         place.fit(further)
         channels += further

@@ -114,6 +114,7 @@ class FrontierDevice:
         point: int | None = None,
         max_bytes: int | None = None,
         min_metric: float | None = None,
+        offset: float | None = None,
     ) -> bytes:
         """The payload of one image; its first byte names the point, so the server needs nothing else.
 
@@ -123,6 +124,7 @@ class FrontierDevice:
             max_bytes: Use the best point whose payload for this very image has no more bytes.
             min_metric: Use the cheapest point that reached this metric; with `max_bytes`, consider
                 only points that did.
+            offset: How latents are rounded, as for `Device`.
 
         Raises:
             ValueError: If no point fits; the message says what would.
@@ -145,7 +147,7 @@ class FrontierDevice:
         feature = self.devices[candidates[0].id].feature(image)
         sizes = []
         for candidate in candidates:
-            payload = bytes([candidate.id]) + self.devices[candidate.id].encode(feature)
+            payload = bytes([candidate.id]) + self.devices[candidate.id].encode(feature, offset)
             if max_bytes is None or len(payload) <= max_bytes:
                 return payload
             sizes.append(len(payload))

@@ -50,18 +50,20 @@ class Device:
         """Make the next payload one that needs none before it, because the server has lost one."""
         self._channel.refresh()
 
-    def __call__(self, image: Any) -> bytes:
+    def __call__(self, image: Any, *, offset: float | None = None) -> bytes:
         """The payload of one image.
 
         Args:
             image: PIL image, or uint8 array or tensor C×H×W; it is resized and cropped as in training. A
                 float array or tensor C×H×W where the network has a transform of its own (plugin).
+            offset: How the latent is rounded: below 0.5 more values go towards zero, for fewer bytes and a
+                less faithful answer. `None`: to the nearest, as in training.
 
         Raises:
             TypeError: If it is no image.
-            ValueError: If it has another size than the network was split for.
+            ValueError: If it has another size than the network was split for, or the offset is out of range.
         """
-        return self.encode(self.feature(image))
+        return self.encode(self.feature(image), offset)
 
     @torch.no_grad()
     def feature(self, image: Any) -> tuple[Tensor, bytes]:
@@ -84,10 +86,11 @@ class Device:
         given = self._net.head(pixels[None].to(device_of(self.bundle.unit)))
         return (given.float() if given.is_floating_point() else given), b""
 
-    def encode(self, sent: tuple[Tensor, bytes]) -> bytes:
-        """The payload of what `feature` returned."""
+    def encode(self, sent: tuple[Tensor, bytes], offset: float | None = None) -> bytes:
+        """The payload of what `feature` returned; the offset is as for a call."""
         given, header = sent
-        (payload,) = self._channel.send(given)
+        channel = self._channel if offset is None else self._channel.rounding(offset)
+        (payload,) = channel.send(given)
         return header + payload
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bottleneck.layouts import Layout
-from bottleneck.unit.quantizer import Quantizer
+from bottleneck.unit.quantizer import NEAREST, Quantizer
 
 
 class UnitOutput(NamedTuple):
@@ -167,9 +167,9 @@ class Unit(nn.Module, ABC):
         return self.layout.channels_back(self.decoder(latent))
 
     @torch.no_grad()
-    def symbols(self, feature: Tensor) -> Tensor:
-        """The integers that are coded: int32, `(b, *latent_shape)`."""
-        return self.quantizer.symbols(self.encode(feature))
+    def symbols(self, feature: Tensor, offset: float = NEAREST) -> Tensor:
+        """The integers that are coded: int32, `(b, *latent_shape)`; see `Quantizer` for the offset."""
+        return self.quantizer.symbols(self.encode(feature), offset)
 
     @torch.no_grad()
     def reconstruct(self, symbols: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
     latent y ──► symbols = round(y / Q) ──► y_hat = Q · symbols
 
-Ties round to even, as in IEEE arithmetic and in the paper.
+Ties round to even, as in IEEE arithmetic and in the paper. A device may round more values towards zero, by an
+offset below one half: fewer bytes, nothing trained anew, and the server need not know.
 
 Source: Datta et al., ICPR 2022; see also the straight-through estimator of Bengio et al., arXiv:1308.3432.
 """
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+NEAREST = 0.5  # the offset of plain rounding
 _INT32_LIMIT = 2**31
 
 
@@ -48,13 +50,18 @@ class Quantizer(nn.Module):
         found: Tensor = _RoundToStep.apply(latent, self.step)
         return found
 
-    def symbols(self, latent: Tensor) -> Tensor:
+    def symbols(self, latent: Tensor, offset: float = NEAREST) -> Tensor:
         """The integers that are entropy-coded: int32, same shape.
 
+        Args:
+            latent: Before quantization.
+            offset: What is added to a magnitude, in steps, before its fraction is dropped.
+
         Raises:
-            ValueError: If the latent holds NaN, infinity or a value beyond the range of int32 symbols.
+            ValueError: If the offset is not between 0 and 0.5, or the latent holds NaN, infinity or a value
+                beyond the range of int32 symbols.
         """
-        symbols = self.rounded(latent.detach())
+        symbols = self.rounded(latent.detach(), offset)
         if not bool((symbols.abs() < _INT32_LIMIT).all()):  # also false for NaN
             raise ValueError(
                 "The latent holds NaN, infinity or a value beyond 2^31 steps, so it has no symbols. "
@@ -62,9 +69,12 @@ class Quantizer(nn.Module):
             )
         return symbols.to(torch.int32)
 
-    def rounded(self, latent: Tensor) -> Tensor:
+    def rounded(self, latent: Tensor, offset: float = NEAREST) -> Tensor:
         """Symbols as floating-point numbers, unchecked; for graphs that may not look at their data."""
-        return torch.round(latent / self.step)
+        if not 0 <= offset <= NEAREST:
+            raise ValueError(f"offset={offset} must be from 0 (every fraction dropped) to 0.5 (the nearest).")
+        scaled = latent / self.step
+        return torch.round(scaled) if offset == NEAREST else scaled.sign() * (scaled.abs() + offset).floor()
 
     def values(self, symbols: Tensor) -> Tensor:
         """The quantized latent that symbols stand for, float32."""

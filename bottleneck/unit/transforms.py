@@ -14,6 +14,7 @@ from bottleneck import codecs
 from bottleneck.codecs import Codec
 from bottleneck.layouts import Layout
 from bottleneck.unit.base import Unit
+from bottleneck.unit.quantizer import NEAREST
 
 
 class Transform(Protocol):
@@ -76,10 +77,19 @@ class Latent:
 
 
 class Symbols(Latent):
-    """A unit's integers."""
+    """A unit's integers.
+
+    Args:
+        unit: Trained.
+        offset: How its latent is rounded; see `Quantizer`.
+    """
+
+    def __init__(self, unit: Unit, offset: float = NEAREST):
+        super().__init__(unit)
+        self.offset = offset
 
     def coded(self, feature: Tensor) -> Tensor:
-        return self.unit.symbols(feature)
+        return self.unit.symbols(feature, self.offset)
 
     def restored(self, coded: Tensor) -> Tensor:
         return self.unit.reconstruct(coded)

@@ -118,9 +118,12 @@ def test_folder_of_a_frontier_stands_for_all_its_points(run, tmp_path):
     shutil.copytree(folder / "bundle", tmp_path / "frontier" / "point-00")
     point = Point(0, "point-00", rows[1].bpp, rows[1].payload_bytes, rows[1].value)
     write_frontier(tmp_path / "frontier", [point], {})
-    cfg = composed("evaluate", "device=cpu", f"bundles='{tmp_path / 'frontier'}'", "suite=features")
+    bundles = f"bundles='{tmp_path / 'frontier'}'"
+    cfg = composed("evaluate", "device=cpu", bundles, "suite=features", "offsets=[0.4]")
     measured = evaluate(cfg, tmp_path)
-    bundle, _ = (row for row in measured if row.method.startswith("bundle:"))
+    bundle, rounded, _ = (row for row in measured if row.method.startswith("bundle:"))
+    assert (rounded.method, rounded.family) == (f"{bundle.method}-offset-0.4", "bundle-offset-0.4")
+    assert rounded.payload_bytes < bundle.payload_bytes
     assert (bundle.value, bundle.payload_bytes) == (rows[1].value, rows[1].payload_bytes)
     assert "BD-rate" in (tmp_path / "curves.md").read_text()
 

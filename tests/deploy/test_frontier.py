@@ -42,6 +42,7 @@ def test_each_point_is_its_bundle_behind_one_byte(folder, digits_network, digits
             payload = device(image, point=point.id)
             assert payload == bytes([point.id]) + alone(image)
             assert torch.equal(server(payload), answer(alone(image)))
+            assert device(image, point=point.id, offset=0.3)[1:] == alone(image, offset=0.3)
 
 
 def test_best_point_is_the_default(folder, digits_network, digits_images):

@@ -32,6 +32,18 @@ def test_device_and_server_compute_what_evaluation_does(
             torch.testing.assert_close(server(payload), expected)
 
 
+def test_device_may_round_towards_zero(bundle_folder, digits_network, digits_images):
+    """`offset` makes smaller payloads of the same images, which the server answers."""
+    device, server = bottleneck.load(bundle_folder, digits_network)
+    plain, shorter = (
+        [device(image, offset=offset) for image in digits_images[:10]] for offset in (None, 0.2)
+    )
+    assert sum(map(len, shorter)) < 0.95 * sum(map(len, plain))
+    assert server(shorter[0]).shape == (1, 10)
+    with pytest.raises(ValueError, match=r"offset=0\.7 must be from 0"):
+        device(digits_images[0], offset=0.7)
+
+
 def test_images_are_taken_as_pil_numpy_and_torch(bundle_folder, digits_network, digits_images):
     """A PIL image, an array and a tensor of the same pixels give the same payload."""
     device, _ = bottleneck.load(bundle_folder, digits_network)

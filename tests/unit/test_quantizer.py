@@ -41,6 +41,23 @@ def test_ties_go_to_even():
     assert Quantizer(3).symbols(latent).tolist() == [0, 2, 2, 0, -2]
 
 
+@given(LATENTS, STEPS, st.floats(0, 0.499))
+def test_offset_below_a_half_rounds_towards_zero(latent, step, offset):
+    """No symbol is larger than the nearest one, its sign stays, and a magnitude loses less than 1 - offset steps."""
+    y = torch.tensor(latent)
+    nearest, found = (Quantizer(step).symbols(y, o).double() for o in (0.5, offset))
+    lost = (y / step).abs().double() - found.abs()
+    assert bool(((found.abs() <= nearest.abs()) & (found * y >= 0)).all())
+    assert bool(((lost < 1 - offset + 1e-3) & (lost > -offset - 1e-3)).all())
+
+
+@pytest.mark.parametrize("offset", [-0.1, 0.6, float("nan")])
+def test_offset_out_of_range_is_refused(offset):
+    """An offset lies between truncation and plain rounding."""
+    with pytest.raises(ValueError, match=r"offset=.* must be from 0 .* to 0\.5"):
+        Quantizer(1.0).symbols(torch.zeros(1), offset)
+
+
 def test_gradient_passes_straight_through():
     """The gradient of the quantized latent arrives unchanged, whatever its sign."""
     latent = torch.tensor([-3.2, 0.1, 7.7], requires_grad=True)
