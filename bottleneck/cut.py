@@ -50,6 +50,7 @@ class Cut:
     Attributes:
         net: The network in two halves, frozen.
         image: One image, uint8 `(1, C, H, W)`, on the network's device.
+        trainable: What is trained here: `bottleneck`, with it `tail`, or `all` of the network.
 
     Raises:
         ValueError: If network and data set disagree about channels or classes, or the cut is not closed.
@@ -78,6 +79,7 @@ class Cut:
         with torch.no_grad():
             task.check_output(model(self.image), self.image)
         self._tallies: dict[str, Tally] = {}
+        self.trainable = "bottleneck"
         self._original: Cut | None = None  # with the network as it was, where this one may change
         self._split(at, kind, open_cut)
 
@@ -100,10 +102,21 @@ class Cut:
     def unfrozen(self, kind: str) -> "Cut":
         """The same cut of a copy of the network that may change, compared with the network as it is."""
         other = copy.copy(self)
-        other._original = self
+        other._original, other.trainable = self, "all"
         other.__dict__.pop("features", None)
         other.model, other.cache = copy.deepcopy(self.model), None
         other._split(self.net.point.name, kind, self.open_cut)
+        return other
+
+    def with_own_tail(self, weights: Mapping[str, Tensor] | None = None) -> "Cut":
+        """The same cut with a copy of the tail that may change, compared with the network as it is.
+
+        Args:
+            weights: The copy's state dict; `None`: as the network's tail is.
+        """
+        other = copy.copy(self)  # the head is the same, and so are its features
+        other._original, other.trainable = self, "tail"
+        other.net = self.net.with_own_tail(weights)
         return other
 
     @cached_property
@@ -180,7 +193,10 @@ class Cut:
             return []
         frozen, about = self._tally(subset), self._about(subset)
         batches = self.features.batches(subset)
-        return measure(self.net, batches, channels, self.task, self.image, frozen, {**about, "seed": seed})
+        rows = measure(self.net, batches, channels, self.task, self.image, frozen, {**about, "seed": seed})
+        for found in rows:
+            found.trainable = self.trainable if found.kind == "trained" else None
+        return rows
 
     def bundle(self, channel: Channel, result: Mapping[str, Any]) -> Bundle:
         """The operating point of a trained channel, ready to be saved.
@@ -204,6 +220,7 @@ class Cut:
             preprocessing=self.images.preprocessing,
             model=self.made,
             result=dict(result),
+            tail=self.net.tail.state_dict() if self.trainable == "tail" else None,
         )
 
     def _tally(self, subset: str) -> Tally:

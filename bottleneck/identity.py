@@ -10,7 +10,7 @@ attribute or set of quantised weights from another. A few output values do:
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -146,6 +146,16 @@ def weights_identity(model: nn.Module) -> str:
     """
     digested = hashlib.sha256()
     for name, tensor in _tensors(unwrapped(model)):
+        digested.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digested.update(_bytes(tensor))
+    return digested.hexdigest()
+
+
+def state_identity(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values of a state dict, in whatever order, in hexadecimal."""
+    digested = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name]
         digested.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
         digested.update(_bytes(tensor))
     return digested.hexdigest()

@@ -94,7 +94,7 @@ def test_channel_without_a_unit_cannot_train():
 
 
 def test_other_rounding_is_the_senders_alone():
-    """A channel of another rounding makes other bytes, which the first one reads; codecs that round refuse it."""
+    """Another rounding makes other bytes, which the first channel reads; codecs that round refuse it."""
     torch.manual_seed(0)
     unit = BottleneckUnit(4, 3, 2, 0.05, (8, 8)).eval()
     channel = Channel(codecs.create("range", shape=unit.latent_shape), unit, name="plain")

@@ -45,22 +45,23 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
     for bundle in bundles:
         _check(bundle, cut)
 
-    home = (cut.net.point.name, False)
-    places: dict[tuple[str, bool], list[Bundle]] = defaultdict(list, {home: []})
-    for bundle in bundles:  # units that replace a module have a cut of their own
-        places[bundle.split, bundle.unit.replaces].append(bundle)
+    home = (cut.net.point.name, False, None)
+    places: dict[tuple[str, bool, str | None], list[Bundle]] = defaultdict(list, {home: []})
+    for bundle in bundles:  # units that replace a module have a cut of their own, and so has each own tail
+        own_tail = None if bundle.tail is None else bundle.id
+        places[bundle.split, bundle.unit.replaces, own_tail].append(bundle)
     untrained = suite_channels(cfg.suite, cut, "feature")
     cut.fit(untrained)
     rows: list[Result] = []
-    for split, here in places.items():
-        place = cut if split == home else cut.at(split[0], here[0].unit.kind)
-        channels = _trained(here, place, cfg.also_codecs)
-        channels += untrained if split == home else []
+    for where, here in places.items():
+        place = cut if where == home else cut.at(where[0], here[0].unit.kind)
+        if where[2] is not None:
+            place = place.with_own_tail(here[0].tail)
+        channels = _trained(here, place, cfg.also_codecs, cfg.offsets)
+        channels += untrained if where == home else []
         if "loss" in cfg.suite:
             channels = on_lossy_links(cfg.suite.loss, place, channels)
         rows += place.measure(channels, cfg.subset)
-        channels = _trained(here, place, cfg.also_codecs, cfg.offsets)
-        rows += place.measure(channels + untrained if split == home else channels, cfg.subset)
     whole = cut.at("input")
     pictures = suite_channels(cfg.suite, whole, "input")
     whole.fit(pictures)

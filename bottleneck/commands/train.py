@@ -18,7 +18,7 @@ from bottleneck.measure.results import Result, write_results
 from bottleneck.models.checkpoints import write_state_dict
 from bottleneck.show.pictures import draw_rate_accuracy
 from bottleneck.show.tables import table
-from bottleneck.training.loop import train, train_end_to_end
+from bottleneck.training.loop import train, train_end_to_end, train_with_tail
 from bottleneck.unit import latent_codec
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,10 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
         The rows of results.jsonl: the frozen network, the bottleneck, its latent through `also_codecs`, then
         the suite's methods.
     """
-    if cfg.trainable not in ("bottleneck", "all"):
+    if cfg.trainable not in ("bottleneck", "tail", "all"):
         raise ValueError(
-            f"trainable={cfg.trainable} is unknown. Use bottleneck, or all to train head and tail too."
+            f"trainable={cfg.trainable} is unknown. Use bottleneck, tail to train the server's half of the "
+            "network too, or all for both halves."
         )
     point, recipe = point_of(cfg), recipe_of(cfg)
     for name in cfg.also_codecs:
@@ -51,12 +52,14 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
     outputs: dict[str, Any] = {"loggers": loggers, "callbacks": callbacks, "default_root_dir": folder}
     if cfg.trainable == "all":
         tuned, channel = train_end_to_end(cut, point, recipe, ckpt_path=cfg.ckpt_path, **outputs)
+    elif cfg.trainable == "tail":
+        tuned, channel = train_with_tail(cut, point, recipe, ckpt_path=cfg.ckpt_path, **outputs)
     else:
         tuned, channel = cut, train(cut, point, recipe, ckpt_path=cfg.ckpt_path, **outputs)
     if channel is None or channel.unit is None:  # another process of this run measures
         return []
-    if tuned is not cut:
-        write_state_dict(tuned.model.network, folder / "network.safetensors")
+    if cfg.trainable == "all":  # a tail of its own is in the bundle
+        write_state_dict(tuned.model.network.state_dict(), folder / "network.safetensors")
 
     label = {"name": channel.name, "family": channel.family}
     also = also_channels(tuned, channel.unit, cfg.also_codecs, channel.codec.name, **label)

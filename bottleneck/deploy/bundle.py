@@ -3,13 +3,14 @@
     bundle/  bundle.json        split point, unit options, codec with its tables, network identity,
                                 preprocessing, metric at export; versioned, with a checksum
              unit.safetensors   the unit's weights
+             tail.safetensors   weights of a tail of its own, where one was trained with the unit
 
 Loading and using one needs torch, torchvision and NumPy, neither Lightning nor Hydra.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,19 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from bottleneck import codecs
 from bottleneck.codecs import Codec
 from bottleneck.devices import device_of
 from bottleneck.files import replace_file
-from bottleneck.identity import Identity, precision, weights_identity
+from bottleneck.identity import Identity, precision, state_identity, weights_identity
 from bottleneck.models.checkpoints import write_state_dict
 from bottleneck.splitting import SplitModel, split
 from bottleneck.unit import Unit, build
 
 _FORMAT, _VERSION = "split-bottleneck bundle", 1
+_WITH_TAIL = 2  # the version of a bundle with a tail of its own, which older releases would not load
 
 
 @dataclass
@@ -47,6 +49,7 @@ class Bundle:
         result: The evaluated row at export.
         behaviour: What the network computes on a fixed image (`identity.behaviour`); those of 0.1 have none.
         task: What the network is for, hence what a server returns; the network's output where it is unknown.
+        tail: State dict of the server's own tail; `None`: that of the network.
     """
 
     unit: Unit
@@ -59,6 +62,7 @@ class Bundle:
     result: dict[str, Any] = field(default_factory=dict)
     task: str = "classification"
     behaviour: Sequence[float] | None = None
+    tail: Mapping[str, Tensor] | None = None
 
     @property
     def image_dtype(self) -> torch.dtype:
@@ -67,8 +71,10 @@ class Bundle:
 
     @property
     def id(self) -> str:
-        """Twelve hexadecimal digits that name this operating point: split, unit and tables."""
+        """Twelve hexadecimal digits that name this operating point: split, unit, tables, its own tail."""
         parts = [self.split, self.unit.options, self.codec.to_dict(), weights_identity(self.unit)]
+        if self.tail is not None:
+            parts.append(state_identity(self.tail))
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
     def save(self, folder: str | Path) -> None:
@@ -76,10 +82,14 @@ class Bundle:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = folder / "unit.safetensors"
-        write_state_dict(self.unit, weights)
+        write_state_dict(self.unit.state_dict(), weights)
+        own_tail = {}
+        if self.tail is not None:
+            write_state_dict(self.tail, folder / "tail.safetensors")
+            own_tail["tail_sha256"] = _sha256(folder / "tail.safetensors")
         content = {
             "format": _FORMAT,
-            "version": _VERSION,
+            "version": _WITH_TAIL if own_tail else _VERSION,
             "id": self.id,
             "unit": self.unit.options,
             "codec": self.codec.to_dict(),
@@ -96,7 +106,8 @@ class Bundle:
                     "task",
                 )
             },
-            "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+            "weights_sha256": _sha256(weights),
+            **own_tail,
         }
         content["checksum"] = _checksum(content)
         with replace_file(folder / "bundle.json") as temporary:
@@ -112,9 +123,8 @@ class Bundle:
         """
         folder = Path(folder).expanduser()
         description, weights = folder / "bundle.json", folder / "unit.safetensors"
-        for file in (description, weights):
-            if not file.is_file():
-                raise FileNotFoundError(f"{file} is missing, so {folder} is no bundle. Export it again.")
+        if not description.is_file():
+            raise FileNotFoundError(f"{description} is missing, so {folder} is no bundle. Export it again.")
         try:
             content = json.loads(description.read_text())
         except ValueError as error:
@@ -123,17 +133,23 @@ class Bundle:
             ) from error
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise ValueError(f"{description} does not describe a bundle of this package.")
-        if content.get("version") != _VERSION:
+        if content.get("version") not in (_VERSION, _WITH_TAIL):
             raise ValueError(
-                f"{description} has version {content.get('version')}; this release reads {_VERSION}. "
-                "Upgrade split-bottleneck, or export the bundle again."
+                f"{description} has version {content.get('version')}; this release reads {_VERSION} and "
+                f"{_WITH_TAIL}. Upgrade split-bottleneck, or export the bundle again."
             )
         if content.get("checksum") != _checksum(content):
             raise ValueError(f"{description} was changed after it was written (checksum). Export it again.")
-        if content["weights_sha256"] != hashlib.sha256(weights.read_bytes()).hexdigest():
-            raise ValueError(
-                f"{weights} is truncated or belongs to another bundle (checksum). Export it again."
-            )
+        files = {weights: content["weights_sha256"]}
+        if own_tail := content.get("tail_sha256"):
+            files[folder / "tail.safetensors"] = own_tail
+        for file, digest in files.items():
+            if not file.is_file():
+                raise FileNotFoundError(f"{file} is missing, so {folder} is no bundle. Export it again.")
+            if digest != _sha256(file):
+                raise ValueError(
+                    f"{file} is truncated or belongs to another bundle (checksum). Export it again."
+                )
 
         unit = build(content["unit"])
         try:
@@ -153,10 +169,11 @@ class Bundle:
             result=content["result"],
             task=content.get("task", "classification"),  # bundles of 0.1 have none
             behaviour=content.get("behaviour"),
+            tail=load_file(folder / "tail.safetensors") if own_tail else None,
         )
 
     def split_network(self, model: nn.Module, batch: int = 1) -> SplitModel:
-        """The network where this unit stands, frozen, on its own device.
+        """The network where this unit stands, frozen, on its own device, with the tail that belongs to it.
 
         Args:
             model: The network that the bundle was made for.
@@ -164,7 +181,8 @@ class Bundle:
         """
         dtype = self.image_dtype if self.image_dtype == torch.uint8 else precision(model)
         example = torch.zeros(batch, *self.image_shape, dtype=dtype, device=device_of(model))
-        return split(model, self.split, example, replace=self.unit.replaces).freeze()
+        net = split(model, self.split, example, replace=self.unit.replaces).freeze()
+        return net if self.tail is None else net.with_own_tail(self.tail)
 
     def check_network(self, model: nn.Module) -> None:
         """Refuse a network that this unit was not trained for.
@@ -199,6 +217,10 @@ class Bundle:
 
 def _shown(values: Sequence[float] | None) -> str:
     return f"[{', '.join(f'{value:.4g}' for value in (values or ())[:4])}, …]"
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _checksum(content: dict[str, Any]) -> str:

@@ -179,18 +179,18 @@ def _takes_sizes(net: SplitModel) -> bool:
 
 
 def both_sides(bundles: list[Bundle], model: nn.Module) -> list[tuple[Device, Server]]:
-    """Device and server of each bundle; all share one network, which is split once per split point.
+    """Device and server of each bundle; all share one network, which is split once per split point and tail.
 
     Raises:
         ValueError: If a bundle belongs to another network.
     """
     where = device_of(model)
-    nets: dict[tuple[str, bool], SplitModel] = {}
+    nets: dict[tuple[str, bool, str | None], SplitModel] = {}
     sides = []
     for bundle in bundles:
         bundle.check_network(model)
         bundle.unit.to(where)
-        cut = (bundle.split, bundle.unit.replaces)
+        cut = (bundle.split, bundle.unit.replaces, None if bundle.tail is None else bundle.id)
         if cut not in nets:
             nets[cut] = bundle.split_network(model)
         sides.append((Device(bundle, nets[cut]), Server(bundle, nets[cut])))

@@ -8,9 +8,13 @@ from bottleneck.measure.results import Result
 
 
 def curve_name(row: Result) -> str:
-    """The curve that a row is a point of: `rle-4` and `rle-8` at one split share one, and so do bundles."""
+    """The curve that a row is a point of: `rle-4` and `rle-8` at one split share one, and so do bundles.
+
+    Where more than the bottleneck was trained, that is another curve.
+    """
+    trained = f", {row.trainable} trained" if row.trainable in ("tail", "all") else ""
     lost = "" if row.loss_model is None else f", {row.loss_model} {row.loss_rate:g} lost, {row.concealment}"
-    return f"{row.family or row.method} at {row.place}{lost}"
+    return f"{row.family or row.method} at {row.place}{trained}{lost}"
 
 
 def curves(rows: Sequence[Result]) -> dict[str, list[Result]]:

@@ -43,6 +43,7 @@ class Result:
         loss_rate: Share of elements, channels or packets that is lost in the long run.
         concealment: What is put in its place.
         packets: Packets that a payload takes; where that is 1, a loss is the whole sample.
+        trainable: What was trained: the `bottleneck`, with it the server's `tail`, or `all`.
         beside: What the tail reads beside the payload. Where there is anything, the split is no closed cut,
             and the tail cannot run on another machine.
     """
@@ -84,6 +85,7 @@ class Result:
     loss_rate: float | None = None
     concealment: str | None = None
     packets: float | None = None
+    trainable: str | None = None
     beside: list[str] | None = None
 
     @property

@@ -1,12 +1,13 @@
 """Weights from and to files, without ever running code that lies in them."""
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from bottleneck.files import replace_file
 
@@ -36,12 +37,12 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     return state
 
 
-def write_state_dict(module: nn.Module, path: Path) -> None:
-    """Write a module's state dict as `.safetensors`; an older file is replaced at once.
+def write_state_dict(state: Mapping[str, Tensor], path: Path) -> None:
+    """Write a state dict as `.safetensors`; an older file is replaced at once.
 
     Tensors that modules share are written once for each name, and channels-last ones row by row, since the
     format knows neither.
     """
-    state = {name: tensor.detach().clone().contiguous() for name, tensor in module.state_dict().items()}
+    own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
     with replace_file(path) as temporary:
-        save_file(state, temporary)
+        save_file(own, temporary)

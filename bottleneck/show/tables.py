@@ -12,7 +12,11 @@ def table(rows: Sequence[Result]) -> str:
     """Rows as a Markdown table: the metric with its paired drop, sizes, times, and what the device spends."""
     header = ["method", "split", rows[0].metric, "drop (95 %)", "bytes", "p95", "bpp", "ideal bpp", "zeros"]
     header += ["encode ms", "decode ms", "device MMACs", "device ms"]
-    lines = tabulate([_cells(row) for row in rows], header, tablefmt="github", disable_numparse=True)
+    cells = [_cells(row) for row in rows]
+    if any(row.trainable not in (None, "bottleneck") for row in rows):
+        header.append("trained")
+        cells = [[*line, row.trainable or ""] for line, row in zip(cells, rows, strict=True)]
+    lines = tabulate(cells, header, tablefmt="github", disable_numparse=True)
     beside = dict.fromkeys(name for row in rows for name in row.beside or ())
     if beside:
         lines += (

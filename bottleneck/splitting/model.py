@@ -5,7 +5,8 @@ image ──► head ──► feature ──► tail ──► output          
 Where a unit takes a module's place, or a cut is not closed, an adapter stands in between (`adapters.py`).
 """
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -75,6 +76,25 @@ class SplitModel(nn.Module):
             watched: Modules behind the cut whose outputs will be asked for.
         """
         tail = folded(self.tail, watched)
+        return SplitModel(self.head, tail, self.point, self._sizes, self.adapter, self.entry).freeze()
+
+    def with_own_tail(self, weights: Mapping[str, Tensor] | None = None) -> "SplitModel":
+        """The same head with a copy of the tail, whose weights may then differ from the network's.
+
+        Args:
+            weights: The copy's state dict; `None`: as the tail is.
+
+        Raises:
+            ValueError: If these are the weights of another tail.
+        """
+        tail = copy.deepcopy(self.tail)
+        if weights is not None:
+            try:
+                tail.load_state_dict(weights)
+            except RuntimeError as error:
+                raise ValueError(
+                    f"These weights are not of the tail behind {self.point.name}: {error}"
+                ) from error
         return SplitModel(self.head, tail, self.point, self._sizes, self.adapter, self.entry).freeze()
 
     def freeze(self) -> "SplitModel":

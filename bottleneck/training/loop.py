@@ -16,7 +16,7 @@ from bottleneck.loss import OperatingPoint
 from bottleneck.loss.drop import JUDGEMENTS
 from bottleneck.loss.objectives import Matching
 from bottleneck.training.recipe import Recipe
-from bottleneck.training.systems import BottleneckSystem, EndToEndSystem
+from bottleneck.training.systems import BottleneckSystem, EndToEndSystem, TailSystem
 from bottleneck.unit import Unit, latent_codec
 
 
@@ -55,6 +55,30 @@ def train(
     return run.fit(system, cut, cut.features, ckpt_path, loggers, callbacks, options)
 
 
+def train_with_tail(
+    cut: Cut,
+    point: OperatingPoint,
+    recipe: Recipe | None = None,
+    *,
+    loggers: Sequence[Logger] = (),
+    callbacks: Sequence[Callback] = (),
+    ckpt_path: str | None = None,
+    **options: Any,
+) -> tuple[Cut, Channel | None]:
+    """Train a unit, and a copy of the tail with it, which the server then keeps; see `train`.
+
+    The head stays as it is, and so do its features and whatever else a device does with it.
+
+    Returns:
+        The cut with that tail, compared with the frozen network, and the channel there.
+    """
+    run = _Run(cut, point, recipe or Recipe(), warm=ckpt_path is None)
+    tuned = cut.with_own_tail()
+    channel = run.channel(tuned)
+    system = TailSystem(channel, tuned.net, cut.net, **run.parts)
+    return tuned, run.fit(system, tuned, cut.features, ckpt_path, loggers, callbacks, options)
+
+
 def train_end_to_end(
     cut: Cut,
     point: OperatingPoint,
@@ -78,7 +102,7 @@ def train_end_to_end(
 
 
 class _Run:
-    """What both ways of training have in common: a unit that has begun, and the stages that are left."""
+    """What all ways of training have in common: a unit that has begun, and the stages that are left."""
 
     def __init__(self, cut: Cut, point: OperatingPoint, recipe: Recipe, warm: bool):
         # The features come first: filling their cache draws random numbers and reading it does not.

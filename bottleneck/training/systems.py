@@ -1,4 +1,4 @@
-"""What Lightning trains: the unit alone between a frozen head and a frozen tail, or the network with it.
+"""What Lightning trains: the unit alone between a frozen head and a frozen tail, or with the tail, or all.
 
     given ──► channel, quantised ──► feature' ──► tail ──► output        loss = rate + alpha · objective
 
@@ -246,6 +246,39 @@ class BottleneckSystem(LightningModule):
         output, layers = self.net.tail.watch(reconstruction, self.objective.layers, sizes, finish)
         passage = Passage(self.task, target, output, layers, reconstruction, self.frozen(inputs, sizes))
         return self.loss([sent], self.objective(passage)), output, sent
+
+
+class TailSystem(BottleneckSystem):
+    """Train a unit and the tail behind it on features. The tail's statistics of BatchNorm stay at rest.
+
+    Checkpoints hold unit and tail.
+
+    Args:
+        channel: Holds the unit.
+        net: The network with a tail of its own, which is trained.
+        original: The network as it was; what `objective` compares with.
+        options: What `BottleneckSystem` takes besides.
+
+    Raises:
+        ValueError: If the objective does not look at what the tail gives.
+
+    Source: Matsubara et al., WACV 2022, arXiv:2108.11898; Duan and Zhu, PCS 2022.
+    """
+
+    kept = ("unit.", "loss.", "net.tail.")
+
+    def __init__(self, channel: Channel, net: SplitModel, original: SplitModel, **options: Any):
+        super().__init__(channel, net, **options)
+        if not self.objective.needs_output:
+            raise ValueError(
+                "trainable=tail needs an objective that looks at the output, and "
+                f"{type(self.objective).__name__} does not. Use objective=task, logits, or a sum with one."
+            )
+        self.net.tail.requires_grad_(True)
+        self._original = [original]  # in a list, so that Lightning neither moves, trains nor saves it
+
+    def frozen(self, inputs: Tensor, sizes: dict[str, Any]) -> Any:
+        return FrozenHalves(self._original[0], inputs, sizes, self.objective.layers)
 
 
 class WholeNetwork:

@@ -239,6 +239,10 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
         (["device=gpu"], "device=gpu is unknown"),
         (["trainable=head"], "trainable=head is unknown"),
         (
+            ["trainable=tail", "objective=matching"],
+            "trainable=tail needs an objective .*, and Matching does not",
+        ),
+        (
             ["trainable=all", "objective=features", "objective.layers=[layer3]"],
             r"trainable=all cannot match the frozen network's features, as FrozenFeatures does",
         ),
@@ -288,6 +292,26 @@ def test_full_training_changes_and_keeps_the_network(full_run, digits_network):
     samples = Digits().subset("val")
     hits = [int(server(device(samples[i][0])).argmax()) == samples[i][1] for i in range(100)]
     assert np.mean(hits) == pytest.approx(rows[1].value, abs=0.15)
+
+
+def test_own_tail_is_trained_kept_and_measured_again(tmp_path, digits_network):
+    """`trainable=tail` leaves the network alone; its bundle has the tail, and `evaluate.py` its numbers."""
+    before = {key: value.clone() for key, value in digits_network.state_dict().items()}
+    rows = train(composed("train", *SHORT, "trainable=tail", "also_codecs=[]"), tmp_path / "run")
+    assert [row.trainable for row in rows[:3]] == [None, "tail", None]
+    bundle = tmp_path / "run" / "bundle"
+    device, _ = bottleneck.load(bundle, digits_network)  # the network as it was
+    assert all(torch.equal(before[key], value) for key, value in digits_network.state_dict().items())
+    own = device.bundle.tail
+    assert any(not torch.equal(value, before[key.removeprefix("graph.")]) for key, value in own.items())
+    cfg = composed("evaluate", "device=cpu", f"bundles='{bundle}'", "suite=features", "also_codecs=[]")
+    (again,) = (row for row in evaluate(cfg, tmp_path) if row.kind == "trained")
+    assert (again.value, again.payload_bytes, again.trainable) == (
+        rows[1].value,
+        rows[1].payload_bytes,
+        "tail",
+    )
+    assert "tail trained" in (tmp_path / "curves.md").read_text()
 
 
 def test_full_training_can_match_the_network_as_it_was(tmp_path):

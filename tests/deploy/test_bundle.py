@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import bottleneck
 from bottleneck.deploy.bundle import Bundle, _checksum
 
 
@@ -38,10 +39,48 @@ def test_missing_files_are_named(bundle_folder, name):
         Bundle.read(bundle_folder)
 
 
+@pytest.fixture
+def own_tail(bundle_folder, digits_net) -> Path:
+    """The digits' bundle with a tail of its own."""
+    bundle = Bundle.read(bundle_folder)
+    bundle.tail = {key: value + 0.01 for key, value in digits_net.tail.state_dict().items() if value.dim()}
+    bundle.tail = digits_net.tail.state_dict() | bundle.tail
+    bundle.save(bundle_folder)
+    return bundle_folder
+
+
+def test_own_tail_is_the_servers_alone(own_tail, tmp_path, digits_bundle, digits_network, digits_images):
+    """A bundle with a tail of its own has another id, the same device, and another answer of the server."""
+    (device, server), (plain, answer) = (
+        bottleneck.load(folder, digits_network) for folder in (own_tail, digits_bundle)
+    )
+    assert device.bundle.id != plain.bundle.id
+    payload = device(digits_images[0])
+    assert payload == plain(digits_images[0])
+    assert not torch.allclose(server(payload), answer(payload))
+    Bundle.read(own_tail).save(tmp_path / "copy")
+    assert Bundle.read(tmp_path / "copy").id == device.bundle.id
+    assert torch.equal(server(payload), bottleneck.load(tmp_path / "copy", digits_network)[1](payload))
+
+
+def test_own_tail_is_checked_like_the_unit(own_tail, digits_network):
+    """Where its file is damaged, missing or of another network, the message names it."""
+    file, bundle = own_tail / "tail.safetensors", Bundle.read(own_tail)
+    bundle.tail = {"weight": torch.zeros(3)}
+    with pytest.raises(ValueError, match="not of the tail behind layer2"):
+        bundle.split_network(digits_network)
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"tail\.safetensors is truncated"):
+        Bundle.read(own_tail)
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match=r"tail\.safetensors is missing"):
+        Bundle.read(own_tail)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "has version 2; this release reads 1"),
+        ({"version": 3}, "has version 3; this release reads 1 and 2"),
         ({"format": "zip"}, "does not describe a bundle"),
         ({"split": "layer1"}, "was changed after it was written"),
     ],

@@ -154,7 +154,7 @@ def test_tied_and_channels_last_weights_survive_the_file(tmp_path):
         return torch.nn.Sequential(first, last, other)
 
     written, read = network().to(memory_format=torch.channels_last), network()
-    write_state_dict(written, tmp_path / "network.safetensors")
+    write_state_dict(written.state_dict(), tmp_path / "network.safetensors")
     models.load_checkpoint(read, str(tmp_path / "network.safetensors"))
     for one, other in zip(written.state_dict().values(), read.state_dict().values(), strict=True):
         assert torch.equal(one, other)

@@ -17,6 +17,15 @@ def test_table_has_every_row_with_its_numbers(rows):
     )
 
 
+def test_what_was_trained_beside_the_bottleneck_has_a_column(rows):
+    """Where a tail was trained too, the table says so, row by row; elsewhere there is no such column."""
+    assert "trained" not in table(rows)
+    rows[-1].trainable = "tail"
+    header, _, *lines = table(rows).splitlines()
+    assert header.split("|")[-2].strip() == "trained"
+    assert [line.split("|")[-2].strip() for line in lines] == ["", "", "", "tail"]
+
+
 def test_curves_table_gives_the_saving_of_a_column_against_a_line(rows):
     """A curve with a tenth of the bytes stands at -90 % in the other's line; single points do not appear."""
     tenth = [

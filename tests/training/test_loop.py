@@ -101,15 +101,14 @@ def test_payload_that_is_asked_for_is_what_comes_out(cut):
     assert channel.codec.fitted
 
 
-def test_drop_that_is_asked_for_is_what_comes_out(cut):
-    """A run ends near the drop asked for, on samples that judged nothing; a larger one is cheaper."""
-    rows = []
-    for drop in (0.05, 0.25):
-        channel = bottleneck.train(cut, point(target_drop=drop), Recipe(trainer={**SHORT, "max_epochs": 40}))
-        rows += cut.measure([channel], "val")
-    assert rows[0].drop == pytest.approx(0.05, abs=0.04)  # a hundred samples judge, a hundred others report
-    assert rows[1].drop == pytest.approx(0.25, abs=0.1)
-    assert rows[1].payload_bytes < 0.7 * rows[0].payload_bytes
+def test_drop_that_is_asked_for_is_what_comes_out(digits_network):
+    """A run ends near the drop asked for, on samples that judged nothing."""
+    images = Digits(holdout=0.2, train_limit=600, val_limit=200, batch_size=32)
+    cut = Cut(digits_network, images, Classification(10), "layer2")
+    asked = point(alpha=3.0, target_drop=0.05)
+    channel = bottleneck.train(cut, asked, Recipe(trainer={**SHORT, "max_epochs": 30}))
+    (row,) = cut.measure([channel], "val")
+    assert row.drop == pytest.approx(0.05, abs=0.03)
 
 
 def test_drop_is_judged_on_samples_that_train_nothing(digits_network):

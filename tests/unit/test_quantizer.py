@@ -43,7 +43,7 @@ def test_ties_go_to_even():
 
 @given(LATENTS, STEPS, st.floats(0, 0.499))
 def test_offset_below_a_half_rounds_towards_zero(latent, step, offset):
-    """No symbol is larger than the nearest one, its sign stays, and a magnitude loses less than 1 - offset steps."""
+    """No symbol is beyond the nearest one, signs stay, and less than 1 - offset of a step is lost."""
     y = torch.tensor(latent)
     nearest, found = (Quantizer(step).symbols(y, o).double() for o in (0.5, offset))
     lost = (y / step).abs().double() - found.abs()
