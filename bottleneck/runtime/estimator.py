@@ -50,7 +50,8 @@ class Estimator:
         self._deviation = 0.0
         self._measured_rtt = False
         self._in_flight: dict[int, _Sent] = {}
-        self._newest_arrived = -math.inf  # when the newest message left of which something is known
+        self._newest_arrived = -math.inf  # when the newest message left that has arrived
+        self._revived = -math.inf  # when something last arrived on a link that was dead
         self._rising = self._falling = 0.0
         self.vague = True
         self.heard = self.measured = -math.inf
@@ -65,11 +66,15 @@ class Estimator:
 
         Confirmations may come in any order, late, twice, or for a message that was never sent.
         """
+        if number in self._in_flight and self._dead(now):
+            self._revived = now
         sent = self._in_flight.pop(number, None)
         if sent is None:
             return
         self.heard, self._newest_arrived = now, max(self._newest_arrived, sent.time)
         elapsed = max(0.0, now - sent.time)
+        if sent.time < self._revived:  # how long it was dead says nothing of what it is now
+            return
         if sent.size <= TINY or elapsed < self._rtt:
             self._add_round_trip(elapsed)
         if (received := min(size, sent.size)) > TINY:
@@ -77,11 +82,10 @@ class Estimator:
 
     def link(self, now: float) -> Link:
         """The link as it is believed to be: 0 bytes per second after two messages in a row were lost."""
-        waiting = [sent for sent in self._in_flight.values() if sent.time > self._newest_arrived]
-        if sum(now >= sent.deadline for sent in waiting) >= 2:
+        if self._dead(now):
             return Link(0.0, self._rtt)
-        late = [(sent.size, now - sent.time - self._rtt - self._noticeable) for sent in waiting]
-        bounds = [size / seconds for size, seconds in late if seconds > 0]
+        late = [(sent.size, now - sent.time - self._rtt - self._noticeable) for sent in self._waiting()]
+        bounds = [size / seconds for size, seconds in late if size > TINY and seconds > 0]
         return Link(min([self._bandwidth, *bounds]), self._rtt)
 
     def clear(self, now: float) -> bool:
@@ -100,6 +104,13 @@ class Estimator:
         for number in [n for n, sent in self._in_flight.items() if now - sent.deadline > _LONGEST_S]:
             del self._in_flight[number]
         return [sent for sent in self._in_flight.values() if now < sent.deadline]
+
+    def _waiting(self) -> list[_Sent]:
+        """What left behind everything that has arrived."""
+        return [sent for sent in self._in_flight.values() if sent.time > self._newest_arrived]
+
+    def _dead(self, now: float) -> bool:
+        return sum(now >= sent.deadline for sent in self._waiting()) >= 2
 
     @property
     def _noticeable(self) -> float:

@@ -78,6 +78,24 @@ def test_two_losses_in_a_row_read_as_a_dead_link_until_something_arrives():
     assert estimator.link(1.02).bandwidth == 1e6
 
 
+def test_a_ping_under_way_bounds_nothing():
+    """An empty message says nothing of the bandwidth, however late it is."""
+    estimator = Estimator(Link(1e6, 0.02))
+    estimator.sent(0, 0, 0.0)
+    assert estimator.link(0.2).bandwidth == 1e6
+
+
+def test_an_outage_teaches_no_bandwidth():
+    """What was stuck while the link was dead says that it lives again, not how slow it was meanwhile."""
+    estimator = Estimator(Link(1e6, 0.02))
+    for number in (0, 1):
+        estimator.sent(number, 10_000, float(number))
+    assert estimator.link(9.0).bandwidth == 0
+    for number in (0, 1):
+        estimator.confirmed(number, 10_000, 9.0)
+    assert estimator.link(9.0).bandwidth == 1e6
+
+
 def test_a_late_confirmation_still_teaches():
     """A message that counted as lost and arrives after all says how slow the link is."""
     estimator = Estimator(Link(1e6, 0.02))

@@ -5,7 +5,18 @@ import sys
 
 import pytest
 
-DECIDES = ["link", "strategy", "policies", "estimator", "controller"]
+DECIDES = [
+    "link",
+    "strategy",
+    "policies",
+    "estimator",
+    "controller",
+    "prober",
+    "crossovers",
+    "energy",
+    "plan",
+]
+DECIDES += ["traces", "simulation"]
 
 
 @pytest.mark.parametrize("forbidden", ["torch", "hydra", "optuna", "pytorch_lightning"])
