@@ -1,20 +1,114 @@
-"""Files that are either whole or not there."""
+"""Files and folders that are either whole or not there.
+
+Each is written beside its name and put there in one step. A writer that is killed, or has no room left,
+leaves the old one, and whoever reads meanwhile sees all of the old one or all of the new one.
+"""
 
 import contextlib
+import ctypes
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock
+
+Read = TypeVar("Read")
+
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
 @contextlib.contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """Write a file next to its final place and move it there at the end.
-
-    A writer that is killed leaves the old file, or none, never half of a new one.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write a file next to its final place and move it there at the end."""
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
+        _to_disk(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replace_folder(path: Path, *ours: str) -> Iterator[Path]:
+    """Write a folder next to its final place and exchange it with what is there at the end.
+
+    Args:
+        path: The folder; those above it are made.
+        ours: Patterns of the names that such folders have. What else lies in the old one stays there.
+    """
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh, aside = path.with_name(f".{path.name}.new"), _aside(path)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        if aside.exists() and not path.exists():
+            aside.rename(path)
+        _discard(fresh, path, ours)  # of a writer that was killed
+        fresh.mkdir()
+        try:
+            yield fresh
+            for file in fresh.rglob("*"):
+                if file.is_file():
+                    _to_disk(file)
+            if path.exists() and not _exchange(fresh, path):
+                path.rename(aside)
+                fresh.rename(path)
+                aside.rename(fresh)
+            elif not path.exists():
+                fresh.rename(path)
+        finally:
+            _discard(fresh, path, ours)
+
+
+def read_folder(path: Path, read: Callable[[Path], Read]) -> Read:
+    """What a function makes of a folder that may be replaced meanwhile: of one state of it.
+
+    Args:
+        path: The folder.
+        read: Called again with its files where the folder was replaced in between.
+    """
+    while True:
+        before = _state(path)
+        try:
+            found = read(path if path.exists() else _aside(path))
+        except (OSError, ValueError):
+            if _state(path) == before:
+                raise
+        else:
+            if _state(path) == before:
+                return found
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step, where the operating system and the disk can; macOS and NFS cannot."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    return rename is not None and not rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE)
+
+
+def _aside(path: Path) -> Path:
+    """Where the old folder is for a moment, where folders cannot be exchanged."""
+    return path.with_name(f".{path.name}.old")
+
+
+def _discard(old: Path, path: Path, ours: tuple[str, ...]) -> None:
+    """Remove a folder, but for what is not ours in it: that goes where the folder was."""
+    for entry in old.iterdir() if old.exists() else ():
+        if not any(fnmatch(entry.name, pattern) for pattern in ours) and not (path / entry.name).exists():
+            entry.rename(path / entry.name)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_ctime_ns
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,8 +1,39 @@
-"""Files are whole or not there."""
+"""Files and folders are whole or not there."""
+
+import ctypes
+import multiprocessing
+import os
+import random
+import signal
+import stat
+import time
 
 import pytest
 
-from bottleneck.files import replace_file
+from bottleneck import files
+from bottleneck.files import read_folder, replace_file, replace_folder
+
+
+def write(path, text, n_files=8):
+    """A folder whose files all say the same."""
+    with replace_folder(path, "*.txt") as fresh:
+        for number in range(n_files):
+            (fresh / f"{number}.txt").write_text(text)
+
+
+def read(path):
+    """What a folder says; an error where its files do not agree, or are missing."""
+    (said,) = {(path / f"{number}.txt").read_text() for number in range(8)}
+    return said
+
+
+@pytest.fixture(params=["exchanged", "moved"])
+def disk(request, monkeypatch):
+    """Disks that exchange two folders in one step, and those that do not."""
+    if request.param == "moved":
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    elif not hasattr(ctypes.CDLL(None), "renameat2"):
+        pytest.skip("this system does not exchange folders")
 
 
 def test_file_appears_with_its_content(tmp_path):
@@ -26,3 +57,91 @@ def test_failed_writer_leaves_the_old_file(tmp_path):
         write()
     assert (tmp_path / "a.txt").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_folder_is_replaced_as_a_whole(tmp_path, disk):
+    """Until the block ends the old folder is there, then the new one; names of the old one alone are gone."""
+    write(tmp_path / "out", "old", 9)
+    with replace_folder(tmp_path / "out", "*.txt") as fresh:
+        (fresh / "0.txt").write_text("new")
+        assert read(tmp_path / "out") == "old"
+    assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["0.txt"]
+    assert [entry.name for entry in tmp_path.iterdir() if entry.is_dir()] == ["out"]
+
+
+def test_failed_writer_leaves_the_old_folder(tmp_path, disk):
+    """An error while writing keeps all of the old folder."""
+    write(tmp_path / "out", "old")
+
+    def write_half() -> None:
+        with replace_folder(tmp_path / "out", "*.txt") as fresh:
+            (fresh / "0.txt").write_text("ne")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="full"):
+        write_half()
+    assert read(tmp_path / "out") == "old"
+    assert [entry.name for entry in tmp_path.iterdir() if entry.is_dir()] == ["out"]
+
+
+def test_what_is_not_ours_stays(tmp_path, disk):
+    """Files that somebody else has put into a folder survive its replacement."""
+    write(tmp_path / "out", "old")
+    (tmp_path / "out" / "notes.md").write_text("mine")
+    (tmp_path / "out" / "more").mkdir()
+    write(tmp_path / "out", "new")
+    assert read(tmp_path / "out") == "new"
+    assert (tmp_path / "out" / "notes.md").read_text() == "mine"
+    assert (tmp_path / "out" / "more").is_dir()
+
+
+def test_modes_follow_the_umask(tmp_path):
+    """Who may read what was written is the user's to say, for folders and files alike."""
+    before = os.umask(0o027)
+    try:
+        write(tmp_path / "out", "new")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o750
+    assert stat.S_IMODE((tmp_path / "out" / "0.txt").stat().st_mode) == 0o640
+
+
+def write_for_ever(path, exchange):
+    files._exchange = files._exchange if exchange else lambda one, other: False
+    for number in range(10**9):
+        write(path, f"{number}" * 2000)
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_killed_writers_and_readers_meanwhile(tmp_path, exchange):
+    """Whenever a writer is killed, and at every moment before, a reader sees one whole state."""
+    rng, path = random.Random(0), tmp_path / "out"
+    write(path, "first")
+    for _ in range(8):
+        writer = multiprocessing.get_context("fork").Process(target=write_for_ever, args=(path, exchange))
+        writer.start()
+        until = time.monotonic() + rng.uniform(0.02, 0.1)
+        while time.monotonic() < until:
+            assert read_folder(path, read)
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.join()
+        assert read_folder(path, read)
+    write(path, "last")
+    assert read(path) == "last"
+    assert [entry.name for entry in tmp_path.iterdir() if entry.is_dir()] == ["out"]
+
+
+def test_error_of_a_folder_that_stays_is_the_readers(tmp_path):
+    """Only where the folder was replaced meanwhile is it read again."""
+    write(tmp_path / "out", "old")
+    calls = []
+
+    def fail(path):
+        calls.append(path)
+        raise ValueError("damaged")
+
+    with pytest.raises(ValueError, match="damaged"):
+        read_folder(tmp_path / "out", fail)
+    assert len(calls) == 1
+    with pytest.raises(FileNotFoundError):
+        read_folder(tmp_path / "none", read)

@@ -19,6 +19,7 @@ from bottleneck.analyze.quantization import Quantization
 from bottleneck.analyze.relevance import Relevance
 from bottleneck.analyze.similarity import Similarity
 from bottleneck.analyze.sizes import Sizes
+from bottleneck.files import replace_file
 
 
 def draw_coefficients(found: Coefficients, title: str, path: Path) -> None:
@@ -182,5 +183,6 @@ def _panels(n: int, **options: Any) -> tuple[Figure, list[Axes]]:
 
 def _save(figure: Figure, title: str, path: Path) -> None:
     figure.suptitle(title)
-    figure.savefig(path, dpi=150)
+    with replace_file(path) as temporary:
+        figure.savefig(temporary, dpi=150)
     plt.close(figure)

@@ -12,7 +12,7 @@ from bottleneck.commands.losses import on_lossy_links
 from bottleneck.commands.setup import also_channels, cut_of, settings_of, suite_channels
 from bottleneck.cut import Cut
 from bottleneck.deploy.bundle import Bundle
-from bottleneck.deploy.frontier import bundle_folders
+from bottleneck.deploy.frontier import read_bundles
 from bottleneck.measure.curves import curve_name
 from bottleneck.measure.results import Result, write_results
 from bottleneck.show.html import Mark, Report, untrained_mark, write_report
@@ -40,7 +40,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         )
     seed_everything(cfg.seed, workers=True, verbose=False)
     paths = [cfg.bundles] if isinstance(cfg.bundles, str) else cfg.bundles
-    bundles = [Bundle.read(found) for path in paths for found in bundle_folders(Path(path))]
+    bundles = [bundle for path in paths for bundle in read_bundles(Path(path).expanduser())[1]]
     cut = cut_of(cfg)
     for bundle in bundles:
         _check(bundle, cut)

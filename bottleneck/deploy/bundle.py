@@ -1,10 +1,11 @@
 """A trained operating point as files: everything that both sides need beside the frozen network.
 
     bundle/  bundle.json        split point, unit options, codec with its tables, network identity,
-                                preprocessing, metric at export; versioned, with a checksum
-             unit.safetensors   the unit's weights
-             tail.safetensors   weights of a tail of its own, where one was trained with the unit
+                                preprocessing, metric at export; its SHA-256 stands for the whole bundle
+             unit.safetensors   the unit's weights, whose SHA-256 is in bundle.json
+             tail.safetensors   likewise, of a tail of its own, where one was trained with the unit
 
+Nothing in either names code to run. What is made of them is no larger than the weights' file and the images.
 Loading and using one needs torch, torchvision and NumPy, neither Lightning nor Hydra.
 """
 
@@ -17,13 +18,15 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from bottleneck import codecs
 from bottleneck.codecs import Codec
+from bottleneck.deploy import description
+from bottleneck.deploy.fields import check_fields, check_sizes
 from bottleneck.devices import device_of
-from bottleneck.files import replace_file
+from bottleneck.files import read_folder, replace_folder
 from bottleneck.identity import Identity, precision, state_identity, weights_identity
 from bottleneck.models.checkpoints import write_state_dict
 from bottleneck.splitting import SplitModel, split
@@ -31,6 +34,8 @@ from bottleneck.unit import Unit, build
 
 _FORMAT, _VERSION = "split-bottleneck bundle", 1
 _WITH_TAIL = 2  # the version of a bundle with a tail of its own, which older releases would not load
+_KEPT = ("split", "network", "behaviour", "image_shape", "preprocessing", "model", "result", "task")
+_MADE_OF_IT = ("onnx", "torch")  # folders that export puts into a bundle, and which go with it
 
 
 @dataclass
@@ -78,89 +83,54 @@ class Bundle:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
     def save(self, folder: str | Path) -> None:
-        """Write the bundle into a folder, which is made."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = folder / "unit.safetensors"
-        write_state_dict(self.unit.state_dict(), weights)
-        own_tail = {}
-        if self.tail is not None:
-            write_state_dict(self.tail, folder / "tail.safetensors")
-            own_tail["tail_sha256"] = _sha256(folder / "tail.safetensors")
-        content = {
-            "format": _FORMAT,
-            "version": _WITH_TAIL if own_tail else _VERSION,
-            "id": self.id,
-            "unit": self.unit.options,
-            "codec": self.codec.to_dict(),
-            **{
-                key: getattr(self, key)
-                for key in (
-                    "split",
-                    "network",
-                    "behaviour",
-                    "image_shape",
-                    "preprocessing",
-                    "model",
-                    "result",
-                    "task",
-                )
-            },
-            "weights_sha256": _sha256(weights),
-            **own_tail,
-        }
-        content["checksum"] = _checksum(content)
-        with replace_file(folder / "bundle.json") as temporary:
-            temporary.write_text(json.dumps(content, indent=1))
+        """Write the bundle as a folder; one that is there is replaced at once."""
+        with replace_folder(Path(folder), "bundle.json", "*.safetensors", *_MADE_OF_IT) as fresh:
+            weights, own_tail = fresh / "unit.safetensors", {}
+            write_state_dict(self.unit.state_dict(), weights)
+            if self.tail is not None:
+                write_state_dict(self.tail, fresh / "tail.safetensors")
+                own_tail["tail_sha256"] = _sha256(fresh / "tail.safetensors")
+            content = {
+                "id": self.id,
+                "unit": self.unit.options,
+                "codec": self.codec.to_dict(),
+                **{key: getattr(self, key) for key in _KEPT},
+                "weights_sha256": _sha256(weights),
+                **own_tail,
+            }
+            version = _WITH_TAIL if own_tail else _VERSION
+            description.write(fresh / "bundle.json", _FORMAT, version, content)
 
     @classmethod
-    def read(cls, folder: str | Path) -> "Bundle":
+    def read(cls, folder: str | Path, digest: str | None = None) -> "Bundle":
         """Read a bundle.
+
+        Args:
+            folder: Where it is.
+            digest: SHA-256 of its `bundle.json`, which vouches for the weights too; `None`: the folder is
+                trusted.
 
         Raises:
             FileNotFoundError: If the folder or one of its files is missing.
-            ValueError: If a file is truncated, changed, foreign, or of a newer version.
+            ValueError: If it is not the digest's; if a file is truncated, changed, foreign, or of a newer
+                version; if it describes nothing that can be made, or weights that are no numbers.
         """
-        folder = Path(folder).expanduser()
-        description, weights = folder / "bundle.json", folder / "unit.safetensors"
-        if not description.is_file():
-            raise FileNotFoundError(f"{description} is missing, so {folder} is no bundle. Export it again.")
-        try:
-            content = json.loads(description.read_text())
-        except ValueError as error:
-            raise ValueError(
-                f"{description} is truncated or no JSON: {error}. Export the bundle again."
-            ) from error
-        if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            raise ValueError(f"{description} does not describe a bundle of this package.")
-        if content.get("version") not in (_VERSION, _WITH_TAIL):
-            raise ValueError(
-                f"{description} has version {content.get('version')}; this release reads {_VERSION} and "
-                f"{_WITH_TAIL}. Upgrade split-bottleneck, or export the bundle again."
-            )
-        if content.get("checksum") != _checksum(content):
-            raise ValueError(f"{description} was changed after it was written (checksum). Export it again.")
-        files = {weights: content["weights_sha256"]}
-        if own_tail := content.get("tail_sha256"):
-            files[folder / "tail.safetensors"] = own_tail
-        for file, digest in files.items():
-            if not file.is_file():
-                raise FileNotFoundError(f"{file} is missing, so {folder} is no bundle. Export it again.")
-            if digest != _sha256(file):
-                raise ValueError(
-                    f"{file} is truncated or belongs to another bundle (checksum). Export it again."
-                )
+        return read_folder(Path(folder).expanduser(), lambda found: cls._read(found, digest))
 
-        unit = build(content["unit"])
-        try:
-            unit.load_state_dict(load_file(weights))
-        except (RuntimeError, SafetensorError) as error:
-            raise ValueError(
-                f"{weights} does not fit the unit that {description} describes: {error}"
-            ) from error
+    @classmethod
+    def _read(cls, folder: Path, digest: str | None) -> "Bundle":
+        file = folder / "bundle.json"
+        content, _ = description.read(file, _FORMAT, [_VERSION, _WITH_TAIL], digest)
+        check_fields(content, file)
+        state = _weights(folder / "unit.safetensors", content["weights_sha256"])
+        tail = content.get("tail_sha256")
+        with description.described_by(file):
+            unit = _unit(content["unit"], state)
+            check_sizes(unit.latent_shape, content["codec"], file)
+            codec = codecs.from_dict(content["codec"])
         return cls(
-            unit=unit.eval(),
-            codec=codecs.from_dict(content["codec"]),
+            unit=unit,
+            codec=codec,
             split=content["split"],
             network=content["network"],
             image_shape=tuple(content["image_shape"]),
@@ -169,7 +139,7 @@ class Bundle:
             result=content["result"],
             task=content.get("task", "classification"),  # bundles of 0.1 have none
             behaviour=content.get("behaviour"),
-            tail=load_file(folder / "tail.safetensors") if own_tail else None,
+            tail=None if tail is None else _weights(folder / "tail.safetensors", tail),
         )
 
     def split_network(self, model: nn.Module, batch: int = 1) -> SplitModel:
@@ -223,6 +193,36 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _checksum(content: dict[str, Any]) -> str:
-    rest = {key: value for key, value in content.items() if key != "checksum"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+def _weights(file: Path, sha256: str) -> dict[str, Tensor]:
+    """The tensors of a bundle's weights.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If they are other ones, or no numbers.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is missing, so {file.parent} is no bundle. Export it again.")
+    data = file.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ValueError(f"{file} is truncated or belongs to another bundle (checksum). Export it again.")
+    try:
+        state = load(data)
+    except SafetensorError as error:
+        raise ValueError(f"{file} holds no weights: {error}. Export it again.") from error
+    if broken := [name for name, tensor in state.items() if not bool(tensor.isfinite().all())]:
+        raise ValueError(f"{file} holds NaN or infinity in {broken}: its training diverged. Train again.")
+    return state
+
+
+def _unit(options: dict[str, Any], state: dict[str, Tensor]) -> Unit:
+    """The unit of these options with these weights; made only where both have the same sizes."""
+    if any(options.get(name, 0) > len(state) for name in ("depth", "blocks")):
+        raise ValueError(f"the unit has more blocks than the {len(state)} tensors of its weights")
+    with torch.device("meta"):
+        wanted = {name: tensor.shape for name, tensor in build(options).state_dict().items()}
+    if wanted != (found := {name: tensor.shape for name, tensor in state.items()}):
+        different = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+        raise ValueError(f"its weights do not fit the unit: {different} differ")
+    unit = build(options)
+    unit.load_state_dict(state)
+    return unit.eval()

@@ -6,7 +6,7 @@ server.onnx    output ◄── tail ◄── decoder ◄── values ◄─�
 """
 
 import copy
-import json
+import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from bottleneck.deploy import description
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.devices import device_of
+from bottleneck.files import replace_folder
 from bottleneck.unit import Unit
 
 _FORMAT, _VERSION = "split-bottleneck export", 1
@@ -87,20 +89,18 @@ def export(bundle: str | Path, model: nn.Module, folder: str | Path, target: str
     net = operating_point.split_network(network, batch=2)
     image = torch.zeros(2, *operating_point.image_shape, dtype=operating_point.image_dtype)
     symbols = torch.zeros(2, *unit.latent_shape, dtype=torch.int32 if coded == "symbols" else torch.float32)
-    folder = Path(folder).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
-    _WRITERS[target](DeviceGraph(net.head, unit, coded).eval(), {"image": image}, folder / "device")
-    _WRITERS[target](ServerGraph(unit, net.tail, coded).eval(), {"symbols": symbols}, folder / "server")
-    description = {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "bundle": operating_point.id,
-        "codec": operating_point.codec.to_dict(),
-        "image_shape": operating_point.image_shape,
-        "image_dtype": str(operating_point.image_dtype).removeprefix("torch."),
-        "preprocessing": operating_point.preprocessing,
-    }
-    (folder / "export.json").write_text(json.dumps(description, indent=1))
+    with replace_folder(Path(folder).expanduser(), "device.*", "server.*", "export.json") as fresh:
+        _WRITERS[target](DeviceGraph(net.head, unit, coded).eval(), {"image": image}, fresh / "device")
+        _WRITERS[target](ServerGraph(unit, net.tail, coded).eval(), {"symbols": symbols}, fresh / "server")
+        content = {
+            "bundle": operating_point.id,
+            "codec": operating_point.codec.to_dict(),
+            "image_shape": operating_point.image_shape,
+            "image_dtype": str(operating_point.image_dtype).removeprefix("torch."),
+            "preprocessing": operating_point.preprocessing,
+            "sha256": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in fresh.iterdir()},
+        }
+        description.write(fresh / "export.json", _FORMAT, _VERSION, content)
 
 
 def _program(module: nn.Module, inputs: dict[str, Tensor]) -> torch.export.ExportedProgram:

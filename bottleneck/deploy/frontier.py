@@ -2,20 +2,23 @@
 
 image ──► FrontierDevice ──► id, payload ┄┄► FrontierServer ──► output
 
-frontier/  frontier.json   the points by rising bpp, versioned
+frontier/  frontier.json   the points by rising bpp, each with its bundle's SHA-256
            point-00/ ...   one bundle for each
 """
 
-import json
+import hashlib
+import math
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bottleneck.deploy import description
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.sides import Device, Server
-from bottleneck.files import replace_file
+from bottleneck.files import read_folder
 
-_FORMAT, _VERSION = "split-bottleneck frontier", 1
+_FILE, _FORMAT, _VERSION = "frontier.json", "split-bottleneck frontier", 2
 _MOST_POINTS = 256  # the id is one byte
 
 
@@ -52,35 +55,72 @@ def write_frontier(folder: Path, points: list[Point], about: dict[str, Any]) -> 
     """
     if len(points) > _MOST_POINTS:
         raise ValueError(f"{len(points)} points cannot be named by one byte; keep at most {_MOST_POINTS}.")
-    content = {"format": _FORMAT, "version": _VERSION, **about, "points": [asdict(point) for point in points]}
-    with replace_file(folder / "frontier.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=1))
+    entries = [
+        {
+            **asdict(point),
+            "sha256": hashlib.sha256((folder / point.bundle / "bundle.json").read_bytes()).hexdigest(),
+        }
+        for point in points
+    ]
+    description.write(folder / _FILE, _FORMAT, _VERSION, {**about, "points": entries})
 
 
-def read_frontier(folder: Path) -> list[Point]:
-    """The points of a frontier, by rising bpp.
+def read_bundles(path: Path, digest: str | None = None) -> tuple[list[Point], list[Bundle]]:
+    """The operating points of a frontier, by rising bpp, or the one of a bundle.
+
+    Args:
+        path: Folder of a frontier or of a bundle.
+        digest: SHA-256 of its `frontier.json` or `bundle.json`, which vouches for the rest; `None`: the
+            folder is trusted.
+
+    Returns:
+        Points and their bundles; no point for a bundle alone.
 
     Raises:
-        ValueError: If `frontier.json` is damaged, foreign, newer, or has no points.
+        FileNotFoundError: If a file is missing.
+        ValueError: If a description is not the digest's, damaged, foreign, newer, or has no points, or points
+            that no frontier has; or as `Bundle.read`.
     """
-    file = folder / "frontier.json"
-    try:
-        content = json.loads(file.read_text())
-        if (content["format"], content["version"]) != (_FORMAT, _VERSION):
-            raise ValueError(f"it is {content['format']} {content['version']}, not {_FORMAT} {_VERSION}")
-        points = [Point(**entry) for entry in content["points"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} cannot be read by this release ({error}). Write it again.") from error
+
+    def read(folder: Path) -> tuple[list[Point], list[Bundle]]:
+        if not (folder / _FILE).exists():
+            return [], [Bundle.read(folder, digest)]
+        points, digests = _read_points(folder, digest)
+        pairs = zip(points, digests, strict=True)
+        return points, [Bundle.read(folder / point.bundle, sha256) for point, sha256 in pairs]
+
+    return read_folder(path, read)
+
+
+def _read_points(folder: Path, digest: str | None) -> tuple[list[Point], list[str | None]]:
+    file = folder / _FILE
+    content, _ = description.read(file, _FORMAT, [1, _VERSION], digest, unsealed=[1])
+    with description.described_by(file):
+        entries = [dict(entry) for entry in content["points"]]
+        digests = [entry.pop("sha256", None) for entry in entries]
+        points = [Point(**entry) for entry in entries]
     if not points:
         raise ValueError(f"{file} has no points. Let the study complete a trial first.")
-    return points
+    for point in points:
+        _check(point, folder)
+    if len({point.id for point in points}) < len(points):
+        raise ValueError(f"{file} gives one id to several points: {[point.id for point in points]}.")
+    if None in digests and (digest is not None or content["version"] != 1):
+        raise ValueError(f"{file} does not vouch for its bundles. Let the search write it again.")
+    return points, digests
 
 
-def bundle_folders(path: Path) -> list[Path]:
-    """A bundle's own folder, or those of all points of a frontier."""
-    if not (path / "frontier.json").exists():
-        return [path]
-    return [path / point.bundle for point in read_frontier(path)]
+def _check(point: Point, folder: Path) -> None:
+    """Refuse a point that no frontier has, or whose bundle lies elsewhere."""
+    numbers = (point.bpp, point.payload_bytes, point.value)
+    if type(point.id) is not int or not 0 <= point.id < _MOST_POINTS:
+        raise ValueError(f"{folder}: a point has the id {point.id!r:.40}, which is no byte.")
+    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+        raise ValueError(f"{folder}: point {point.id} has {numbers}, which are no finite numbers.")
+    if not isinstance(point.bundle, str) or not re.fullmatch(r"[\w-]+", point.bundle):
+        raise ValueError(f"{folder}: point {point.id} has the bundle {point.bundle!r:.80}, no folder's name.")
+    if (folder / point.bundle).resolve().parent != folder.resolve():
+        raise ValueError(f"{folder}: the bundle of point {point.id} lies elsewhere.")
 
 
 def numbered_bundles(path: Path) -> list[tuple[Bundle, int]]:

@@ -178,6 +178,23 @@ def _takes_sizes(net: SplitModel) -> bool:
     return IMAGE_SIZES in net.tail.sizes
 
 
+def _check_shapes(bundle: Bundle, net: SplitModel) -> None:
+    """Refuse a unit that does not stand between these two halves.
+
+    Raises:
+        ValueError: Naming the shapes.
+    """
+    unit, shape = bundle.unit, tuple(net.point.shape)
+    latent = unit.latent_shape_of(tuple(net.entry.shape) if unit.replaces else shape)
+    with torch.no_grad():
+        made = tuple(unit.decode(torch.zeros(1, *latent, device=device_of(unit))).shape[1:])
+    if latent != unit.latent_shape and not _takes_sizes(net):
+        raise ValueError(f"The unit's latent is {unit.latent_shape}, at {bundle.split} it would be {latent}.")
+    # Released geometries give some maps back a little larger or smaller, which tails that pool allow.
+    if len(made) != len(shape) or (made != shape and getattr(unit, "geometry", "") != "released"):
+        raise ValueError(f"The unit gives features of {made}, the network at {bundle.split} takes {shape}.")
+
+
 def both_sides(bundles: list[Bundle], model: nn.Module) -> list[tuple[Device, Server]]:
     """Device and server of each bundle; all share one network, which is split once per split point and tail.
 
@@ -193,5 +210,6 @@ def both_sides(bundles: list[Bundle], model: nn.Module) -> list[tuple[Device, Se
         cut = (bundle.split, bundle.unit.replaces, None if bundle.tail is None else bundle.id)
         if cut not in nets:
             nets[cut] = bundle.split_network(model)
+        _check_shapes(bundle, nets[cut])
         sides.append((Device(bundle, nets[cut]), Server(bundle, nets[cut])))
     return sides

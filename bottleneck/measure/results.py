@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bottleneck.files import replace_file
 from bottleneck.tasks.intervals import Interval
 
 Kind = Literal["frozen", "trained", "untrained"]
@@ -101,7 +102,8 @@ class Result:
 
 def write_results(rows: Iterable[Result], path: Path) -> None:
     """Write rows as JSON lines, every key in every row."""
-    path.write_text("".join(json.dumps(dataclasses.asdict(row)) + "\n" for row in rows))
+    with replace_file(path) as temporary:
+        temporary.write_text("".join(json.dumps(dataclasses.asdict(row)) + "\n" for row in rows))
 
 
 def read_results(path: Path) -> list[Result]:

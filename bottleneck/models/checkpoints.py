@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from bottleneck.files import replace_file
@@ -45,4 +45,4 @@ def write_state_dict(state: Mapping[str, Tensor], path: Path) -> None:
     """
     own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
     with replace_file(path) as temporary:
-        save_file(own, temporary)
+        temporary.write_bytes(save(own))  # its own writer leaves files that nobody else may read

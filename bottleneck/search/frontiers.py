@@ -8,7 +8,6 @@ The frontier is chosen on the selection samples and reported on the validation s
 """
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from optuna.artifacts import download_artifact
 from optuna.trial import FrozenTrial, TrialState
 
 from bottleneck.deploy.frontier import Point, write_frontier
+from bottleneck.files import replace_file, replace_folder
 from bottleneck.measure import pareto
 from bottleneck.measure.results import Result
 from bottleneck.search.places import fate
@@ -43,24 +43,23 @@ def save_frontier(study: optuna.Study, artifacts: Any, folder: Path) -> list[Poi
         chosen = best_trials(study)
         if not chosen:
             return []
-        fresh = folder / "frontier.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        points = []
-        for number, trial in enumerate(sorted(chosen, key=lambda trial: trial.user_attrs["val"]["bpp"])):
-            point = _point(number, trial, _bpp_of_a_byte(study))
-            (fresh / point.bundle).mkdir(parents=True)
-            for name in BUNDLE_FILES:
-                download_artifact(
-                    artifact_store=artifacts,
-                    artifact_id=trial.user_attrs["bundle"][name],
-                    file_path=str(fresh / point.bundle / name),
-                )
-            points.append(point)
         hypervolume = _hypervolume(study)
         about = {"metric": chosen[0].user_attrs["val"]["metric"], "hypervolume": hypervolume}
-        write_frontier(fresh, points, about)
-        shutil.rmtree(folder / "frontier", ignore_errors=True)
-        fresh.rename(folder / "frontier")
+        points = [
+            _point(number, trial, _bpp_of_a_byte(study))
+            for number, trial in enumerate(sorted(chosen, key=lambda trial: trial.user_attrs["val"]["bpp"]))
+        ]
+        trials = {trial.number: trial for trial in chosen}
+        with replace_folder(folder / "frontier", "frontier.json", "point-*") as fresh:
+            for point in points:
+                (fresh / point.bundle).mkdir()
+                for name in BUNDLE_FILES:
+                    download_artifact(
+                        artifact_store=artifacts,
+                        artifact_id=trials[point.settings["trial"]].user_attrs["bundle"][name],
+                        file_path=str(fresh / point.bundle / name),
+                    )
+            write_frontier(fresh, points, about)
         draw_frontier(
             [_row(trial) for trial in _finished(study)],
             [Result(**study_row) for study_row in study.user_attrs.get("baselines", [])],
@@ -135,4 +134,5 @@ def _save_trials(study: optuna.Study, path: Path) -> None:
         )
         for trial in study.get_trials(deepcopy=False)
     ]
-    path.write_text("".join(f"{line}\n" for line in lines))
+    with replace_file(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines))

@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bottleneck.files import replace_file
 from bottleneck.measure.curves import curves
 from bottleneck.measure.results import Result
 
@@ -105,5 +106,6 @@ def _finish(
         figure.legend(fontsize="small", loc="outside right center")
     else:
         axes.legend(fontsize="small", loc=legend)
-    figure.savefig(path, dpi=150)
+    with replace_file(path) as temporary:
+        figure.savefig(temporary, dpi=150)
     plt.close(figure)

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import bottleneck
-from bottleneck.deploy.bundle import Bundle, _checksum
+from bottleneck.deploy.bundle import Bundle
 
 
 def test_saving_again_changes_nothing(bundle_folder, tmp_path):
@@ -80,15 +80,16 @@ def test_own_tail_is_checked_like_the_unit(own_tail, digits_network):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 3}, "has version 3; this release reads 1 and 2"),
-        ({"format": "zip"}, "does not describe a bundle"),
+        ({"version": 3}, "has version 3; this release reads 1, 2"),
+        ({"version": 1.0}, "has version 1.0; this release reads 1, 2"),
+        ({"format": "zip"}, "does not describe a split-bottleneck bundle"),
         ({"split": "layer1"}, "was changed after it was written"),
     ],
 )
 def test_newer_foreign_and_edited_descriptions_are_refused(bundle_folder, change, message):
     """A newer version, another format and a changed value are told apart."""
     path = bundle_folder / "bundle.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}, indent=1))
     with pytest.raises(ValueError, match=message):
         Bundle.read(bundle_folder)
 
@@ -114,13 +115,9 @@ def test_id_names_the_whole_operating_point(bundle_folder):
     assert Bundle.read(bundle_folder).id == before
 
 
-def test_bundle_without_a_task_is_of_classification(bundle_folder):
+def test_bundle_without_a_task_is_of_classification(bundle_folder, rewrite):
     """Bundles that were written before there were other tasks are read as what they were."""
-    path = bundle_folder / "bundle.json"
-    content = json.loads(path.read_text())
-    del content["task"]
-    content["checksum"] = _checksum(content)
-    path.write_text(json.dumps(content))
+    rewrite(bundle_folder / "bundle.json", task=...)
     assert Bundle.read(bundle_folder).task == "classification"
 
 

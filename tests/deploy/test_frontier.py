@@ -1,6 +1,8 @@
 """Variable bit rate: one frozen network, several points, switched from image to image."""
 
+import hashlib
 import json
+import random
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ import torch
 import bottleneck
 from bottleneck import codecs
 from bottleneck.deploy.bundle import Bundle
-from bottleneck.deploy.frontier import Point, read_frontier, write_frontier
+from bottleneck.deploy.frontier import Point, read_bundles, write_frontier
 from bottleneck.models import weights_identity
 from bottleneck.unit import BottleneckUnit
 
@@ -115,17 +117,92 @@ def test_missing_unit_is_named(folder, digits_network):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "frontier 2, not"),
+        ({"version": 3}, "has version 3; this release reads 1, 2"),
+        ({"version": 1}, "does not vouch for its bundles|has version"),
         ({"points": []}, "has no points"),
-        ({"points": [{}]}, "cannot be read"),
+        ({"points": [{}]}, "describes nothing that can be made"),
+        ({"points": 7}, "describes nothing that can be made"),
     ],
 )
-def test_damaged_newer_and_empty_descriptions_are_refused(folder, change, message):
+def test_newer_and_empty_descriptions_are_refused(folder, rewrite, change, message):
     """frontier.json of a newer release, without points or without their keys is refused."""
-    file = folder / "frontier.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    rewrite(folder / "frontier.json", **change)
+    if "version" in change and change["version"] == 1:  # older releases vouched for nothing
+        assert read_bundles(folder)[0]
+        return
     with pytest.raises(ValueError, match=message):
-        read_frontier(folder)
+        read_bundles(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"id": 256}, "has the id 256"),
+        ({"id": -1}, "has the id -1"),
+        ({"id": True}, "has the id True"),
+        ({"id": 1}, r"one id to several points: \[1, 1, 2\]"),
+        ({"bpp": float("nan")}, "no finite numbers"),
+        ({"value": "0.9"}, "no finite numbers"),
+        ({"bundle": "../elsewhere"}, "no folder's name"),
+        ({"bundle": "/tmp"}, "no folder's name"),
+        ({"bundle": ".."}, "no folder's name"),
+        ({"bundle": "link"}, "lies elsewhere"),
+        ({"bundle": "point-01"}, "has SHA-256"),
+        ({"sha256": None}, "does not vouch"),
+        ({"more": 1}, "describes nothing"),
+    ],
+)
+def test_points_that_no_frontier_has_are_refused(folder, tmp_path_factory, rewrite, change, message):
+    """Ids are bytes and differ, numbers are finite, bundles are the folder's own and the right ones."""
+    (folder / "link").symlink_to(folder / "point-00" / ".." / "..")
+    file = folder / "frontier.json"
+    first, *others = json.loads(file.read_text())["points"]
+    rewrite(file, points=[{**first, **change}, *others])
+    with pytest.raises(ValueError, match=message):
+        read_bundles(folder)
+
+
+def test_no_byte_of_a_frontier_changes_unnoticed(folder):
+    """Any single flipped bit of frontier.json, and of what it vouches for, is refused."""
+    rng = random.Random(0)
+    for name in ("frontier.json", "point-00/bundle.json", "point-01/unit.safetensors"):
+        whole = (folder / name).read_bytes()
+        for _ in range(40):
+            changed = bytearray(whole)
+            changed[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+            (folder / name).write_bytes(changed)
+            with pytest.raises(ValueError, match=r"frontier\.json|bundle\.json|unit\.safetensors"):
+                read_bundles(folder)
+        (folder / name).write_bytes(whole)
+    assert len(read_bundles(folder)[1]) == 3
+
+
+def test_frontier_of_release_0_1_is_read(folder):
+    """A frontier without checksums, as 0.1 wrote it, is read; it cannot be trusted by a digest."""
+    file = folder / "frontier.json"
+    content = json.loads(file.read_text())
+    for key in ("checksum", "sha256"):
+        content.pop(key, None)
+        for point in content["points"]:
+            point.pop(key, None)
+    file.write_text(json.dumps({**content, "version": 1}, indent=1))
+    assert [point.id for point in read_bundles(folder)[0]] == [0, 1, 2]
+    with pytest.raises(ValueError, match="does not vouch for its bundles"):
+        read_bundles(folder, hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+def test_digest_vouches_for_every_file(folder, rewrite, digits_network, digits_images):
+    """With the digest of frontier.json, forged points and bundles are refused, with right checksums too."""
+    file = folder / "frontier.json"
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    device, _ = bottleneck.load(folder, digits_network, digest)
+    assert device(digits_images[0])
+    rewrite(folder / "point-02" / "bundle.json", result={"value": 1.0})
+    with pytest.raises(ValueError, match=r"point-02/bundle\.json has SHA-256"):
+        bottleneck.load(folder, digits_network, digest)
+    rewrite(file, metric="another")
+    with pytest.raises(ValueError, match=r"frontier\.json has SHA-256 .* not the digest"):
+        bottleneck.load(folder, digits_network, digest)
 
 
 def test_more_points_than_a_byte_can_name_are_refused(tmp_path):

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from bottleneck import codecs
-from bottleneck.deploy.bundle import Bundle
-from bottleneck.deploy.frontier import Point, read_frontier
+from bottleneck.deploy.frontier import Point, read_bundles
 from bottleneck.deploy.sides import Device, both_sides
 from bottleneck.devices import device_of
 from bottleneck.preprocess import prepared, preprocess
@@ -50,8 +49,9 @@ class TorchHalf:
     """
 
     def __init__(self, folder: Path, network: nn.Module, top: int = 5):
-        points = frontier_points(folder)
-        bundles = [Bundle.read(folder / point.bundle) for point in points]
+        points, bundles = read_bundles(folder)
+        if not points:  # a single bundle is a frontier of one
+            points = [Point(0, ".", 0.0, 0.0, 0.0)]
         sides = both_sides(bundles, network)
         self._devices: dict[str, Device] = {
             bundle.id: device for bundle, (device, _) in zip(bundles, sides, strict=True)
@@ -84,13 +84,6 @@ class TorchHalf:
         output = self._whole(self._preprocess(image)[None].to(device_of(self._whole)))
         output = tree_map_only(Tensor, lambda tensor: tensor.float().cpu().numpy(), output)
         return answer_of(output, self._bundle.task, self._top)
-
-
-def frontier_points(folder: Path) -> list[Point]:
-    """The points of a frontier; a single bundle is a frontier of one."""
-    if (folder / "frontier.json").exists():
-        return read_frontier(folder)
-    return [Point(0, ".", 0.0, 0.0, 0.0)]
 
 
 def routes_of(points: Sequence[Point], bundles: Sequence[tuple[str, str]]) -> list[Fixed]:

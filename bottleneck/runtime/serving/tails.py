@@ -20,8 +20,7 @@ from torch import Tensor, nn
 
 from bottleneck import codecs
 from bottleneck.channel import Channel
-from bottleneck.deploy.bundle import Bundle
-from bottleneck.deploy.frontier import bundle_folders
+from bottleneck.deploy.frontier import read_bundles
 from bottleneck.deploy.sides import Server
 from bottleneck.devices import device_of
 from bottleneck.identity import weights_identity
@@ -105,7 +104,7 @@ class Tails:
 
     def reload(self) -> None:
         """Read the frontiers anew; tails that are loaded stay."""
-        found = [Bundle.read(bundle) for folder in self._folders for bundle in bundle_folders(folder)]
+        found = [bundle for folder in self._folders for bundle in read_bundles(folder)[1]]
         self._bundles = {bundle.id: bundle for bundle in found}
         self._stamps = self._now_written()
 

@@ -1,0 +1,110 @@
+"""What the fields of a bundle's description may be: checked before anything is made or allocated."""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+_MOST_PIXELS = 1 << 24  # of an image
+_LARGEST_OPTION = 1 << 16  # of a unit
+_MOST_VALUES = 1 << 26  # of a latent
+
+
+def check_fields(content: dict[str, Any], file: Path) -> None:
+    """Refuse a description with a field that no bundle has.
+
+    Raises:
+        ValueError: Naming the field.
+    """
+    for name, (is_right, right) in _FIELDS.items():
+        if not is_right(content.get(name)):
+            raise ValueError(f"{file}: {name}={content.get(name)!r:.80} is not {right}. Export it again.")
+    crop, size = (content["preprocessing"] or {}).get("crop"), content["image_shape"][1:]
+    if crop is not None and size != [crop, crop]:
+        raise ValueError(f"{file}: preprocessing crops to {crop}, but images are {size}. Export it again.")
+
+
+def check_sizes(latent_shape: Sequence[int], codec: dict[str, Any], file: Path) -> None:
+    """Refuse a codec that is not the unit's, before it makes tables.
+
+    Raises:
+        ValueError: Naming both shapes.
+    """
+    if codec.get("shape") != list(latent_shape) or math.prod(latent_shape) > _MOST_VALUES:
+        raise ValueError(
+            f"{file}: the codec codes {codec.get('shape')!r:.80}, the unit's latent is {list(latent_shape)}. "
+            "Export it again."
+        )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 1000
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= _MOST_PIXELS
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_image(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(map(_is_size, value))
+        and math.prod(value) <= 4 * _MOST_PIXELS
+    )
+
+
+def _is_preprocessing(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, dict)
+        and set(value) <= {"short_side", "crop"}
+        and all(_is_size(size) and size <= _LARGEST_OPTION for size in value.values())
+    )
+
+
+def _is_option(value: Any) -> bool:
+    """A number, a word, or a few of them."""
+    if isinstance(value, list):
+        return (
+            len(value) <= 16
+            and not any(isinstance(one, list) for one in value)
+            and all(map(_is_option, value))
+        )
+    if type(value) is int:
+        return abs(value) <= _LARGEST_OPTION
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, (bool, str))
+
+
+def _is_unit(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_option, value.values()))
+
+
+def _is_behaviour(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and bool(value) and all(map(_is_number, value)))
+
+
+#: Field -> whether a value is right, and what would be; those that bundles of 0.1 lack may be missing.
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "split": (_is_text, "the name of a split point"),
+    "network": (_is_digest, "a SHA-256 of weights"),
+    "weights_sha256": (_is_digest, "a SHA-256 of weights"),
+    "image_shape": (_is_image, "the shape (C, H, W) of an image"),
+    "preprocessing": (_is_preprocessing, "sizes for preprocessing"),
+    "unit": (_is_unit, "options of a unit"),
+    "codec": (lambda value: isinstance(value, dict), "a codec"),
+    "model": (lambda value: isinstance(value, dict), "how a network is made"),
+    "result": (lambda value: isinstance(value, dict), "a row of results"),
+    "task": (lambda value: value is None or _is_text(value), "the name of a task"),
+    "behaviour": (_is_behaviour, "finite numbers"),
+}
