@@ -1,7 +1,7 @@
 """What a command says when the user has to act: one line, and exit code 1.
 
-A `ValueError`, a missing file or a missing library that this package noticed is the user's to mend; anything
-else is a defect and keeps its traceback. `HYDRA_FULL_ERROR=1` brings back every traceback.
+A `ValueError`, a file that is missing or damaged, or a missing library that this package noticed is the
+user's to mend; anything else is a defect and keeps its traceback. `HYDRA_FULL_ERROR=1` brings back every one.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from hydra.errors import (
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-_MISTAKES = (ValueError, FileNotFoundError, ModuleNotFoundError)
+_MISTAKES = (ValueError, OSError, ModuleNotFoundError)
 
 
 @contextlib.contextmanager

@@ -1,14 +1,16 @@
-"""The on-disk feature cache: head outputs, computed once, then memory-mapped by every later run.
+"""The on-disk feature cache: head outputs, computed once, then read by every later run.
 
     <root>/features/<key>/  about.json    what the arrays hold
                             features.bin  (n, C, H, W), little-endian, shard after shard
                             targets.bin   (n, ...)
                             done          one line per finished shard
+                            sums.json     checksums of each array's shards, when all are finished
 
 A shard counts as finished only after its bytes are on disk, so a writer may be killed at any moment: its
 lock is freed by the operating system, and the next writer goes on behind the finished shards.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,7 +18,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,33 +27,21 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from bottleneck.features.shards import SHARD, ArrayLayout, StoredArray, shards_of
 from bottleneck.files import replace_file
 
 _FORMAT = 1
-_SHARD = 256  # samples per shard: what a killed writer loses at most
-
 Batches = Iterator[tuple[Tensor, Tensor]]
 
 
-class ArrayLayout(NamedTuple):
-    """Shape of one sample and dtype of an array on disk."""
-
-    shape: tuple[int, ...]
-    dtype: str
-
-    @property
-    def sample_bytes(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
-
-
 class StoredFeatures(Dataset[Any]):
-    """Features and targets of one subset, memory-mapped.
+    """Features and targets of one subset, on disk.
 
-    Indexed by a list of positions it returns a whole batch with one gather per array: features as
-    float32 `(b, C, H, W)`, targets as stored.
+    Indexed by a list of positions it returns a whole batch: features as float32 `(b, C, H, W)`, targets as
+    stored.
     """
 
-    def __init__(self, features: np.ndarray, targets: np.ndarray):
+    def __init__(self, features: StoredArray, targets: StoredArray):
         self.features = features
         self.targets = targets
 
@@ -59,8 +49,8 @@ class StoredFeatures(Dataset[Any]):
         return len(self.features)
 
     def __getitems__(self, positions: list[int]) -> tuple[Tensor, Tensor]:
-        features = torch.from_numpy(self.features[positions].astype(np.float32, copy=False))
-        return features, torch.from_numpy(self.targets[positions])
+        features = torch.from_numpy(self.features.gather(positions).astype(np.float32, copy=False))
+        return features, torch.from_numpy(self.targets.gather(positions))
 
 
 class FeatureCache:
@@ -114,14 +104,20 @@ class FeatureCache:
         }
         key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
         folder = self.root / key
+        store = _Store(folder, about, count, features, targets)
+        if not store.missing_bytes() and store.sums() is not None:
+            return store.open()  # where nothing is to be written, nobody need be allowed to
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / "lock").acquire()
         except OSError as error:
+            if not store.missing_bytes():
+                return store.open()
             raise ValueError(
-                f"cache.dir: {folder} cannot be made ({error}). Choose a writable folder."
+                f"cache.dir: {folder} cannot be written ({error}). Choose a writable folder, or one whose "
+                "cache is filled."
             ) from error
-        with FileLock(folder / "lock"):
-            store = _Store(folder, about, count, features, targets)
+        with lock:
             missing = store.missing_bytes()
             if missing and not self._has_room(missing):
                 return None
@@ -134,6 +130,8 @@ class FeatureCache:
                         stacklevel=2,
                     )
                     return None
+            with contextlib.suppress(OSError):  # a full disk
+                store.seal()
             return store.open()
 
     def _has_room(self, needed: int) -> bool:
@@ -168,20 +166,14 @@ class _Store:
         self.count = count
         self.features, self.targets = features, targets
         self.features_file, self.targets_file = folder / "features.bin", folder / "targets.bin"
-        self.done_file = folder / "done"
-        if not (folder / "about.json").exists():
-            with replace_file(folder / "about.json") as temporary:
-                temporary.write_text(json.dumps(about, indent=1))
-
-    @property
-    def shards(self) -> list[range]:
-        return [range(start, min(start + _SHARD, self.count)) for start in range(0, self.count, _SHARD)]
+        self.done_file, self.sums_file = folder / "done", folder / "sums.json"
+        self.about, self.about_file = about, folder / "about.json"
 
     def finished(self) -> int:
         """How many shards, counted from the first, are whole: marked as done and really there."""
         marks = self.done_file.read_text().splitlines() if self.done_file.exists() else []
         done = 0
-        for number, shard in enumerate(self.shards):
+        for number, shard in enumerate(shards_of(self.count)):
             whole = all(
                 file.exists() and file.stat().st_size >= shard.stop * layout.sample_bytes
                 for file, layout in self._arrays()
@@ -192,25 +184,25 @@ class _Store:
         return done
 
     def missing_bytes(self) -> int:
-        start = self.finished() * _SHARD
+        start = self.finished() * SHARD
         return max(0, self.count - start) * (self.features.sample_bytes + self.targets.sample_bytes)
 
     def fill(self, compute: Callable[[int], Batches]) -> None:
-        """Compute and write the missing shards.
-
-        Plain writes, not a memory map: on a full disk they raise an error, a map would kill the process.
-        """
+        """Compute and write the missing shards."""
+        with replace_file(self.about_file) as temporary:
+            temporary.write_text(json.dumps(self.about, indent=1))
+        self.sums_file.unlink(missing_ok=True)
         done = self.finished()
         self.done_file.write_text("".join(f"{number}\n" for number in range(done)))
-        rows = compute(done * _SHARD)
+        rows = compute(done * SHARD)
         pending: list[tuple[Tensor, Tensor]] = []
         progress = tqdm(
-            total=self.count, initial=done * _SHARD, desc="Computing features (once)", unit="image"
+            total=self.count, initial=done * SHARD, desc="Computing features (once)", unit="image"
         )
         with progress, self.features_file.open("ab") as features, self.targets_file.open("ab") as targets:
-            features.truncate(done * _SHARD * self.features.sample_bytes)
-            targets.truncate(done * _SHARD * self.targets.sample_bytes)
-            for number, shard in list(enumerate(self.shards))[done:]:
+            features.truncate(done * SHARD * self.features.sample_bytes)
+            targets.truncate(done * SHARD * self.targets.sample_bytes)
+            for number, shard in list(enumerate(shards_of(self.count)))[done:]:
                 while sum(len(batch[0]) for batch in pending) < len(shard):
                     pending.append(next(rows))
                     progress.update(len(pending[-1][0]))
@@ -224,17 +216,27 @@ class _Store:
                 with self.done_file.open("a") as marks:
                     marks.write(f"{number}\n")
 
+    def sums(self) -> dict[str, list[int]] | None:
+        """Checksums of each file's shards; `None` where they are missing, as in caches of 0.1."""
+        try:
+            sums = json.loads(self.sums_file.read_text())
+            right = all(len(sums[file.name]) == len(shards_of(self.count)) for file, _ in self._arrays())
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return sums if right else None
+
+    def seal(self) -> None:
+        """Take the checksums, where there are none."""
+        if self.sums() is None:
+            sums = {array.file.name: array.sums() for array in self._opened({})}
+            with replace_file(self.sums_file) as temporary:
+                temporary.write_text(json.dumps(sums))
+
     def open(self) -> StoredFeatures:
-        if not self.count:  # nothing to map, and NumPy refuses empty maps
-            return StoredFeatures(
-                *(np.empty((0, *layout.shape), layout.dtype) for _, layout in self._arrays())
-            )
-        return StoredFeatures(
-            *(
-                np.memmap(file, layout.dtype, "r", shape=(self.count, *layout.shape))
-                for file, layout in self._arrays()
-            )
-        )
+        return StoredFeatures(*self._opened(self.sums() or {}))
+
+    def _opened(self, sums: dict[str, list[int]]) -> list[StoredArray]:
+        return [StoredArray(file, layout, self.count, sums.get(file.name)) for file, layout in self._arrays()]
 
     def _arrays(self) -> list[tuple[Path, ArrayLayout]]:
         return [(self.features_file, self.features), (self.targets_file, self.targets)]

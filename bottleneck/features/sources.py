@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Subset
 
 from bottleneck.data.base import SUBSETS, ImageData, SeededShuffle
 from bottleneck.devices import device_of, moved
-from bottleneck.features.cache import ArrayLayout, Batches, FeatureCache, StoredFeatures
+from bottleneck.features.cache import Batches, FeatureCache, StoredFeatures
+from bottleneck.features.shards import ArrayLayout
 from bottleneck.identity import behaviour, digest, weights_identity
 from bottleneck.splitting import SplitModel
 

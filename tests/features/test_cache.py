@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from bottleneck.features import cache
-from bottleneck.features.cache import ArrayLayout, FeatureCache
+from bottleneck.features.cache import FeatureCache
+from bottleneck.features.shards import ArrayLayout
 
 COUNT, SHAPE = 700, (3, 2, 2)
 TARGETS = ArrayLayout((), "int64")
@@ -27,6 +28,10 @@ def rows(start, calls=None, batch=64):
 
 def get(cache, description=None, compute=rows):
     return cache.get(description or {"head": "a"}, COUNT, SHAPE, TARGETS, compute)
+
+
+def everything(array):
+    return array.gather(list(range(len(array))))
 
 
 @pytest.mark.parametrize("batch", [1, 64, 100, 1000])
@@ -63,7 +68,7 @@ def test_interrupted_writer_leaves_finished_shards(tmp_path):
     calls = []
     stored = get(FeatureCache(tmp_path), compute=lambda start: rows(start, calls))
     assert calls == [512]
-    np.testing.assert_array_equal(stored.features[:, 0, 0, 0], np.arange(COUNT))
+    np.testing.assert_array_equal(everything(stored.features)[:, 0, 0, 0], np.arange(COUNT))
 
 
 def slow_fill(folder):
@@ -87,8 +92,8 @@ def test_killed_writer_frees_the_lock_and_tears_nothing(tmp_path):
     calls = []
     stored = get(FeatureCache(tmp_path), compute=lambda start: rows(start, calls))
     assert calls[0] >= 256
-    np.testing.assert_array_equal(stored.features[:, 0, 0, 0], np.arange(COUNT))
-    np.testing.assert_array_equal(stored.targets, 2 * np.arange(COUNT))
+    np.testing.assert_array_equal(everything(stored.features)[:, 0, 0, 0], np.arange(COUNT))
+    np.testing.assert_array_equal(everything(stored.targets), 2 * np.arange(COUNT))
 
 
 def test_truncated_array_is_noticed(tmp_path):
@@ -100,14 +105,14 @@ def test_truncated_array_is_noticed(tmp_path):
     calls = []
     stored = get(FeatureCache(tmp_path), compute=lambda start: rows(start, calls))
     assert calls == [256]
-    np.testing.assert_array_equal(stored.features[:, 0, 0, 0], np.arange(COUNT))
+    np.testing.assert_array_equal(everything(stored.features)[:, 0, 0, 0], np.arange(COUNT))
 
 
 def parallel_request(arguments):
     folder, name = arguments
     calls = []
     stored = get(FeatureCache(folder), compute=lambda start: rows(start, calls))
-    return len(calls), float(stored.features.sum()), name
+    return len(calls), float(everything(stored.features).sum()), name
 
 
 def test_parallel_requests_compute_once(tmp_path):
@@ -176,5 +181,71 @@ def test_values_beyond_half_precision_are_refused(tmp_path):
 def test_cache_folder_that_cannot_be_made_is_named(tmp_path):
     """A file in the place of the cache's folder is reported with the option."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match=r"cache\.dir: .* cannot be made"):
+    with pytest.raises(ValueError, match=r"cache\.dir: .* cannot be written"):
         get(FeatureCache(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("name", ["features.bin", "targets.bin"])
+@pytest.mark.parametrize("sample", [0, 255, 256, 699])
+def test_flipped_bit_is_noticed_when_its_shard_is_first_read(tmp_path, name, sample):
+    """A bit that changed on disk is an error that names file and cure; other shards are read as ever."""
+    get(FeatureCache(tmp_path))
+    (file,) = tmp_path.glob(f"features/*/{name}")
+    with file.open("r+b") as handle:
+        handle.seek(sample * file.stat().st_size // COUNT + 3)
+        (byte,) = handle.read(1)
+        handle.seek(-1, os.SEEK_CUR)
+        handle.write(bytes([byte ^ 16]))
+    stored = get(FeatureCache(tmp_path))
+    other = (sample + 300) % COUNT
+    assert stored.__getitems__([other])[1].tolist() == [2 * other]
+    with pytest.raises(OSError, match=rf"{name} was changed in shard {sample // 256} .* remove the folder"):
+        stored.__getitems__([other, sample])
+
+
+def test_truncation_under_a_reader_is_an_error(tmp_path):
+    """A file that loses its end while it is read is an error, not a signal that ends the process."""
+    stored = get(FeatureCache(tmp_path))
+    everything(stored.features)
+    (file,) = tmp_path.glob("features/*/features.bin")
+    os.truncate(file, 600 * 4 * 12 + 5)
+    assert everything(stored.targets)[699] == 1398
+    with pytest.raises(OSError, match=r"features\.bin has lost sample 600"):
+        stored.__getitems__([0, 600])
+
+
+@pytest.fixture
+def read_only(monkeypatch):
+    """Folders in which nothing can be written."""
+
+    def refuse(*_, **__):
+        raise PermissionError(30, "Read-only file system")
+
+    def begin():
+        for place, name in ((cache, "FileLock"), (cache, "replace_file"), (cache.Path, "mkdir")):
+            monkeypatch.setattr(place, name, refuse)
+
+    return begin
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_filled_cache_is_used_where_nothing_can_be_written(tmp_path, read_only, sealed):
+    """Everything is there, so nobody waits for a lock or needs a permission; an empty one is an error."""
+    get(FeatureCache(tmp_path))
+    if not sealed:
+        next(tmp_path.glob("features/*/sums.json")).unlink()
+    read_only()
+    stored = get(FeatureCache(tmp_path), compute=None)
+    assert everything(stored.targets).tolist() == list(range(0, 2 * COUNT, 2))
+    with pytest.raises(ValueError, match=r"cache\.dir: .* cannot be written .*Read-only file system"):
+        get(FeatureCache(tmp_path), {"head": "b"})
+
+
+def test_cache_without_checksums_gets_them(tmp_path):
+    """One that an earlier release has filled is used, nothing is computed, and it is checked from then on."""
+    get(FeatureCache(tmp_path))
+    (sums,) = tmp_path.glob("features/*/sums.json")
+    before = sums.read_text()
+    sums.unlink()
+    get(FeatureCache(tmp_path), compute=None)
+    assert sums.read_text() == before
