@@ -130,9 +130,8 @@ def numbered_bundles(path: Path) -> list[tuple[Bundle, int]]:
         FileNotFoundError: If a file is missing.
         ValueError: If one cannot be read.
     """
-    if not (path / "frontier.json").exists():
-        return [(Bundle.read(path), 0)]
-    return [(Bundle.read(path / point.bundle), point.id) for point in read_frontier(path)]
+    points, bundles = read_bundles(path)
+    return list(zip(bundles, [point.id for point in points] or [0], strict=True))
 
 
 class FrontierDevice:

@@ -58,9 +58,10 @@ class StoredArray:
         for shard in {position // SHARD for position in positions} & self._sums.keys():
             self._check(shard)
         samples = np.empty((len(positions), *self.layout.shape), self.layout.dtype)
-        size = self.layout.sample_bytes
-        for row, position in zip(samples.reshape(len(positions), -1).view(np.uint8), positions, strict=True):
-            if os.preadv(self._descriptor, [row], position * size) != size:
+        into, size = samples.reshape(-1).view(np.uint8).data, self.layout.sample_bytes
+        for row, position in enumerate(positions):
+            found = os.preadv(self._descriptor, [into[row * size : (row + 1) * size]], position * size)
+            if found != size:
                 raise OSError(f"{self.file} has lost sample {position}: {self._cure}")
         return samples
 
