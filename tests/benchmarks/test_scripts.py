@@ -245,6 +245,20 @@ def test_scenes_picture(run, weights, tmp_path, scenes, kind, at, name):
     assert np.asarray(Image.open(tmp_path / "a.png")).std() > 10
 
 
+def test_loss(run, tmp_path):
+    """Each method is trained once: a second start finds it in the file and prints the same table."""
+    rows, picture = tmp_path / "rows.jsonl", tmp_path / "a.png"
+    few = ("split=layer1", "--bytes", 240, "--mtu", 16, "--methods", "half parity,trained: prefix")
+    text = run("loss", rows, picture, *FEW, *few)
+    first, second = [json.loads(line) for line in rows.read_text().splitlines()]
+    assert (first["method"], second["method"]) == ("half parity", "trained: prefix")
+    arriving = [row for row in second["rows"] if row["method"].startswith("-first")]
+    assert arriving[-1]["packets"] >= len(arriving) >= 1
+    assert {row["lost"] for row in tables(text)[0]} == {"packets", "bursts"}
+    assert is_picture(picture)
+    assert run("loss", rows, picture, *FEW, *few) == text
+
+
 def test_search(run, digits_network, tmp_path):
     """Both trials are one operating point, and every part of the profiled one took some time."""
     save_file(digits_network.network.state_dict(), tmp_path / "digits.safetensors")

@@ -12,6 +12,7 @@ packet is one too.
 from __future__ import annotations
 
 import binascii
+from collections.abc import Iterator
 from typing import NamedTuple
 
 #: Bytes before the body of a packet at most.
@@ -52,13 +53,12 @@ def unpack(data: bytes) -> Packet:
     return Packet(segment, body)
 
 
-def cut(payload: bytes) -> list[bytes]:
-    """The packets that were joined to a payload, not yet checked.
+def each(payload: bytes) -> Iterator[bytes]:
+    """The packets that were joined to a payload, one by one, not yet checked.
 
     Raises:
-        ValueError: If it does not end with a packet.
+        ValueError: After the last, if the payload does not end with it.
     """
-    packets = []
     start = 0
     while start < len(payload):
         _, end = _number(payload, start)
@@ -67,9 +67,8 @@ def cut(payload: bytes) -> list[bytes]:
             raise ValueError(
                 f"payload of {len(payload)} bytes ends within a packet; it was truncated or damaged."
             )
-        packets.append(payload[start : end + 2 + length])
+        yield payload[start : end + 2 + length]
         start = end + 2 + length
-    return packets
 
 
 def _checksum(numbers: bytes, body: bytes) -> bytes:

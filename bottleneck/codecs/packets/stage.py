@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from bottleneck.codecs.checks import as_integer
 from bottleneck.codecs.codec import Codec
 from bottleneck.codecs.named import recipe
-from bottleneck.codecs.packets.framing import LONGEST_HEADER, Packet, cut, pack, unpack
+from bottleneck.codecs.packets.framing import LONGEST_HEADER, Packet, each, pack, unpack
 from bottleneck.codecs.packets.segments import Places, Segments
 from bottleneck.codecs.stage import ArrayToBytes, Form, bytes_form
 
@@ -102,7 +102,7 @@ class Packets(ArrayToBytes):
         return b"".join(self.packets(array))
 
     def decode(self, payload: bytes) -> NDArray[Any]:
-        packets = [unpack(packet) for packet in cut(payload)]
+        packets = [unpack(packet) for packet in each(payload)]
         if not packets:
             raise ValueError("payload has no packet; all of them were lost.")
         return self.collect(packets).array
@@ -128,16 +128,19 @@ class Packets(ArrayToBytes):
             )
         return [packet for half in halves for packet in self._packets(flat, half)]
 
-    def receive(self, packets: Iterable[bytes]) -> Partial:
+    def receive(self, parts: Iterable[bytes]) -> Partial:
         """What those packets of a sample say that arrived, in any order; a damaged one did not arrive.
+
+        Args:
+            parts: Packets, or several joined.
 
         Raises:
             ValueError: If an undamaged packet cannot be one of this codec's.
         """
         whole = []
-        for packet in packets:
+        for part in parts:
             with contextlib.suppress(ValueError):
-                whole.append(unpack(packet))
+                whole.extend(map(unpack, each(part)))  # what stands before the damage stays
         return self.collect(whole)
 
     def collect(self, packets: Iterable[Packet]) -> Partial:
@@ -171,7 +174,7 @@ class Packets(ArrayToBytes):
 def packets_of(codec: Codec, array: ArrayLike) -> list[bytes]:
     """A sample in packets; the payload of a codec that makes none is one."""
     payload = codec.encode(array)
-    return cut(payload) if isinstance(codec.coder, Packets) else [payload]
+    return list(each(payload)) if isinstance(codec.coder, Packets) else [payload]
 
 
 def in_packets(codec: Codec, by: str, mtu: int) -> Codec:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bottleneck.codecs.packets.framing import LONGEST_HEADER, Packet, cut, pack, unpack
+from bottleneck.codecs.packets.framing import LONGEST_HEADER, Packet, each, pack, unpack
 
 quick = settings(deadline=None, max_examples=50, derandomize=True, database=None)
 packets = st.builds(Packet, st.integers(1, 2**28 - 1), st.binary(max_size=300))
@@ -21,7 +21,7 @@ def test_golden_bytes():
 def test_joined_packets_come_apart_again(sent):
     """A payload is its packets, whatever they carry, and each says what went into it."""
     written = [pack(packet) for packet in sent]
-    assert cut(b"".join(written)) == written
+    assert list(each(b"".join(written))) == written
     assert [unpack(packet) for packet in written] == sent
     headers = [len(data) - len(packet.body) for data, packet in zip(written, sent, strict=True)]
     assert all(4 <= header <= LONGEST_HEADER for header in headers)
@@ -46,7 +46,7 @@ def test_a_payload_cut_within_a_packet_is_refused(sent, data):
     end = data.draw(st.integers(0, len(payload)))
     ends = [sum(map(len, written[:n])) for n in range(len(written) + 1)]
     if end in ends:
-        assert cut(payload[:end]) == written[: ends.index(end)]
+        assert list(each(payload[:end])) == written[: ends.index(end)]
     else:
         with pytest.raises(ValueError, match="truncated or damaged"):
-            cut(payload[:end])
+            list(each(payload[:end]))

@@ -66,8 +66,9 @@ def test_any_packets_in_any_order(of, by, options, data):
     array = samples(codec.input, 1, seed=data.draw(st.integers(0, 3)))[0]
     packets = codec.coder.packets(array)
     arriving = data.draw(st.lists(st.sampled_from(range(len(packets)))))
-    damaged = [packets[0][:-1], b"", packets[0] + b"\0"]
-    found = codec.coder.receive([*(packets[i] for i in arriving), *damaged])
+    joined = data.draw(st.integers(0, len(arriving)))  # some in one run, which breaks off
+    run = b"".join(packets[i] for i in arriving[:joined]) + packets[0][:-1]
+    found = codec.coder.receive([run, *(packets[i] for i in arriving[joined:]), b"", b"foreign"])
     expected = np.zeros(SHAPE, bool)
     for i in set(arriving):
         expected |= codec.coder.receive([packets[i]]).mask
