@@ -137,7 +137,7 @@ class Packets(ArrayToBytes):
         Raises:
             ValueError: If an undamaged packet cannot be one of this codec's.
         """
-        whole = []
+        whole: list[Packet] = []
         for part in parts:
             with contextlib.suppress(ValueError):
                 whole.extend(map(unpack, each(part)))  # what stands before the damage stays
