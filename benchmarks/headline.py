@@ -1,17 +1,20 @@
-"""Studies of several split points in one picture.
+"""Bottlenecks at several split points and pictures of the input, in one picture.
 
-    python benchmarks/headline.py PICTURE ROWS... --studies STUDY...
+    python benchmarks/headline.py PICTURE ROWS... [--studies STUDY...]
 
-STUDY is a `trials.jsonl`; its frontier is chosen on the selection samples and drawn at its validation rows.
-ROWS is a `results.jsonl` of `bottleneck evaluate`, whose pictures of the input are drawn beside it. All are
-of one network on the same validation images. Left: the metric against bytes. Right: what a metric of 1 and
-of 3 points below the frozen network costs in bytes, against what the device has to compute; printed as a
-table.
+ROWS is a `results.jsonl` of `bottleneck train` or `evaluate`: its trained rows are drawn by split point, the
+seeds of one setting averaged, with pictures of the input beside them. STUDY is a `trials.jsonl`; its frontier
+is chosen on the selection samples and drawn at its validation rows. All are of one network on the same
+validation images. Left: the metric against bytes. Right: what a metric of 1 and of 3 points below the frozen
+network costs in bytes, against what the device has to compute; printed as a table.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 
 import matplotlib
 
@@ -34,6 +37,23 @@ def study_frontier(path: Path) -> list[Result]:
     done = [trial for trial in trials if trial["state"] == "COMPLETE"]
     rates, values = zip(*(trial["values"] for trial in done), strict=True)
     return [Result(**done[index]["val"]) for index in pareto.frontier(rates, values)]
+
+
+def trained_curves(rows: Sequence[Result]) -> dict[str, list[Result]]:
+    """Trained rows by split point, by rising payload; the seeds of one setting are one row, their mean."""
+    settings: dict[tuple[str, str | None], list[Result]] = defaultdict(list)
+    for row in rows:
+        if row.kind == "trained":
+            settings[row.split, row.setting].append(row)
+    means = [
+        replace(
+            members[0],
+            value=mean(row.value for row in members),
+            payload_bytes=mean(row.payload_bytes or 0 for row in members),
+        )
+        for members in settings.values()
+    ]
+    return {f"bottleneck at {found[0].split}": found for found in curves(means).values()}
 
 
 def draw(lines: dict[str, list[Result]], studies: dict[str, list[Result]], path: Path) -> None:
@@ -82,11 +102,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("picture", type=Path)
     options.add_argument("rows", type=Path, nargs="+")
-    options.add_argument("--studies", type=Path, nargs="+", required=True)
+    options.add_argument("--studies", type=Path, nargs="+", default=[])
     given = options.parse_args(arguments)
+    rows = [row for path in given.rows for row in read_results(path)]
     found = [study_frontier(path) for path in given.studies]
-    studies = {f"bottleneck at {rows[0].split}": rows for rows in found}
-    sent = [row for path in given.rows for row in read_results(path) if row.split == "input"]
+    studies = {f"study at {rows[0].split}": rows for rows in found} | trained_curves(rows)
+    sent = [row for row in rows if row.split == "input"]
     lines = {rows[0].family or "": rows for rows in curves(sent).values() if len(rows) > 1}
     table = [
         [

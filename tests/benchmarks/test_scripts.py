@@ -141,11 +141,13 @@ def test_detection(run, weights, tmp_path):
 
 
 def test_headline(run, tmp_path):
-    """The rows of earlier studies still make the table of results.md, and the picture."""
-    studies = (DATA / "imagenette_late_study.jsonl", DATA / "imagenette_mid_study.jsonl")
-    text = run("headline", tmp_path / "a.png", DATA / "paper_input.jsonl", "--studies", *studies)
-    assert in_results(text)
+    """Rows of trainings make the table of results.md, and the picture; those of studies stand beside them."""
+    rows = (DATA / "paper_input.jsonl", DATA / "imagenette_halves.jsonl")
+    assert in_results(run("headline", tmp_path / "a.png", *rows))
     assert is_picture(tmp_path / "a.png")
+    text = run("headline", tmp_path / "a.png", *rows, "--studies", DATA / "imagenette_late_study.jsonl")
+    assert "study at _blocks.15" in text
+    assert "bottleneck at _blocks.15" in text
 
 
 def test_latency(run, digits_bundle, tmp_path):
