@@ -112,7 +112,7 @@ def draw_motion(found: Motion, title: str, path: Path) -> None:
     for way, values in found.psnr.items():
         axes.plot(np.array(found.cells)[order], np.array(values)[order], marker="o", label=names[way])
     axes.set(title="Predicted from the frame before", xlabel="cells that it moved by", ylabel="PSNR (dB)")
-    axes.legend()
+    figure.legend(loc="outside lower center")
     _save(figure, title, path)
 
 
