@@ -1,6 +1,6 @@
 """The controller against the best fixed strategy and an oracle, on links that change.
 
-    python benchmarks/control.py [--plan plan.json] [--rows control.jsonl]
+    python benchmarks/control.py [--plan plan.json] [--rows control.jsonl] [--picture plan.png]
 
 A stream of eight frames per second on a simulated clock. Delay is the time from a frame to the first answer
 about it or a later one, so a strategy that stalls pays for the frames that it drops. Without a plan the
@@ -22,12 +22,13 @@ from benchmarks.shared import markdown, parser
 from bottleneck.runtime.controller import Controller
 from bottleneck.runtime.estimator import Estimator
 from bottleneck.runtime.link import Link
-from bottleneck.runtime.plan import read_strategies
+from bottleneck.runtime.plan import Plan, read_strategies
 from bottleneck.runtime.policies import Policy
 from bottleneck.runtime.prober import Prober
 from bottleneck.runtime.simulation import Autopilot, Course, Fixed, Oracle, Pilot, simulate
 from bottleneck.runtime.strategy import Spread, Strategy
 from bottleneck.runtime.traces import Trace
+from bottleneck.show.plan import draw_plan
 
 SECONDS, RTT, RATE = 120.0, 0.02, 8.0
 FIRST = Link(500e3, 0.05)  # what the controller believes before it has measured anything
@@ -113,9 +114,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--plan", type=Path, help="plan.json of `bottleneck plan`; none: the worked example")
     options.add_argument("--drop", type=float, default=0.03, help="of the best metric that may be lost")
     options.add_argument("--rows", type=Path, help="JSON lines, one for each trace and seed")
+    options.add_argument("--picture", type=Path, help="the strategies as a plan for a link of 500 kB/s")
     args = options.parse_args(arguments)
     strategies = example() if args.plan is None else read_strategies(args.plan)
     policy = Policy("accuracy", metric=max(s.value for s in strategies) - args.drop)
+    if args.picture is not None:
+        draw_plan(
+            Plan(strategies, Link(500e3, RTT), policy, "metric", "100, 40, 20 ms; 0, 10, 30 kB"), args.picture
+        )
     rows = [
         {"trace": name, "seed": seed, **compare(strategies, policy, trace, seed)}
         for seed in range(5)

@@ -10,6 +10,7 @@ from bottleneck.commands.deciding import frontiers_of, policy_of
 from bottleneck.commands.setup import cut_of, suite_channels
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import numbered_bundles
+from bottleneck.runtime.device_times import on_device
 from bottleneck.runtime.energy import Energy
 from bottleneck.runtime.link import Link
 from bottleneck.runtime.measuring import Way, device_only, measure, server_only, shared
@@ -33,6 +34,8 @@ def plan_from(cfg: DictConfig) -> Plan:
         for image, target in cut.images.subset(cfg.subset).spread(cfg.samples)
     ]
     strategies = measure(ways_of(cfg, cut, folders), samples, cut.task)
+    if cfg.device_times is not None:
+        strategies = on_device(strategies, Path(cfg.device_times).expanduser())
     return Plan(
         strategies,
         link,

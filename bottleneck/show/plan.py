@@ -42,7 +42,7 @@ def plan_table(plan: Plan) -> str:
 
 
 def crossover_table(plan: Plan) -> str:
-    """Where one strategy takes over from another, in kB/s with 95 % intervals."""
+    """Where one strategy takes over from another, with 95 % intervals."""
     if not plan.crossovers:
         return f"{plan.regions[0][0].name} is the fastest at every bandwidth."
     rows = [
@@ -55,7 +55,9 @@ def crossover_table(plan: Plan) -> str:
 
 
 def _rate(bandwidth: float) -> str:
-    return "never" if math.isinf(bandwidth) else f"{bandwidth / 1000:,.3g} kB/s"
+    if math.isinf(bandwidth):
+        return "never"
+    return f"{bandwidth / 1e6:,.3g} MB/s" if bandwidth >= 999_500 else f"{bandwidth / 1e3:.3g} kB/s"
 
 
 def draw_plan(plan: Plan, path: Path) -> None:

@@ -36,11 +36,11 @@ def embedded_frontiers(cache_dir: str | Path) -> list[Path]:
     """Folders of the digits' frontiers, one for each split point; several processes may ask at once.
 
     Args:
-        cache_dir: Where networks and features are cached as well.
+        cache_dir: Where features are cached as well.
     """
     cache = Path(cache_dir).expanduser()
-    model = models.create("digits_resnet", cache_dir=str(cache))
-    # Another machine's network may differ, and bundles belong to one network.
+    model = models.create("digits_resnet")
+    # Bundles belong to one network: of other weights, other bundles.
     home = cache / "frontiers" / f"digits_resnet-1-{weights_identity(model)[:12]}"
     home.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(home.with_suffix(".lock")):

@@ -113,6 +113,16 @@ def test_full_size(run, case, side):
     assert "answer (1, 65, 65)" in text or "boxes" in text
 
 
+def test_control(run, tmp_path):
+    """The table has a line for each kind of link, the rows one for each seed, and the plan is drawn."""
+    printed = run("control", "--rows", tmp_path / "rows.jsonl", "--picture", tmp_path / "plan.png")
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    links = {row["trace"] for row in rows}
+    assert len(rows) == 5 * len(links)
+    assert all(f"| {link} " in printed for link in links)
+    assert (tmp_path / "plan.png").stat().st_size > 20_000
+
+
 def test_detection(run, weights, tmp_path):
     """Rows say what they are: the frozen network and the suite once, each unit through each of its codecs."""
     out = tmp_path / "scenes.jsonl"
@@ -259,15 +269,6 @@ def test_loss(run, tmp_path):
     assert {row["lost"] for row in tables(text)[0]} == {"packets", "bursts"}
     assert is_picture(picture)
     assert run("loss", rows, picture, *FEW, *few) == text
-
-
-def test_loss_of_earlier_runs(tmp_path):
-    """The rows of earlier runs still make their table of results.md, and its picture."""
-    loss = importlib.import_module("benchmarks.loss")
-    finished = [json.loads(line) for line in (DATA / "loss_digits.jsonl").read_text().splitlines()]
-    assert in_results(loss.summary(finished))
-    loss.draw(finished, tmp_path / "a.png")
-    assert is_picture(tmp_path / "a.png")
 
 
 def test_search(run, digits_network, tmp_path):

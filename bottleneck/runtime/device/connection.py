@@ -59,15 +59,14 @@ class Connection:
             self._channel.close()
             raise
 
-    def switch(self, wanted: Mapping[str, Any]) -> tuple[int, float]:
-        """Have the server load a point; its number, and the milliseconds that the server needs for a payload.
+    def switch(self, wanted: Mapping[str, Any]) -> int:
+        """Have the server load a point; its number.
 
         Raises:
             ConnectionError: If the server is gone.
             RefusedError: If it has no such point.
         """
-        ready = self._call("Switch", json.dumps(wanted).encode())
-        return int(ready["point"]), float(ready["server_ms"])
+        return int(self._call("Switch", json.dumps(wanted).encode())["point"])
 
     def open(self) -> Iterator[Message]:
         """Open the stream; the server's messages, until it ends.
