@@ -1,7 +1,7 @@
 r"""Trained for losses against what protects packets, at equal bytes.
 
-    python benchmarks/loss.py rows.jsonl loss.png --bytes 120 split=layer1
-    python benchmarks/loss.py rows.jsonl loss.png --bytes 120 split=layer2
+    python -m benchmarks.loss rows.jsonl loss.png --bytes 240 split=layer1
+    python -m benchmarks.loss rows.jsonl loss.png --bytes 240 split=layer2
 
 One unit for each method, trained towards a number of bytes with which packets, headers, copies and parity
 come to about `--bytes`: as it is, with every packet sent twice, with half as many Reed-Solomon packets, and

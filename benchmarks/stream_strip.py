@@ -47,7 +47,7 @@ def draw(stream: Stream, picture: Path, levels: int = 32, motion: int = 2) -> No
         update = update_of(now, untouched(before, block, UNKNOWN), vectors, block, 0, 1)
         side = stream.frames.shape[-1] / now.shape[-1]
         top, middle, bottom = axes[:, column]
-        top.imshow(stream.frames[number].permute(1, 2, 0))
+        top.imshow(stream.frames[number].permute(1, 2, 0).numpy())
         rows, columns = np.nonzero(update.vectors.any(axis=2))
         down, right = (update.vectors[rows, columns] * -side / PARTS).T  # where a block came from, to it
         place = [(cells + 0.5) * block * side for cells in (columns, rows)]
@@ -58,6 +58,8 @@ def draw(stream: Stream, picture: Path, levels: int = 32, motion: int = 2) -> No
             top.add_patch(
                 Rectangle((left, upper), right_side - left, lower - upper, fill=False, color="yellow")
             )
+        height, width = stream.frames.shape[2:]
+        top.set(xlim=(0, width), ylim=(height, 0))  # whatever sticks out
         top.set_title(f"frame {number}", fontsize=9)
         middle.imshow(_mosaic(now[:16]), cmap="viridis", vmin=0, vmax=levels - 1)
         bottom.imshow(np.abs(update.differences).sum(axis=0), cmap="magma")

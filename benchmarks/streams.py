@@ -284,21 +284,32 @@ def video(frames: np.ndarray, codec: str, quality: int) -> tuple[list[int], list
 
 
 def table(rows: Sequence[Row]) -> str:
-    """All methods of every stream; of features also how often their bytes fit into those of intra."""
-    intra = {(row.stream, row.setting): row.payload_bytes for row in rows if row.method == "intra"}
-    lines = []
+    """Bytes of features by stream and quantizer, and how often they fit into those of intra; the video's."""
+    settings: dict[tuple[str, str], dict[str, Row]] = {}
+    videos = []
     for row in rows:
-        whole = intra.get((row.stream, row.setting))
-        lines.append(
-            {
-                "stream": f"{row.stream}, {row.split.removeprefix('network.')}",
-                "method": f"{row.method} {row.setting}".rstrip(),
-                "bytes per frame": f"{row.payload_bytes:,.0f}",
-                "intra / this": "" if whole is None else f"{whole / row.payload_bytes:.2f}",
-                "agreement": f"{row.agreement:.3f}",
-            }
-        )
-    return markdown(lines)
+        stream = f"{row.stream}, {row.split.removeprefix('network.')}"
+        if row.method in QUALITIES:
+            shown = {"agreement": f"{row.agreement:.3f}", "bytes": f"{row.payload_bytes:,.0f}"}
+            videos.append({"stream": row.stream, "video": f"{row.method} {row.setting}", **shown})
+        else:
+            settings.setdefault((stream, row.setting), {})[row.method] = row
+    features = []
+    for (stream, levels), found in settings.items():
+        if "intra" not in found:  # the feature as it is
+            continue
+        whole = found.pop("intra")
+        line = {"stream": stream, "levels": levels, "agreement": f"{whole.agreement:.3f}"}
+        line |= {"intra": f"{whole.payload_bytes:,.0f}"}
+        line |= {method: _shown(row, whole) for method, row in found.items()}
+        features.append(line)
+    return "\n\n".join(markdown(lines) for lines in (features, videos) if lines)
+
+
+def _shown(row: Row, whole: Row) -> str:
+    """Bytes, their number of times in intra's, and the agreement where it is another."""
+    other = "" if row.agreement == whole.agreement else f", {row.agreement:.3f}"
+    return f"{row.payload_bytes:,.0f} (÷ {whole.payload_bytes / row.payload_bytes:.1f}{other})"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

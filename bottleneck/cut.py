@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,7 @@ from bottleneck.features import CachedFeatures, FeatureCache, LiveFeatures, feat
 from bottleneck.identity import behaviour, weights_identity
 from bottleneck.loss.point import OperatingPoint
 from bottleneck.measure.harness import Tally, Times, judge_frozen, measure, row, time_halves
+from bottleneck.measure.health import ailment
 from bottleneck.measure.results import Result
 from bottleneck.models import Network
 from bottleneck.splitting import SplitModel, split, split_open, trace
@@ -197,6 +199,13 @@ class Cut:
         for found in rows:
             found.trainable = self.trainable if found.kind == "trained" else None
         return rows
+
+    def ailment(self, row: Result, subset: str = "val") -> str | None:
+        """What is wrong with a trained channel whose row on a subset this is, and its cure, or `None`."""
+        if row.metric != "accuracy_top1":
+            return ailment(row, None)
+        classes = self.images.targets(subset)
+        return ailment(row, float(np.bincount(classes).max() / len(classes)))
 
     def bundle(self, channel: Channel, result: Mapping[str, Any]) -> Bundle:
         """The operating point of a trained channel, ready to be saved.

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
+_WIDE = 16  # times the short side: what is longer is cut before it is resized
 _MODES = {1: "L", 3: "RGB"}  # channels: Pillow's name for 8 bits of each
 
 
@@ -46,9 +47,8 @@ def preprocess(short_side: int | None = None, crop: int | None = None, channels:
         )
     steps: list[nn.Module] = [_AsPIL(channels)]
     if short_side is not None:
-        steps.append(v2.Resize(short_side, interpolation=v2.InterpolationMode.BILINEAR))
-    if crop is not None:
-        steps.append(v2.CenterCrop(crop))
+        resize = v2.Resize(short_side, interpolation=v2.InterpolationMode.BILINEAR)
+        steps.append(_Resized(resize, None if crop is None else v2.CenterCrop(crop)))
     return v2.Compose([*steps, _ToTensor()])
 
 
@@ -135,6 +135,37 @@ class _AsPIL(nn.Module):
 
     def extra_repr(self) -> str:
         return f"channels={self.channels}"
+
+
+class _Resized(nn.Module):
+    """Resize and crop, without making what is cut off of an image that is long beyond all use.
+
+    Its ``repr`` is that of the two steps: pixels are theirs, in such long images within one grey level.
+    """
+
+    def __init__(self, resize: v2.Resize, crop: v2.CenterCrop | None) -> None:
+        super().__init__()
+        self.resize, self.crop = resize, crop
+
+    def forward(self, image: Image.Image) -> Image.Image:
+        (short,) = self.resize.size
+        sides = tuple(max(short, int(short * side / min(image.size))) for side in image.size)
+        if max(sides) <= _WIDE * short:
+            resized: Image.Image = self.resize(image)
+            return resized if self.crop is None else self.crop(resized)
+        if self.crop is None:
+            raise ValueError(
+                f"an image of {image.size} pixels would be resized to {sides}. Cut it to at most {_WIDE} "
+                "times its shorter side first."
+            )
+        scales = [before / after for before, after in zip(image.size, sides, strict=True)]
+        near = [round((side - cut) / 2) for side, cut in zip(sides, self.crop.size, strict=True)]
+        far = [first + cut for first, cut in zip(near, self.crop.size, strict=True)]
+        box = (near[0] * scales[0], near[1] * scales[1], far[0] * scales[0], far[1] * scales[1])
+        return image.resize(self.crop.size, Image.Resampling.BILINEAR, box)
+
+    def __repr__(self) -> str:
+        return str(self.resize) if self.crop is None else f"{self.resize}\n    {self.crop}"
 
 
 class _ToTensor(nn.Module):

@@ -12,6 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.browser import Chromium
+
 torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
 
 
@@ -144,3 +146,15 @@ def report_content() -> Callable[[Path], dict]:
         return json.loads(carried.group(1))
 
     return read
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """A browser."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    executable = next(filter(None, map(shutil.which, names)), None)
+    if executable is None or not hasattr(os, "posix_spawn"):
+        pytest.skip(f"none of {names} is on PATH")
+    browser = Chromium(executable, tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()

@@ -4,11 +4,13 @@ import ast
 import inspect
 import pickle
 import sys
+import time
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import v2
 
 import bottleneck.preprocess
 from bottleneck.preprocess import as_pil, prepared, preprocess
@@ -156,3 +158,33 @@ def test_prepared_images_pass_as_they_are():
     for wrong, found in ((noise(1, 2, 2), "array of torch.uint8"), (Image.new("L", (2, 2)), "got Image")):
         with pytest.raises(TypeError, match=f"{found}.*transform of its own"):
             prepared(wrong)
+
+
+@pytest.mark.parametrize("size", [(3000, 30), (17, 1000), (999, 7), (400, 400), (60, 1100), (1200, 64)])
+def test_long_images_give_the_same_pixels_without_being_made_large(size):
+    """What is cut off is not resized first, and what is kept is what it would have been, within a level."""
+    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3)).astype(np.uint8)
+    image = Image.fromarray(pixels)
+    whole = v2.Compose(
+        [v2.Resize(64, interpolation=v2.InterpolationMode.BILINEAR), v2.CenterCrop(56), v2.PILToTensor()]
+    )
+    difference = (preprocess(64, 56)(image).int() - whole(image).int()).abs().max()
+    assert difference <= (max(size) > 16 * min(size))
+
+
+def test_image_of_one_row_costs_what_its_crop_costs():
+    """A PNG of a hundred bytes that would be resized to a gigapixel is not."""
+    image, begin = Image.new("RGB", (16_000, 1)), time.process_time()
+    assert preprocess(256, 224)(image).shape == (3, 224, 224)
+    assert time.process_time() - begin < 1
+    with pytest.raises(ValueError, match=r"\(16000, 1\) pixels would be resized to \(4096000, 256\)"):
+        preprocess(256)(image)
+
+
+def test_transform_is_named_as_its_steps():
+    """Its text, by which feature caches know it, is that of resize and crop."""
+    assert str(preprocess(256, 224)) == (
+        "Compose(\n      _AsPIL(channels=3)\n      Resize(size=[256], "
+        "interpolation=InterpolationMode.BILINEAR, antialias=True)\n"
+        "      CenterCrop(size=(224, 224))\n      _ToTensor()\n)"
+    )

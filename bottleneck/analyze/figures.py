@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from bottleneck.analyze.coefficients import Coefficients
 from bottleneck.analyze.differences import Differences
 from bottleneck.analyze.fourier import Fourier
+from bottleneck.analyze.motion import Motion
 from bottleneck.analyze.quantization import Quantization
 from bottleneck.analyze.relevance import Relevance
 from bottleneck.analyze.similarity import Similarity
@@ -98,6 +99,23 @@ def draw_fourier(found: Fourier, title: str, path: Path) -> None:
     _save(figure, title, path)
 
 
+def draw_motion(found: Motion, title: str, path: Path) -> None:
+    """Quality of predictions against how far the image moved."""
+    figure, (axes,) = _panels(1)
+    order = np.argsort(found.cells)
+    names = {
+        "still": "not moved",
+        "known": "moved as the image was",
+        "image": "vectors found on images",
+        "feature": "vectors found on features",
+    }
+    for way, values in found.psnr.items():
+        axes.plot(np.array(found.cells)[order], np.array(values)[order], marker="o", label=names[way])
+    axes.set(title="Predicted from the frame before", xlabel="cells that it moved by", ylabel="PSNR (dB)")
+    figure.legend(loc="outside lower center")
+    _save(figure, title, path)
+
+
 def draw_quantization(found: Quantization, title: str, path: Path) -> None:
     """Metric against the number of levels, one panel for each scope, one line for each range."""
     figure, panels = _panels(len(found.value), sharey=True)
@@ -166,6 +184,7 @@ DRAW: dict[str, Callable[[Any, str, Path], None]] = {
     "coefficients": draw_coefficients,
     "differences": draw_differences,
     "fourier": draw_fourier,
+    "motion": draw_motion,
     "quantization": draw_quantization,
     "relevance": draw_relevance,
     "similarity": draw_similarity,

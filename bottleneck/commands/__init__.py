@@ -23,6 +23,9 @@ COMMANDS = {
     "profile": "List every split point and stage of a network: sizes, what must be sent, work, parameters.",
     "analyze": "Ask the feature at a split point the papers' questions before compressing it.",
     "plan": "Finish on the device, send a picture, or split, and where: every strategy on a link of yours.",
+    "serve": "The server's half of frontiers: answers any number of devices, with a page to look at.",
+    "stream": "The device's half: a folder, a video or a camera, answered through a server, or alone.",
+    "demo": "Server, emulated link and device in one terminal, and a page that shows them at work.",
     "export": "Write both halves of a bundle as graphs, for machines without PyTorch.",
 }
 

@@ -12,6 +12,7 @@ from bottleneck.analyze import figures
 from bottleneck.analyze.coefficients import Coefficients
 from bottleneck.analyze.differences import Differences, panned
 from bottleneck.analyze.fourier import Fourier
+from bottleneck.analyze.motion import Motion
 from bottleneck.analyze.quantization import Quantization
 from bottleneck.analyze.relevance import Relevance, relevance_of
 from bottleneck.analyze.samples import Samples
@@ -43,6 +44,8 @@ def answer(question: str, samples: Samples, cfg: DictConfig) -> Any:
             return Differences.of(features, before, options.bits, frames, float(same_output.float().mean()))
         case "fourier":
             return Fourier.of(features, cfg.fourier.fractions, samples.metric)
+        case "motion":
+            return Motion.of(samples.images, samples.features_of, cfg.motion.pixels, cfg.motion.radius)
         case "quantization":
             training = samples.features_of(samples.training)
             return Quantization.of(features, training, cfg.quantization, samples.metric)

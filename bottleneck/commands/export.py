@@ -11,8 +11,12 @@ from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.export import export
 
 
-def network_of(cfg: DictConfig) -> nn.Module:
-    """The network of the configuration, or else the one that the bundle names.
+def network_of(cfg: DictConfig, bundle: Bundle) -> nn.Module:
+    """The network of the configuration, or else the one that a bundle names.
+
+    Args:
+        cfg: May have `model`; `cache.dir` is where embedded networks are.
+        bundle: One of those that will run.
 
     Raises:
         ValueError: If the bundle's network cannot be made from its name alone.
@@ -20,7 +24,7 @@ def network_of(cfg: DictConfig) -> nn.Module:
     if "model" in cfg:
         network: nn.Module = instantiate(cfg.model)
         return network
-    made = dict(Bundle.read(cfg.bundle).model)
+    made = dict(bundle.model)
     # A file must not choose what code is run: anything else is the user's to name.
     if made.pop("_target_", None) != "bottleneck.models.create":
         raise ValueError(
@@ -35,6 +39,6 @@ def run(cfg: DictConfig) -> None:
     if cfg.bundle is None:
         raise ValueError("bundle= names no bundle. Give the folder that train or the plugin wrote.")
     folder = Path(cfg.folder or Path(cfg.bundle) / cfg.target).expanduser()
-    export(cfg.bundle, network_of(cfg), folder, cfg.target)
+    export(cfg.bundle, network_of(cfg, Bundle.read(cfg.bundle)), folder, cfg.target)
     for file in sorted(folder.iterdir()):
         print(f"{file}: {file.stat().st_size:,} bytes")

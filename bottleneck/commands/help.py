@@ -50,6 +50,24 @@ _HELP = {
         ),
         ("frontier", "link.bandwidth", "link.rtt", "policy", "samples", "device_times"),
     ),
+    "serve": _Help(
+        (
+            "bottleneck serve frontier=studies/NAME/frontier",
+            "bottleneck serve host=0.0.0.0 port=50051 token=WORD",
+        ),
+        ("frontier", "host", "port", "keep", "token", "device"),
+    ),
+    "stream": _Help(
+        (
+            "bottleneck stream source=video.mp4 server=HOST:50051 frontier=studies/NAME/frontier",
+            "bottleneck stream source=rtsp://camera/1 policy=latency budget.latency=0.2",
+        ),
+        ("source", "server", "frontier", "frames", "fps", "strategy", "policy", "half", "timeout"),
+    ),
+    "demo": _Help(
+        ("bottleneck demo", "bottleneck demo source=video.mp4 slower=1"),
+        ("source", "frames", "fps", "slower", "trace", "jitter", "loss"),
+    ),
     "export": _Help(
         (
             "bottleneck export bundle=outputs/RUN/bundle",
@@ -89,7 +107,7 @@ def _meaning(key: str, command: str) -> str:
     """Default and comment of a key, from the file that sets it."""
     group, _, leaf = key.rpartition(".")
     conf = Path(config_dir())
-    own = [conf / f"{name}.yaml" for name in (command, "base", "decide")]
+    own = [conf / f"{name}.yaml" for name in (command, "base", "decide", "connection")]
     files = sorted((conf / group).glob("de*.yaml")) if group else own
     for file in files:
         for line in file.read_text("utf-8").splitlines():

@@ -71,7 +71,7 @@ def _settings(cfg: DictConfig, cut: Cut) -> dict[str, Any]:
     }
     return {
         "network": Identity.of(cut.model, cut.images.image_shape).to_dict(),
-        "images": {name: cut.images.fingerprint(name) for name in ("train", "select", "val")},
+        "images": {name: cut.images.contents(name) for name in ("train", "select", "val")},
         "max_epochs": plain["trainer"]["max_epochs"],
         "unit": unit,
         **{key: plain[key] for key in _SHARED},

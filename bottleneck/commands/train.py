@@ -65,6 +65,8 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
     also = also_channels(tuned, channel.unit, cfg.also_codecs, channel.codec.name, **label)
     tuned.fit(also)
     trained = tuned.measure([channel, *also], cfg.subset, cfg.seed)
+    if (why := cut.ailment(trained[0], cfg.subset)) is not None:
+        log.warning("this unit is of no use: %s", why)
     if cut.net.point.closed:
         result = {**dataclasses.asdict(trained[0]), "alpha": point.alpha}
         tuned.bundle(channel, result).save(folder / "bundle")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from bottleneck.data.base import ImageData, Part
+from bottleneck.data.base import ImageData, Part, file_content
 from bottleneck.data.folders import listing, load_image
 from bottleneck.data.objects import Objects
 from bottleneck.preprocess import preprocess_mask
@@ -92,6 +92,10 @@ class Coco(ImageData):
             for file in (path, self._annotations_file(part))
         )
         return f"{os.path.abspath(path)} {' '.join(versions)}"
+
+    def sample_content(self, part: str, index: int) -> str:
+        path = self._part(part).images.pictures[index].path
+        return f"{file_content(path)} {file_content(self._annotations_file(part))}"
 
     def _annotations_file(self, part: str) -> Path:
         return self.root / "annotations" / f"instances_{part}2017.json"

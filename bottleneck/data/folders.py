@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms import v2
 
-from bottleneck.data.base import ImageData, Part
+from bottleneck.data.base import ImageData, Part, file_content
 from bottleneck.data.views import View
 from bottleneck.preprocess import as_pil, preprocess
 
@@ -155,6 +155,9 @@ class ImageFolder(ImageData):
         path, _ = self._part(part).images.samples[index]
         status = os.stat(path)
         return f"{os.path.abspath(path)} {status.st_size} {status.st_mtime_ns}"
+
+    def sample_content(self, part: str, index: int) -> str:
+        return file_content(self._part(part).images.samples[index][0])
 
 
 class _Images(datasets.ImageFolder):  # type: ignore[misc]  # torchvision comes without types

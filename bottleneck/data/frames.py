@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from bottleneck.data.base import ImageData, Part
+from bottleneck.data.base import ImageData, Part, file_content
 from bottleneck.data.digits import Digits
 from bottleneck.data.folders import load_image
 from bottleneck.identity import weights_identity
@@ -105,6 +105,12 @@ class Frames(ImageData):
             status = frame.stat()
             return f"{self._network_identity} {frame.absolute()} {status.st_size} {status.st_mtime_ns}"
         return f"{self._network_identity} {frame.tobytes().hex()}"
+
+    def sample_content(self, part: str, index: int) -> str:
+        frame, _ = self._part(part).images.pairs[index]
+        if isinstance(frame, Path):
+            return f"{self._network_identity} {file_content(frame)}"
+        return self.sample_version(part, index)
 
     def _members(self, name: str) -> tuple[str, np.ndarray]:
         part, limit = ("val", self.val_limit) if name == "val" else ("train", self.train_limit)

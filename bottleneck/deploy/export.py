@@ -94,6 +94,9 @@ def export(bundle: str | Path, model: nn.Module, folder: str | Path, target: str
         _WRITERS[target](ServerGraph(unit, net.tail, coded).eval(), {"symbols": symbols}, fresh / "server")
         content = {
             "bundle": operating_point.id,
+            "split": operating_point.split,
+            "network": operating_point.network,
+            "task": operating_point.task,
             "codec": operating_point.codec.to_dict(),
             "image_shape": operating_point.image_shape,
             "image_dtype": str(operating_point.image_dtype).removeprefix("torch."),

@@ -20,8 +20,6 @@ _LENGTH = 2  # bytes that say how long a packet is, where packets are filled up 
 class Protection(ABC):
     """Adds packets, and makes use of them."""
 
-    name: str
-
     @abstractmethod
     def protect(self, packets: Sequence[bytes]) -> list[bytes]:
         """What is sent, in order."""
@@ -33,8 +31,6 @@ class Protection(ABC):
 
 class Bare(Protection):
     """Nothing is added."""
-
-    name = "bare"
 
     def protect(self, packets: Sequence[bytes]) -> list[bytes]:
         return list(packets)
@@ -57,7 +53,6 @@ class Repeated(Bare):
         if times < 1:
             raise ValueError(f"times={times}: a packet is sent at least once.")
         self.times = times
-        self.name = f"repeated-{times}"
 
     def protect(self, packets: Sequence[bytes]) -> list[bytes]:
         return list(packets) * self.times
@@ -82,7 +77,6 @@ class ReedSolomon(Protection):
         if not 0 < share <= 10:
             raise ValueError(f"share={share} of parity packets must be above 0, to 10.")
         self.share = share
-        self.name = f"reed-solomon-{share:g}"
 
     def protect(self, packets: Sequence[bytes]) -> list[bytes]:
         count, parity = len(packets), self._parity(len(packets))

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
@@ -56,22 +56,17 @@ class Record:
         return dataclasses.asdict(self)
 
 
-@dataclass
-class Seen:
-    """A record with what people look at.
+class Seen(NamedTuple):
+    """A record in its journal.
 
     Attributes:
-        number: Counts from 1 in the journal.
+        number: Counts from 1.
         time: Seconds, by the journal's clock.
-        image: What was captured: anything that Pillow or NumPy knows as an image.
-        feature: What the server decoded, `(C, H, W)`.
     """
 
     number: int
     time: float
     record: Record
-    image: Any = None
-    feature: np.ndarray | None = None
 
 
 class Journal:
@@ -79,31 +74,46 @@ class Journal:
 
     Args:
         clock: Seconds of some clock.
-        keep: Records that are kept.
+        keep: Records that are kept; of images, which are large, `keep_images`, and of features one.
+
+    Attributes:
+        frames, drops, switches: Counted from the beginning; a device that changes its strategy switches.
     """
 
-    def __init__(self, clock: Callable[[], float], keep: int = 600):
+    def __init__(self, clock: Callable[[], float], keep: int = 600, keep_images: int = 12):
         self._clock = clock
         self._lock = threading.Lock()
         self._seen: deque[Seen] = deque(maxlen=keep)
+        self._images: deque[tuple[int, Any]] = deque(maxlen=keep_images)
+        self._feature: tuple[int, np.ndarray] | None = None
+        self._strategies: dict[str | None, str | None] = {}
         self._listeners: list[Callable[[Record], None]] = []
         self.frames = self.drops = self.switches = 0
-        self._strategies: dict[str | None, str | None] = {}
 
     def listen(self, listener: Callable[[Record], None]) -> None:
         """Call a function with every record from now on, in the thread that writes it."""
         self._listeners.append(listener)
 
     def add(self, record: Record, image: Any = None, feature: np.ndarray | None = None) -> None:
-        """Write a record."""
+        """Write a record.
+
+        Args:
+            record: The frame's.
+            image: What was captured: anything that Pillow or NumPy knows as an image.
+            feature: What the server decoded, `(C, H, W)`.
+        """
         with self._lock:
             self.frames += 1
             self.drops += record.dropped
+            self._seen.append(Seen(self.frames, self._clock(), record))
+            if image is not None and not record.dropped:
+                self._images.append((self.frames, image))
+            if feature is not None:
+                self._feature = (self.frames, feature)
             if not record.dropped:
                 before = self._strategies.get(record.device, record.strategy)
                 self.switches += before != record.strategy
                 self._strategies[record.device] = record.strategy
-            self._seen.append(Seen(self.frames, self._clock(), record, image, feature))
         for listener in self._listeners:
             listener(record)
 
@@ -112,10 +122,15 @@ class Journal:
         with self._lock:
             return [seen for seen in self._seen if seen.number > number]
 
-    def find(self, number: int) -> Seen | None:
-        """The record of this number, while it is kept."""
+    def image(self, number: int) -> Any:
+        """What was captured for the record of this number; `None` where it is not kept."""
         with self._lock:
-            return next((seen for seen in self._seen if seen.number == number), None)
+            return next((image for known, image in self._images if known == number), None)
+
+    def feature(self) -> tuple[int, np.ndarray] | None:
+        """The last feature with its record's number; `None` before there was one."""
+        with self._lock:
+            return self._feature
 
 
 class JsonLines:

@@ -8,9 +8,10 @@ have no `netem`, and this needs no privileges.
 """
 
 import asyncio
+import bisect
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bottleneck.runtime.link import Link
 
@@ -27,9 +28,23 @@ def constant(link: Link) -> Conditions:
     return lambda seconds: link
 
 
-def with_outage(conditions: Conditions, start: float, seconds: float) -> Conditions:
-    """The same link, dead for a while."""
-    return lambda now: Link(0.0, conditions(now).rtt) if start <= now < start + seconds else conditions(now)
+def stepped(steps: Sequence[tuple[float, float]], rtt: float) -> Conditions:
+    """A link whose bandwidth changes, again and again.
+
+    Args:
+        steps: (seconds, bytes per second from then on), from 0 s on; at the last one all begins anew.
+        rtt: Of every step.
+
+    Raises:
+        ValueError: If times do not rise from 0, or a bandwidth is negative.
+    """
+    times, bandwidths = zip(*steps, strict=True)
+    if times[0] != 0 or sorted(set(times)) != list(times) or min(bandwidths) < 0 or len(times) < 2:
+        raise ValueError(
+            f"trace={list(steps)} is no trace. Give [seconds, bytes per second], from 0 s on, times rising; "
+            "the last one is the end."
+        )
+    return lambda now: Link(bandwidths[bisect.bisect_right(times, now % times[-1]) - 1], rtt)
 
 
 class Relay:
@@ -100,6 +115,8 @@ class Relay:
             for broken in writers:
                 broken.transport.abort()
         finally:
+            for ended in writers:
+                ended.close()
             self._connections.discard(task)
 
     async def _pass_on(

@@ -15,6 +15,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from bottleneck.cut import Cut
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.loss import OperatingPoint
+from bottleneck.measure.health import ailment
 from bottleneck.measure.results import Result
 from bottleneck.search.places import Outcome
 from bottleneck.search.space import Space
@@ -102,7 +103,7 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> Outcome
 
     Returns:
         Its objectives, bpp and metric; or that it was stopped, because the same point was trained before, or
-        this one turned out hopeless.
+        this one turned out hopeless, or sends nothing of use.
     """
     drawn = bench.space.draw(trial)
     if (twin := _twin(study, trial)) is not None:
@@ -128,6 +129,8 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> Outcome
 
     rows = {subset: bench.cut.measure([channel], subset, point.seed)[0] for subset in ("select", "val")}
     attrs |= {subset: dataclasses.asdict(row) for subset, row in rows.items()}
+    if (why := ailment(rows["select"], None)) is not None:  # one that guesses is dominated soon enough
+        return Outcome(TrialState.PRUNED, {**attrs, "ailment": why})
     bundle = bench.cut.bundle(channel, {**attrs["val"], "alpha": point.alpha})
     attrs["bundle"] = _upload(bundle, study, bench.artifacts)
     select = rows["select"]
@@ -157,6 +160,7 @@ class StopHopeless(Callback):
         metrics = trainer.callback_metrics
         value, bpp = (float(metrics[key]) for key in (f"val/{self._metric}", "val/entropy_bpp"))
         self.midway = {"value": value, "bpp": bpp}
+        trainer.should_stop = bpp == 0 or not math.isfinite(bpp)  # then measuring says what ails it
         for other in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             midway = other.user_attrs.get("midway")
             if midway is None:

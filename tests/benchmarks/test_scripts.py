@@ -271,6 +271,15 @@ def test_loss(run, tmp_path):
     assert run("loss", rows, picture, *FEW, *few) == text
 
 
+def test_loss_of_earlier_runs(tmp_path):
+    """The rows of earlier runs still make their table of results.md, and its picture."""
+    loss = importlib.import_module("benchmarks.loss")
+    finished = [json.loads(line) for line in (DATA / "loss_digits.jsonl").read_text().splitlines()]
+    assert in_results(loss.summary(finished))
+    loss.draw(finished, tmp_path / "a.png")
+    assert is_picture(tmp_path / "a.png")
+
+
 def test_search(run, digits_network, tmp_path):
     """Both trials are one operating point, and every part of the profiled one took some time."""
     save_file(digits_network.network.state_dict(), tmp_path / "digits.safetensors")

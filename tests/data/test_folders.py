@@ -114,6 +114,19 @@ def test_fingerprint_is_the_files(root):
     assert ImageFolder(moved, **SIZES).fingerprint("val") != before
 
 
+def test_contents_are_equal_on_machines_with_the_same_images(root):
+    """A copy elsewhere, written at another time, has the same contents; another image has not."""
+    before = ImageFolder(root, **SIZES).contents("val")
+    copy = shutil.copytree(root, root.parent / "copy", copy_function=shutil.copyfile)
+    assert ImageFolder(copy, **SIZES).contents("val") == before
+    assert ImageFolder(copy, short_side=16, crop=10).contents("val") != before
+    path = copy / "val" / "2" / "b.png"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    assert ImageFolder(copy, **SIZES).contents("val") != before
+
+
 @pytest.mark.parametrize("change", ["touch", "grow", "rename", "add", "remove"])
 def test_fingerprint_changes_with_a_file(root, change):
     """Touching, growing, renaming, adding or removing a file changes its subset's fingerprint, no other's."""

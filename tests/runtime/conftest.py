@@ -32,9 +32,11 @@ def frontier(tmp_path_factory, digits_network, digits_images):
             sizes = [1 + len(codec.encode(symbols)) for symbols in unit.symbols(feature).numpy()]
         name = f"point-{number:02}"
         identity = weights_identity(digits_network)
-        Bundle(unit, codec, at, identity, (1, 8, 8), model=MADE).save(folder / name)
+        value = 0.9 + 0.02 * number
+        result = {"value": value, "baseline": 0.96}
+        Bundle(unit, codec, at, identity, (1, 8, 8), model=MADE, result=result).save(folder / name)
         size = sum(sizes) / len(sizes)
-        points.append(Point(number, name, size / 8, size, 0.9 + 0.02 * number))
+        points.append(Point(number, name, size / 8, size, value))
     write_frontier(folder, points, {"metric": "accuracy_top1"})
     return folder
 
@@ -99,4 +101,4 @@ def half(frontier, digits_network):
     """The device's half of the frontier."""
     from bottleneck.runtime.device.half import TorchHalf
 
-    return TorchHalf(frontier, digits_network)
+    return TorchHalf([frontier], digits_network)

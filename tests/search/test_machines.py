@@ -23,7 +23,13 @@ from bottleneck.data import Digits
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]  # boto3's
 
 TRIALS = 6
-SHORT = ("device=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false", "data.train_limit=200")
+SHORT = (
+    "device=cpu",
+    "trainer.max_epochs=2",
+    "trainer.enable_progress_bar=false",
+    "data.train_limit=200",
+    "space.step=[0.1, 0.5]",  # two epochs leave larger steps nothing but zeros
+)
 
 
 def free_port() -> int:

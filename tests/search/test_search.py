@@ -154,17 +154,18 @@ def test_constraints_keep_trials_off_the_frontier(tmp_path):
     assert all(trials[p["settings"]["trial"]]["select"]["payload_bytes"] <= 6 for p in points)
 
 
-def test_point_that_sends_nothing_costs_its_id(tmp_path):
-    """A latent that is always zero is a payload of one byte, on the frontier with the id's byte."""
-    search_from(composed(tmp_path, "space.step=4.0", "study.n_trials=1"))
-    assert trials_of(tmp_path)[0]["select"]["payload_bytes"] == 1
-    point = json.loads((tmp_path / "frontier" / "frontier.json").read_text())["points"][0]
-    assert (point["payload_bytes"], point["bpp"]) == (2, 16 / 64)
+def test_units_that_send_nothing_stay_off_the_frontier(tmp_path):
+    """A latent that is always zero ends its trial early, with what ails it, and makes no point."""
+    assert search_from(composed(tmp_path, "space.step=4.0", "study.n_trials=1")) == []
+    (trial,) = trials_of(tmp_path)
+    assert trial["fate"] == "stopped early"
+    assert "sends nothing, every latent is zero: lower unit.step" in trial["ailment"]
+    assert not (tmp_path / "frontier").exists()
 
 
 def test_identical_points_are_trained_once(tmp_path):
     """In a space of one point, the second trial is recorded as the first one's twin."""
-    pinned = ("space.latent_channels=4", "space.stride=2", "space.step=1.0", "space.log10_alpha=1.0")
+    pinned = ("space.latent_channels=4", "space.stride=2", "space.step=0.1", "space.log10_alpha=1.0")
     search_from(composed(tmp_path, *pinned, "study.n_trials=2"))
     first, second = trials_of(tmp_path)
     assert (first["state"], second["state"], second["twin"]) == ("COMPLETE", "PRUNED", 0)

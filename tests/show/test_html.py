@@ -2,10 +2,6 @@
 
 import dataclasses
 import json
-import os
-import shutil
-import signal
-import socket
 import sys
 
 import pytest
@@ -107,108 +103,6 @@ def test_page_names_command_and_versions(page, report_content):
     """The command that wrote it, and the versions that measured."""
     assert report_content(page)["command"] == " ".join(COMMAND)
     assert {"python", "torch", "optuna", "split-bottleneck"} <= set(report_content(page)["versions"])
-
-
-class Chromium:
-    """A headless browser on its DevTools pipe, which needs no driver and no further package."""
-
-    FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars")
-
-    def __init__(self, executable, profile):
-        ours, theirs = socket.socketpair()
-        ours.settimeout(60)
-        command = [
-            executable,
-            *self.FLAGS,
-            "--remote-debugging-pipe",
-            f"--user-data-dir={profile}",
-            "about:blank",
-        ]
-        # The browser reads descriptor 3 and writes descriptor 4; a socket does for both.
-        pipe = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), descriptor) for descriptor in (3, 4)]
-        quiet = (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)
-        self._pid = os.posix_spawn(executable, command, os.environ, file_actions=[*pipe, quiet])
-        theirs.close()
-        self._socket, self._received, self._id, self._session, self.events = ours, b"", 0, {}, []
-
-    def open(self, url, width=1100, height=900):
-        """Show a page and wait until it is loaded."""
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        self._session = {"sessionId": session}
-        for domain in ("Page", "Runtime", "Network", "Log"):
-            self.call(f"{domain}.enable")
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self.call("Emulation.setDeviceMetricsOverride", **size)
-        self.events.clear()
-        self.call("Page.navigate", url=url)
-        while not self.seen("Page.loadEventFired"):
-            self._receive()
-
-    def call(self, method, **params):
-        """Call a method of the DevTools protocol; its result."""
-        self._id += 1
-        message = {"id": self._id, "method": method, "params": params, **self._session}
-        self._socket.sendall(json.dumps(message).encode() + b"\0")
-        while (answer := self._receive()).get("id") != self._id:
-            pass
-        assert "error" not in answer, answer
-        return answer["result"]
-
-    def evaluate(self, expression):
-        """The value of an expression in the page."""
-        result = self.call(
-            "Runtime.evaluate", expression=f"{{{expression}}}", returnByValue=True, awaitPromise=True
-        )
-        assert "exceptionDetails" not in result, result
-        return result["result"].get("value")
-
-    def seen(self, method):
-        """Parameters of the events of this name since the page was opened."""
-        return [event["params"] for event in self.events if event["method"] == method]
-
-    def point_at(self, selector, press=False):
-        """Move the mouse to the middle of an element, and click there if asked."""
-        box = self.evaluate(
-            f"const found = document.querySelector({json.dumps(selector)}); found.scrollIntoView();"
-            "const {x, y, width, height} = found.getBoundingClientRect(); [x + width / 2, y + height / 2]"
-        )
-        for kind in ["mouseMoved", "mousePressed", "mouseReleased"] if press else ["mouseMoved"]:
-            button = {"button": "left", "clickCount": 1} if press else {}
-            self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], **button)
-
-    def press(self, key):
-        """Press a key and let it go."""
-        for kind in ("rawKeyDown", "keyUp"):
-            code = {"Tab": 9, "ArrowRight": 39, "Escape": 27}[key]
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
-
-    def close(self):
-        """End the browser."""
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
-        self._socket.close()
-
-    def _receive(self):
-        while b"\0" not in self._received:
-            self._received += self._socket.recv(1 << 16)
-        message, _, self._received = self._received.partition(b"\0")
-        answer = json.loads(message)
-        if "method" in answer:
-            self.events.append(answer)
-        return answer
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    """A browser for this file's tests."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    executable = next(filter(None, map(shutil.which, names)), None)
-    if executable is None or not hasattr(os, "posix_spawn"):
-        pytest.skip(f"none of {names} is on PATH")
-    browser = Chromium(executable, tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

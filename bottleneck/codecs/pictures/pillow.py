@@ -1,7 +1,6 @@
 """JPEG, JPEG 2000, WebP, AVIF and PNG, as Pillow writes them.
 
-Headers that say how large a file is are read before its pixels; an AVIF file whose inner AV1 picture is
-larger than its header says is held back only by the library's own limit of 2^28 pixels.
+Headers are read before Pillow reads a file (`files.headers`), so that no small one costs much time or memory.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from numpy.typing import NDArray
 
 from bottleneck.codecs.checks import as_budget
 from bottleneck.codecs.libraries import missing, require
-from bottleneck.codecs.pictures.files.endings import check_boxes, check_markers
+from bottleneck.codecs.pictures.files.endings import check_boxes
+from bottleneck.codecs.pictures.files.headers import check_avif, check_jpeg, check_jpeg2000, check_png
 from bottleneck.codecs.pictures.files.picture import Picture, QualityPicture, best_within
 from bottleneck.codecs.stage import Form
 
 _PILLOW = "pillow>=11.3"
-_LAST_CHUNK = b"\0\0\0\0IEND\xaeB`\x82"  # of a PNG
 
 
 class _PillowFormat(Picture):
@@ -75,7 +74,7 @@ class Jpeg(QualityPicture, _PillowFormat):
         return self._save(picture, quality=quality, optimize=True)
 
     def _check_file(self, payload: bytes) -> None:
-        check_markers(payload, b"\xff\xda")
+        check_jpeg(payload)
 
 
 class WebP(QualityPicture, _PillowFormat):
@@ -107,6 +106,7 @@ class Avif(QualityPicture, _PillowFormat):
 
     def _check_file(self, payload: bytes) -> None:
         check_boxes(payload)
+        check_avif(payload, *self.shape[1:])
 
 
 class Jpeg2000(_PillowFormat):
@@ -150,7 +150,9 @@ class Jpeg2000(_PillowFormat):
         )
 
     def _check_file(self, payload: bytes) -> None:
-        check_markers(payload, b"\xff\x90")
+        if not payload.endswith(b"\xff\xd9"):
+            raise ValueError("the file does not end with its end marker")
+        check_jpeg2000(payload, *self.shape)
 
 
 class Png(_PillowFormat):
@@ -163,5 +165,4 @@ class Png(_PillowFormat):
         return self._save(picture, optimize=True)
 
     def _check_file(self, payload: bytes) -> None:
-        if payload.find(_LAST_CHUNK) + len(_LAST_CHUNK) != len(payload):
-            raise ValueError("the file does not end with its last chunk")
+        check_png(payload, *self.shape)

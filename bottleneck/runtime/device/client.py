@@ -240,14 +240,14 @@ class Client:
 
     def _switch(self, connection: Connection, route: Route) -> None:
         try:
-            number = connection.switch(wanted(route))
+            number, _ = connection.switch(wanted(route))
         except (ConnectionError, RefusedError) as error:
             log.warning("%s cannot be used: %s", route.name, error)
             time.sleep(_PROBE_SECONDS)  # before it is asked for again
-            number = None
+            number = -1
         with self._state:
             self._switching = False
-            if number is not None and connection is self._connection:
+            if number >= 0 and connection is self._connection:
                 self._numbers[route.name] = number
 
     def _probe(self, now: float) -> None:
@@ -386,7 +386,7 @@ class Client:
                     f"{self._server} runs a network with weights {connection.about['network'][:12]}…, this "
                     f"device one with {self._half.network[:12]}…. Load the same weights on both sides."
                 )
-            number = connection.switch(wanted(self._route))
+            number, _ = connection.switch(wanted(self._route))
             messages = connection.open()
         except BaseException:
             connection.close()

@@ -59,14 +59,15 @@ class Connection:
             self._channel.close()
             raise
 
-    def switch(self, wanted: Mapping[str, Any]) -> int:
-        """Have the server load a point; its number.
+    def switch(self, wanted: Mapping[str, Any]) -> tuple[int, float]:
+        """Have the server load a point; its number, and the milliseconds that the server needs for a payload.
 
         Raises:
             ConnectionError: If the server is gone.
             RefusedError: If it has no such point.
         """
-        return int(self._call("Switch", json.dumps(wanted).encode())["point"])
+        ready = self._call("Switch", json.dumps(wanted).encode())
+        return int(ready["point"]), float(ready["server_ms"])
 
     def open(self) -> Iterator[Message]:
         """Open the stream; the server's messages, until it ends.

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from bottleneck import codecs
-from bottleneck.deploy.frontier import Point, read_bundles
+from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.deploy.sides import Device, both_sides
 from bottleneck.devices import device_of
 from bottleneck.preprocess import prepared, preprocess
 from bottleneck.runtime.answers import answer_of
-from bottleneck.runtime.device.routes import Fixed, Route
+from bottleneck.runtime.device.routes import Fixed, Route, routes_of
 
 
 class Half(Protocol):
@@ -25,8 +25,10 @@ class Half(Protocol):
         network: Identity of the network's weights.
     """
 
-    routes: Sequence[Fixed]
-    network: str
+    @property
+    def routes(self) -> Sequence[Fixed]: ...
+    @property
+    def network(self) -> str: ...
 
     def payload(self, image: Any, route: Route) -> bytes:
         """What is sent for one image."""
@@ -34,12 +36,15 @@ class Half(Protocol):
     def alone(self, image: Any) -> dict[str, Any]:
         """The answer without a server."""
 
+    def value(self, route: Route) -> float:
+        """The metric of a route's answers, 0 where nobody knows; `ALONE`: of the device's own."""
+
 
 class TorchHalf:
-    """The device's half of a frontier, or of a single bundle, around the frozen network.
+    """The device's half of frontiers, or of single bundles, around the frozen network.
 
     Args:
-        folder: The frontier's, or the bundle's.
+        folders: Of frontiers or bundles.
         network: The network that it was made for.
         top: Most classes of an answer.
 
@@ -48,15 +53,14 @@ class TorchHalf:
         ValueError: If a file cannot be read, or belongs to another network.
     """
 
-    def __init__(self, folder: Path, network: nn.Module, top: int = 5):
-        points, bundles = read_bundles(folder)
-        if not points:  # a single bundle is a frontier of one
-            points = [Point(0, ".", 0.0, 0.0, 0.0)]
-        sides = both_sides(bundles, network)
+    def __init__(self, folders: Sequence[Path], network: nn.Module, top: int = 5):
+        numbered = [pair for folder in folders for pair in numbered_bundles(folder)]
+        bundles = [bundle for bundle, _ in numbered]
         self._devices: dict[str, Device] = {
-            bundle.id: device for bundle, (device, _) in zip(bundles, sides, strict=True)
+            device.bundle.id: device for device, _ in both_sides(bundles, network)
         }
-        self.routes = routes_of(points, [(bundle.id, bundle.split) for bundle in bundles])
+        numbered.sort(key=lambda pair: -pair[0].result.get("value", 0.0))
+        self.routes = routes_of([(bundle.split, point, bundle.id) for bundle, point in numbered])
         self._bundle = bundles[0]
         self.network = self._bundle.network
         self._whole, self._top = network.eval(), top
@@ -85,11 +89,8 @@ class TorchHalf:
         output = tree_map_only(Tensor, lambda tensor: tensor.float().cpu().numpy(), output)
         return answer_of(output, self._bundle.task, self._top)
 
-
-def routes_of(points: Sequence[Point], bundles: Sequence[tuple[str, str]]) -> list[Fixed]:
-    """One route for each point, the best first; `bundles` are their ids and split points."""
-    found = [
-        (point.value, Fixed(f"{split}-{point.id}", split, point.id, name))
-        for point, (name, split) in zip(points, bundles, strict=True)
-    ]
-    return [route for _, route in sorted(found, key=lambda pair: -pair[0])]
+    def value(self, route: Route) -> float:
+        """What the bundles say of their metric, and of the whole network's."""
+        if route.split is None:
+            return float(self._bundle.result.get("baseline") or 0.0)
+        return float(self._devices[route.bundle or ""].bundle.result.get("value") or 0.0)

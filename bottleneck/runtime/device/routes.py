@@ -1,6 +1,6 @@
 """What a device can send, by name; a strategy as far as sending needs it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -45,3 +45,14 @@ ALONE = Fixed("device", None)
 def wanted(route: Route) -> dict[str, Any]:
     """What a server is asked to load for it."""
     return {"codec": dict(route.codec)} if route.codec is not None else {"bundle": route.bundle}
+
+
+def routes_of(points: Sequence[tuple[str, int, str]]) -> list[Fixed]:
+    """A route for each (split point, point's id, bundle), by a name that no other has."""
+    routes: list[Fixed] = []
+    for split, point, bundle in points:
+        name = f"{split}-{point}"
+        if any(route.name == name for route in routes):  # a second frontier at this split point
+            name = f"{name}-{bundle}"
+        routes.append(Fixed(name, split, point, bundle))
+    return routes

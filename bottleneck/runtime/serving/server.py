@@ -178,10 +178,11 @@ class Server:
             wanted = json.loads(request)
             if not isinstance(wanted, dict):
                 raise UnknownPointError(f"{request!r:.100} asks for nothing.")
-            number = await asyncio.to_thread(self._tails.number, wanted)
+            number, seconds = await asyncio.to_thread(self._tails.number, wanted)
         except (ValueError, RecursionError) as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        return json.dumps({"point": number, "load_ms": 1000 * (time.monotonic() - started)}).encode()
+        load_ms = 1000 * (time.monotonic() - started)
+        return json.dumps({"point": number, "load_ms": load_ms, "server_ms": 1000 * seconds}).encode()
 
     async def _stream(
         self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]

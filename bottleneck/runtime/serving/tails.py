@@ -8,6 +8,7 @@ All tails share one network's weights. A limited number is kept, and the least r
 
 import json
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -98,6 +99,7 @@ class Tails:
         self._loaded: OrderedDict[str, Receiver] = OrderedDict()
         self._nets: WeakValueDictionary[_Cut, SplitModel] = WeakValueDictionary()
         self._numbers: dict[str, int] = {}
+        self._seconds: dict[str, float] = {}
         self.reload()
         for bundle in self._bundles.values():
             bundle.check_network(network)
@@ -125,11 +127,14 @@ class Tails:
             "bundles": {bundle.id: bundle.split for bundle in self._bundles.values()},
         }
 
-    def number(self, wanted: Mapping[str, Any]) -> int:
-        """Load what a device is going to send to; what its frames call it from then on.
+    def number(self, wanted: Mapping[str, Any]) -> tuple[int, float]:
+        """Load what a device is going to send to.
 
         Args:
             wanted: `{"bundle": id}`, or `{"codec": options}` with a picture codec's name and options.
+
+        Returns:
+            What its frames call it from then on, and the seconds that one of them takes here.
 
         Raises:
             UnknownPointError: If there is no such bundle or codec; the message says what there is.
@@ -141,7 +146,7 @@ class Tails:
                 raise UnknownPointError(
                     f"{_MOST_NUMBERS} points have been asked for; this server knows no more."
                 )
-            return self._numbers.setdefault(key, len(self._numbers))
+            return self._numbers.setdefault(key, len(self._numbers)), self._seconds[key]
 
     def receiver(self, number: int) -> Receiver:
         """What runs the point of this number.
@@ -164,6 +169,9 @@ class Tails:
                 return self._loaded[key]
         receiver = self._load(json.loads(key))  # takes its time, so others are not kept waiting
         receiver.warm_up()
+        started = time.perf_counter()
+        receiver.warm_up()
+        self._seconds[key] = time.perf_counter() - started
         with self._lock:
             self._loaded[key] = receiver
             while len(self._loaded) > self._keep:

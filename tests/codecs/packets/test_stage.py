@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bottleneck import codecs
 from bottleneck.codecs.packets.framing import Packet, pack
+from bottleneck.codecs.packets.segments import CUTS, Segments
 from bottleneck.codecs.packets.stage import in_packets
 
 quick = settings(deadline=None, max_examples=15, derandomize=True, database=None)
@@ -132,15 +133,24 @@ def test_description_and_tables_travel():
     assert in_packets(taken, "tiles", 50) is taken
 
 
-def test_learned_tables_are_cut_as_samples_are():
-    """A table for each channel follows its channel into interleaved segments."""
-    tables = {"low": 0, "frequencies": [[2**24 - 2 - k, k + 1, 1] for k in range(8)]}
-    codec = codecs.create("packets", SHAPE, codec="range", by="elements", mtu=12)
-    codec.with_tables(tables, range(8))
-    array = np.zeros(SHAPE, np.int32)
-    assert len(codec.encode(array)) == 5  # as likely as can be: one packet of one byte
-    array[:, ::2] = 1
-    assert np.array_equal(codec.decode(codec.encode(array)), array)
+@pytest.mark.parametrize("by", CUTS)
+def test_tables_are_cut_as_samples_are(by):
+    """A channel's table follows its elements into every segment: what is certain costs nothing anywhere."""
+    rows = [[2**24 - 8 if symbol == channel else 1 for symbol in range(9)] for channel in range(8)]
+    whole = codecs.create("range", SHAPE).with_tables({"low": 0, "frequencies": rows}, range(8))
+    array = np.broadcast_to(np.arange(8, dtype=np.int32)[:, None, None], SHAPE).reshape(-1)
+    for number in (2, 3, 5, 14):
+        places = Segments(SHAPE, by).places(number)
+        assert whole.part(places).encode(array[places]) == b"\0"
+
+
+@pytest.mark.parametrize("by", CUTS)
+@pytest.mark.parametrize("per", ["layer", "channel", "neuron"])
+def test_fitted_ranges_are_cut_as_samples_are(by, per):
+    """Where nothing is said of each sample, packets decode to what the whole payload does."""
+    codec = fitted("quantised", by, {"levels": 7, "per": per})
+    array, whole = samples("feature", 1, seed=4)[0], codec.coder.whole
+    assert np.array_equal(codec.decode(codec.encode(array)), whole.decode(whole.encode(array)))
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_a_checked_connection_answers_as_well(serve, half, digits_images):
 def test_another_network_is_refused(serve, frontier, digits_network):
     """A server of another network is an error at once, and the message has the cure."""
     _, port = serve()
-    half = TorchHalf(frontier, digits_network)
+    half = TorchHalf([frontier], digits_network)
     half.network = "0" * 64
     with pytest.raises(RefusedError, match="Load the same weights on both sides"):
         Client(f"127.0.0.1:{port}", half)

@@ -75,6 +75,8 @@ class Picture(ArrayToBytes):
             return np.zeros(0, dtype=np.uint8)
         try:
             picture = self._read(payload)
+            if picture.shape[:2] != self.shape[1:]:  # turned by the file's own wish, say
+                raise ValueError(f"its picture is {picture.shape}")
         except Exception as error:  # the libraries raise dozens of types on bytes that are no image
             raise ValueError(
                 f"payload of {len(payload)} bytes is no {self.name} image of shape {self.shape} "

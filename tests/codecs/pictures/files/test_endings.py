@@ -2,7 +2,7 @@
 
 import pytest
 
-from bottleneck.codecs.pictures.files.endings import check_boxes, check_markers
+from bottleneck.codecs.pictures.files.endings import check_boxes
 
 
 def box(kind, body=b""):
@@ -26,17 +26,3 @@ def test_box_without_a_size_is_refused(size):
     """A size below that of a box's own header would never end."""
     with pytest.raises(ValueError, match=f"box at byte 8 has size {size}"):
         check_boxes(box(b"ftyp") + size.to_bytes(4, "big") + bytes(20))
-
-
-def segment(marker, body=b""):
-    return b"\xff" + marker + (2 + len(body)).to_bytes(2, "big") + body
-
-
-def test_first_end_marker_in_the_data_is_the_end():
-    """Markers inside segments do not count; one after the data does, and nothing may follow it."""
-    file = b"\xff\xd8" + segment(b"\xdb", b"\xff\xd9\xff\xda") + segment(b"\xda", b"\0")
-    file += b"data\xff\0\xff\xd9"
-    check_markers(file, b"\xff\xda")
-    for wrong in (file[:-1], file[:-2], file + b"\0", file + b"\xff\xd9", file[:10], b"", b"\xff\xd8"):
-        with pytest.raises(ValueError, match="does not end with its end marker"):
-            check_markers(wrong, b"\xff\xda")

@@ -1,0 +1,74 @@
+"""`bottleneck demo`: server, emulated link and device in one terminal, and a page that shows them at work."""
+
+import asyncio
+import itertools
+import signal
+import threading
+import time
+import webbrowser
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from bottleneck.commands.deciding import frontiers_of
+from bottleneck.commands.serve import tails_of
+from bottleneck.commands.stream import TRIED, client_of, half_of, played, source_of
+from bottleneck.runtime.device.slowed import Slowed
+from bottleneck.runtime.device.sources import shots
+from bottleneck.runtime.device.view import View
+from bottleneck.runtime.journal import Journal, JsonLines
+from bottleneck.runtime.page import Page
+from bottleneck.runtime.relay import Relay, stepped
+from bottleneck.runtime.security import Security
+from bottleneck.runtime.serving.server import Server
+
+_LOOPBACK = "127.0.0.1"
+
+
+async def demonstrate(cfg: DictConfig, folder: Path) -> None:
+    """Run all three until the frames are over, or Ctrl-C."""
+    ended = threading.Event()
+    for told in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(told, ended.set)
+    folders = frontiers_of(cfg)
+    decoded, journal = Journal(time.monotonic), Journal(time.monotonic)
+    server = Server(await asyncio.to_thread(tails_of, cfg, folders), journal=decoded, top=cfg.top)
+    port = await server.start(f"{_LOOPBACK}:0")
+    conditions = stepped([tuple(step) for step in cfg.trace], cfg.link.rtt)
+    relay = Relay((_LOOPBACK, port), conditions, jitter=cfg.jitter, loss=cfg.loss, seed=cfg.seed)
+    relayed = await relay.start(_LOOPBACK)
+    page = Page(journal, f"demo: {cfg.source or 'digits'}", features=decoded, relay=relay)
+    if cfg.page.port is not None:
+        address = f"http://{cfg.page.host}:{await page.start(cfg.page.host, cfg.page.port)}"
+        print(f"page: {address}", flush=True)
+        if cfg.page.open:
+            webbrowser.open(address)
+    await asyncio.to_thread(_stream, cfg, folders, folder, f"{_LOOPBACK}:{relayed}", journal, ended)
+    await relay.stop()
+    await server.drain()
+    await page.stop()
+
+
+def _stream(
+    cfg: DictConfig, folders: list[Path], folder: Path, server: str, journal: Journal, ended: threading.Event
+) -> None:
+    source, half = source_of(cfg), Slowed(half_of(cfg, folders), cfg.slower)
+    first = list(itertools.islice(iter(source), TRIED))
+    view, lines = (
+        View(f"{cfg.source or 'digits'} through an emulated link"),
+        JsonLines(folder / "frames.jsonl"),
+    )
+    journal.listen(lines)
+    journal.listen(view)
+    images = itertools.takewhile(lambda _: not ended.is_set(), shots(source, cfg.frames))
+    with client_of(cfg, half, first, server, Security(), journal) as client, view:
+        played(client, images, cfg.fps)
+    lines.close()
+    print(view.summary())
+    print(f"\nWritten to {folder}: frames.jsonl")
+
+
+def run(cfg: DictConfig) -> None:
+    """Demonstrate."""
+    asyncio.run(demonstrate(cfg, Path(HydraConfig.get().runtime.output_dir)))

@@ -1,0 +1,152 @@
+"""What the device computes, without PyTorch: graphs that `bottleneck export` wrote, NumPy and Pillow."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from bottleneck import codecs
+from bottleneck.runtime.answers import answer_of
+from bottleneck.runtime.device.routes import Route, routes_of
+
+
+class GraphHalf:
+    """The device's half of exported points. Alone, it finishes with the server's graph.
+
+    Args:
+        folders: What `bottleneck export` wrote, or frontiers or bundles with such an `onnx/` in each bundle.
+        top: Most classes of an answer.
+
+    Raises:
+        FileNotFoundError: If nothing was exported there.
+        ModuleNotFoundError: If ONNX Runtime is missing.
+        ValueError: If it was exported by an older release.
+    """
+
+    def __init__(self, folders: Sequence[Path], top: int = 5):
+        try:
+            import onnxruntime
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError("half=onnx needs ONNX Runtime: pip install onnxruntime") from error
+        self._session = onnxruntime.InferenceSession
+        self._top = top
+        self._points: dict[str, _Point] = {}
+        self._values: dict[str, float] = {}
+        points = []
+        exports = [export for folder in folders for export in _exports(folder)]
+        for export in sorted(exports, key=lambda export: -export.value):
+            about = _described(export.folder)
+            graph = self._session(export.folder / "device.onnx")
+            self._values[about["bundle"]] = export.value
+            self._points[about["bundle"]] = _Point(export.folder, about, graph)
+            points.append((about["split"], export.point, about["bundle"]))
+        self.routes = routes_of(points)
+        self._best = self._points[self.routes[0].bundle or ""]
+        self.network: str = self._best.about["network"]
+        self._tail: Any = None
+
+    def payload(self, image: Any, route: Route) -> bytes:
+        """What is sent for one image.
+
+        Raises:
+            ValueError: If it has another size than the graph takes, or a picture codec is asked for.
+        """
+        if route.bundle not in self._points:
+            raise ValueError(f"{route.name} was not exported. Run `bottleneck export bundle=...` for it.")
+        point = self._points[route.bundle]
+        return point.codec.encode(point.coded(image))
+
+    def alone(self, image: Any) -> dict[str, Any]:
+        """The best point's answer, with nothing sent."""
+        if self._tail is None:
+            self._tail = self._session(self._best.folder / "server.onnx")
+        (output,) = self._tail.run(None, {"symbols": self._best.coded(image)[None]})
+        return answer_of(output, self._best.about["task"], self._top)
+
+    def value(self, route: Route) -> float:
+        """What the frontier says of a point's metric; alone, the best point is what answers."""
+        return self._values[route.bundle or self.routes[0].bundle or ""]
+
+
+class _Point:
+    """One exported operating point."""
+
+    def __init__(self, folder: Path, about: dict[str, Any], graph: Any):
+        self.folder, self.about, self._graph = folder, about, graph
+        self.codec = codecs.from_dict(about["codec"])
+
+    def coded(self, image: Any) -> np.ndarray:
+        """What the codec codes."""
+        pixels = prepared(image, self.about["preprocessing"], self.about["image_shape"])
+        (coded,) = self._graph.run(None, {"image": pixels[None]})
+        found: np.ndarray = coded[0]
+        return found
+
+
+def prepared(image: Any, preprocessing: dict[str, int] | None, shape: list[int]) -> np.ndarray:
+    """The array that enters the head: what `bottleneck.preprocess` makes, with Pillow and NumPy alone.
+
+    Args:
+        image: A PIL image, or uint8 C×H×W; a float array where the network has a transform of its own.
+        preprocessing: `short_side` and `crop`, if any; `None`: the array is taken as it is.
+        shape: What the graph takes, (C, H, W).
+
+    Raises:
+        ValueError: If the image has another size in the end.
+    """
+    if preprocessing is None:
+        array = np.asarray(image, np.float32)
+    else:
+        picture = image if isinstance(image, Image.Image) else _picture(np.asarray(image))
+        picture = picture.convert("L" if shape[0] == 1 else "RGB")
+        if (short := preprocessing.get("short_side")) is not None:
+            picture = _resized(picture, short)
+        if (crop := preprocessing.get("crop")) is not None:
+            left, top = (round((side - crop) / 2) for side in picture.size)
+            picture = picture.crop((left, top, left + crop, top + crop))
+        array = np.asarray(picture).reshape(picture.height, picture.width, -1).transpose(2, 0, 1)
+    if list(array.shape) != list(shape):
+        raise ValueError(f"the image is {array.shape} after preprocessing, the graph takes {tuple(shape)}.")
+    return np.ascontiguousarray(array)
+
+
+def _picture(array: np.ndarray) -> Image.Image:
+    return Image.fromarray(array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0))
+
+
+def _resized(picture: Image.Image, short: int) -> Image.Image:
+    width, height = picture.size
+    if min(width, height) == short:
+        return picture
+    size = (short, short * height // width) if width <= height else (short * width // height, short)
+    return picture.resize(size, Image.Resampling.BILINEAR)
+
+
+class _Export(NamedTuple):
+    """An exported folder, with what its frontier says of the point."""
+
+    point: int
+    folder: Path
+    value: float
+
+
+def _exports(folder: Path) -> list[_Export]:
+    if (folder / "export.json").is_file():
+        return [_Export(0, folder, 0.0)]
+    if not (folder / "frontier.json").is_file():
+        return [_Export(0, folder / "onnx", 0.0)]
+    points = json.loads((folder / "frontier.json").read_text())["points"]
+    return [_Export(point["id"], folder / point["bundle"] / "onnx", point["value"]) for point in points]
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    file = folder / "export.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is missing. Run `bottleneck export bundle={folder.parent}` first.")
+    about: dict[str, Any] = json.loads(file.read_text())
+    if missing := {"split", "network", "task"} - set(about):
+        raise ValueError(f"{file} has no {sorted(missing)}; it is of an older release. Export it again.")
+    return about

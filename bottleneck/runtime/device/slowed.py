@@ -1,0 +1,46 @@
+"""A slower device than this machine, for demonstrations."""
+
+import time
+from typing import Any
+
+from bottleneck.runtime.device.half import Half
+from bottleneck.runtime.device.routes import Route
+
+
+class Slowed:
+    """A half that takes several times as long: what it computed is held back.
+
+    Args:
+        half: What computes.
+        factor: How many times as long everything takes, at least 1.
+
+    Raises:
+        ValueError: If the factor is below 1.
+    """
+
+    def __init__(self, half: Half, factor: float):
+        if not factor >= 1:
+            raise ValueError(f"slower={factor} makes no slower device. Use 1 or more, such as 20.")
+        self._half, self._factor = half, factor
+        self.routes, self.network = half.routes, half.network
+
+    def payload(self, image: Any, route: Route) -> bytes:
+        """As the half's own."""
+        started = time.perf_counter()
+        payload = self._half.payload(image, route)
+        self._hold(started)
+        return payload
+
+    def alone(self, image: Any) -> dict[str, Any]:
+        """As the half's own."""
+        started = time.perf_counter()
+        answer = self._half.alone(image)
+        self._hold(started)
+        return answer
+
+    def value(self, route: Route) -> float:
+        """As the half's own."""
+        return self._half.value(route)
+
+    def _hold(self, started: float) -> None:
+        time.sleep((self._factor - 1) * (time.perf_counter() - started))

@@ -1,0 +1,43 @@
+"""Motion of features, on heads whose features move with the image as made."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from bottleneck.analyze.motion import Motion
+
+IMAGES = (
+    F.interpolate(torch.rand(2, 1, 12, 12, generator=torch.Generator().manual_seed(0)), size=(48, 48))
+    .mul(255)
+    .to(torch.uint8)
+)
+
+
+def pooled(images):
+    """A head of total stride 4 without padding."""
+    return F.avg_pool2d(images.float(), 4).numpy()
+
+
+def test_whole_cells_are_predicted_without_error():
+    """By multiples of the stride a feature moves with its image; by fractions, nearly."""
+    found = Motion.of(IMAGES, pooled, [0, 4, 6, 8], radius=2)
+    assert found.cells == [0, 1, 1.5, 2]
+    known = found.psnr["known"]
+    assert known[0] == known[1] == known[3] == 120 > known[2]
+    assert found.psnr["still"][0] == 120 > known[2] > found.psnr["still"][2]
+
+
+def test_vectors_are_found_where_they_are_searched_for():
+    """Vectors of the feature predict it no worse than those of the image, and both better than none."""
+    psnr = Motion.of(IMAGES, pooled, [4], radius=1).psnr
+    assert psnr["feature"][0] >= psnr["image"][0] > psnr["still"][0]
+    assert Motion.of(IMAGES, pooled, [4], radius=0).psnr["feature"] == psnr["still"]
+
+
+def test_answer_says_all_ways():
+    """The line names every shift in pixels and cells, and what each way to predict reaches."""
+    line = Motion.of(IMAGES, pooled, [4], radius=1).summary
+    assert "4 px (1 cells) still" in line
+    assert "known 120.0, image" in line
+    with pytest.raises(ValueError, match=r"motion\.pixels=\[48\]"):
+        Motion.of(IMAGES, pooled, [48], radius=1)

@@ -1,0 +1,86 @@
+"""The device without PyTorch: the same payloads, answers and routes from exported graphs."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import bottleneck
+from bottleneck.preprocess import preprocess
+from bottleneck.runtime.device.graphs import GraphHalf, prepared
+from bottleneck.runtime.device.half import TorchHalf
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, frontier, digits_network):
+    """The best point's bundle with its graphs."""
+    pytest.importorskip("onnxruntime")
+    from bottleneck.deploy.export import export
+
+    folder = shutil.copytree(frontier / "point-02", tmp_path_factory.mktemp("exported") / "bundle")
+    export(folder, digits_network, folder / "onnx")
+    return folder
+
+
+@pytest.mark.slow
+def test_graphs_send_what_the_loaded_network_sends(exported, digits_network, digits_images):
+    """Payloads are equal to the byte, and the route the same; alone, the graphs finish on their own."""
+    graphs, half = GraphHalf([exported]), TorchHalf([exported], digits_network)
+    _, server = bottleneck.load(exported, digits_network)
+    assert list(graphs.routes) == list(half.routes)
+    assert graphs.network == half.network
+    (route,) = half.routes
+    payloads = [half.payload(image, route) for image in digits_images]
+    same = [
+        graphs.payload(image.numpy(), route) == p for image, p in zip(digits_images, payloads, strict=True)
+    ]
+    assert np.mean(same) > 0.9  # a value on the border of two levels may round either way
+    for image, payload in zip(digits_images[:5], payloads, strict=False):
+        assert graphs.alone(image.numpy())["top"][0]["class"] == int(server(payload).argmax())
+
+
+@pytest.mark.slow
+def test_no_torch_is_needed(exported):
+    """Client and graphs load and run where there is neither torch nor the training stack."""
+    code = f"""
+import sys
+for name in ("torch", "torchvision", "hydra", "optuna", "pytorch_lightning", "sklearn"):
+    sys.modules[name] = None
+from pathlib import Path
+import numpy as np
+from bottleneck.runtime.device.client import Client
+from bottleneck.runtime.device.graphs import GraphHalf
+with Client("127.0.0.1:9", GraphHalf([Path({str(exported)!r})]), timeout=0.2) as client:
+    assert client.ask(np.zeros((1, 8, 8), np.uint8)).answer["top"]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"short_side": 20}, {"short_side": 20, "crop": 15}])
+@pytest.mark.parametrize("size", [(33, 20), (20, 41), (57, 64)])
+def test_preparation_is_preprocess_itself(options, size):
+    """With Pillow and NumPy alone the pixels are those of `preprocess`, bit for bit."""
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    expected = preprocess(**options)(Image.fromarray(pixels)).numpy()
+    for image in (Image.fromarray(pixels), pixels.transpose(2, 0, 1)):
+        np.testing.assert_array_equal(prepared(image, options, expected.shape), expected)
+
+
+def test_an_image_of_another_size_is_refused():
+    """Both sizes are named."""
+    with pytest.raises(ValueError, match=r"\(3, 4, 5\) after preprocessing, the graph takes \(3, 5, 5\)"):
+        prepared(np.zeros((3, 4, 5), np.uint8), {}, [3, 5, 5])
+
+
+def test_what_was_not_exported_is_named(frontier, tmp_path):
+    """A frontier without graphs, and graphs of an older release, say which command mends that."""
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(FileNotFoundError, match=r"bottleneck export bundle="):
+        GraphHalf([frontier])
+    (tmp_path / "export.json").write_text(json.dumps({"codec": {}}))
+    with pytest.raises(ValueError, match=r"older release\. Export it again"):
+        GraphHalf([tmp_path])

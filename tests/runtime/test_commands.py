@@ -1,0 +1,133 @@
+"""`bottleneck serve`, `stream` and `demo`: what other scripts rely on."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import numpy as np
+import pytest
+from PIL import Image
+
+KEYS = {
+    "id",
+    "strategy",
+    "split",
+    "point",
+    "bytes",
+    "dropped",
+    "device_ms",
+    "link_ms",
+    "server_ms",
+    "age_ms",
+    "answer",
+}
+
+
+def command(*arguments):
+    """A command of the package in a process of its own."""
+    return [sys.executable, "-m", "bottleneck", *arguments]
+
+
+def frames_of(folder):
+    """The records of a run."""
+    return [json.loads(line) for line in (folder / "frames.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of six digits."""
+    from bottleneck.data import Digits
+
+    folder, digits = tmp_path_factory.mktemp("pictures"), Digits().subset("val")
+    for number in range(6):
+        Image.fromarray(digits[number][0][0].numpy()).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, frontier):
+    """A server with a page: their ports."""
+    folder = tmp_path_factory.mktemp("serve")
+    process = subprocess.Popen(
+        command("serve", f"frontier={frontier}", "port=0", "page.port=0", f"hydra.run.dir={folder}"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    ports = [int(re.search(r":(\d+)$", process.stdout.readline().strip()).group(1)) for _ in range(2)]
+    yield ports
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+@pytest.mark.slow
+def test_stream_writes_one_object_per_frame(server, frontier, pictures, half, digits_images, tmp_path):
+    """Of a folder so many frames as asked are answered, with every key, as half and server answer."""
+    arguments = [f"source={pictures}", f"server=localhost:{server[0]}", f"frontier={frontier}", "frames=8"]
+    done = subprocess.run(
+        command("stream", *arguments, f"hydra.run.dir={tmp_path}"), capture_output=True, text=True, check=True
+    )
+    assert "8 frames: 8 layer2-2" in done.stdout
+    frames = frames_of(tmp_path)
+    assert [frame["id"] for frame in frames] == list(range(8))
+    assert all(set(frame) >= KEYS for frame in frames)
+    for frame, image in zip(frames, digits_images[[0, 1, 2, 3, 4, 5, 0, 1]], strict=True):
+        assert frame["bytes"] == 1 + len(half.payload(image, half.routes[0]))
+        assert frame["age_ms"] >= frame["device_ms"] + frame["server_ms"]
+        assert np.isclose(sum(top["score"] for top in frame["answer"]["top"]), 1.0, atol=0.2)
+    state = json.load(urllib.request.urlopen(f"http://127.0.0.1:{server[1]}/state", timeout=30))
+    assert state["feature"] is not None
+    assert [seen["answer"] for seen in state["seen"][-8:]] == [frame["answer"] for frame in frames]
+
+
+@pytest.mark.slow
+def test_stream_follows_a_policy_and_a_pace(server, frontier, pictures, tmp_path):
+    """With a budget each frame has a strategy; at a pace too fast frames are dropped and counted."""
+    arguments = [f"source={pictures}", f"server=localhost:{server[0]}", f"frontier={frontier}", "frames=200"]
+    options = ["budget.latency=0.2", "budget.drop=1", "fps=2000", f"hydra.run.dir={tmp_path}"]
+    subprocess.run(command("stream", *arguments, *options), check=True)
+    frames = frames_of(tmp_path)
+    assert sorted(frame["id"] for frame in frames) == list(range(200))
+    assert 0 < sum(frame["dropped"] for frame in frames) < 200
+    assert {frame["strategy"] for frame in frames if not frame["dropped"]} == {
+        "device"
+    }  # the best metric in time
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["stream", "source=/nowhere"], "source=/nowhere is missing"),
+        (["stream", "strategy=layer9-0", "frontier={frontier}"], "Choose one of ['layer2-2', "),
+        (["stream", "half=numpy", "frontier={frontier}"], "half=numpy is unknown"),
+        (["serve", "frontier=/nowhere"], "frontier=/nowhere is no folder"),
+        (["serve", "frontier={frontier}", "port={port}"], "Choose another port="),
+    ],
+)
+def test_mistakes_are_a_line_that_names_the_key(server, frontier, arguments, message, tmp_path):
+    """What cannot be done is said in one line, with exit code 1."""
+    arguments = [argument.format(frontier=frontier, port=server[0]) for argument in arguments]
+    done = subprocess.run(
+        command(*arguments, f"hydra.run.dir={tmp_path}"), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_demo_shows_server_link_and_device(frontier, tmp_path):
+    """In one terminal frames are answered through the emulated link, and alone while it is dead."""
+    options = [f"frontier={frontier}", "frames=150", "page.port=null", "budget.drop=1", "timeout=0.5"]
+    trace = "trace=[[0,1e6],[4,0],[7,1e6],[30,1]]"
+    subprocess.run(
+        command("demo", *options, trace, "slower=60", f"hydra.run.dir={tmp_path}"), check=True, timeout=200
+    )
+    frames = frames_of(tmp_path)
+    assert sorted(frame["id"] for frame in frames) == list(range(150))
+    strategies = [frame["strategy"] for frame in frames if not frame["dropped"]]
+    assert "device" in strategies
+    assert len(set(strategies)) > 1

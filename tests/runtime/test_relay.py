@@ -1,0 +1,109 @@
+"""The emulated link: as slow, as late and as dead as it is told to be."""
+
+import asyncio
+import time
+
+import pytest
+
+from bottleneck.runtime.link import Link
+from bottleneck.runtime.relay import Relay, constant, stepped
+
+
+async def echo(reader, writer):
+    """Answer every ten bytes with themselves."""
+    try:
+        while data := await reader.readexactly(10):
+            writer.write(data)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+
+
+async def through(link, use, **options):
+    """What `use(reader, writer, relay)` gives through a link in front of an echo."""
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    relay = Relay(server.sockets[0].getsockname(), constant(link), **options)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", await relay.start())
+        result = await use(reader, writer, relay)
+        writer.close()
+        return result
+    finally:
+        await relay.stop()
+        server.close()
+
+
+async def round_trip(reader, writer, size=10):
+    """Seconds until so many bytes are back."""
+    started = time.monotonic()
+    writer.write(bytes(size))
+    await reader.readexactly(size)
+    return time.monotonic() - started
+
+
+def test_bytes_take_the_round_trip_and_their_time():
+    """Ten bytes take the round trip; many take their share of the bandwidth besides, and all come back."""
+
+    async def use(reader, writer, relay):
+        return await round_trip(reader, writer), await round_trip(reader, writer, 10_000)
+
+    small, large = asyncio.run(through(Link(50e3, 0.06), use))
+    assert 0.06 <= small < 0.06 + 0.1
+    assert 0.06 + 0.2 <= large < 0.06 + 0.2 + 0.4  # both ways at once, a packet behind
+
+
+def test_a_dead_link_holds_everything_until_it_lives_again():
+    """At no bytes a second nothing arrives; nothing is lost either."""
+
+    async def use(reader, writer, relay):
+        relay.conditions = constant(Link(0.0))
+        writer.write(b"0123456789")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(asyncio.sleep(0.2))), 0.1)
+        assert not reader._buffer
+        relay.conditions = constant(Link(1e6))
+        return await asyncio.wait_for(reader.readexactly(10), 5)
+
+    assert asyncio.run(through(Link(1e6), use)) == b"0123456789"
+
+
+def test_a_lost_packet_comes_late():
+    """TCP sends again what was lost, so that loss is delay; the order stays."""
+
+    async def use(reader, writer, relay):
+        return [await round_trip(reader, writer) for _ in range(5)]
+
+    assert max(asyncio.run(through(Link(1e6), use, loss=0.5, seed=1))) >= 0.2
+    assert max(asyncio.run(through(Link(1e6), use, loss=0.0))) < 0.2
+
+
+def test_a_cut_breaks_connections_and_takes_new_ones():
+    """After a cut the old connection is at its end."""
+
+    async def use(reader, writer, relay):
+        await round_trip(reader, writer)
+        relay.cut()
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await asyncio.wait_for(reader.readexactly(1), 5)
+
+    asyncio.run(through(Link(1e6), use))
+
+
+def test_steps_repeat():
+    """A trace says what holds from when on, and begins again at its end."""
+    at = stepped([(0, 5.0), (2, 7.0), (3, 0.0), (4, 1.0)], rtt=0.1)
+    assert [at(now) for now in (0.0, 1.9, 2.0, 3.5, 4.0, 6.5)] == [
+        Link(bandwidth, 0.1) for bandwidth in (5, 5, 7, 0, 5, 7)
+    ]
+
+
+@pytest.mark.parametrize("steps", [[(0, 1)], [(1, 1), (2, 1)], [(0, 1), (0, 2)], [(0, -1), (1, 1)]])
+def test_impossible_traces_are_refused(steps):
+    """Times rise from zero, bandwidths are not negative, and there is an end."""
+    with pytest.raises(ValueError, match="is no trace"):
+        stepped(steps, 0.0)
+
+
+def test_impossible_links_are_refused():
+    """The message has the keys."""
+    with pytest.raises(ValueError, match=r"link\.jitter=-1.*link\.loss=0"):
+        Relay(("127.0.0.1", 1), constant(Link(1.0)), jitter=-1)
