@@ -150,6 +150,32 @@ def test_detection(run, weights, tmp_path):
     assert run("detection", out, "--table") == text[text.index("| method") :]
 
 
+def test_fuzz(run, tmp_path):
+    """Foreign payloads of every target are tried, and none breaks the contract."""
+    said = run("fuzz", "--minutes", 0.05, "--corpus", tmp_path)
+    tried, targets = (
+        int(text.replace(",", "")) for text in re.findall(r"([\d,]+) (?:payloads|targets)", said)
+    )
+    assert tried > targets > 20
+    assert "0 broke the contract" in said
+
+
+def test_fuzz_finds_what_it_looks_for(run, tmp_path, monkeypatch):
+    """A decoder that fails is found, named, and its payload kept."""
+    monkeypatch.setattr("bottleneck.codecs.entropy.plain.Bytes.decode", lambda self, payload: payload[999])
+    with pytest.raises(SystemExit):
+        run("fuzz", "--minutes", 0.02, "--corpus", tmp_path)
+    assert list(tmp_path.glob("raw/*"))
+
+
+@pytest.mark.slow
+def test_kills(run, tmp_path):
+    """A study whose workers are killed now and then ends as one that nothing happened to."""
+    said = run("kills", "--kills", 3, "--trials", 3, "--folder", tmp_path / "kills")
+    assert "'finished': 3" in said
+    assert "equal: {'finished': True, 'frontier': True}" in said
+
+
 def test_headline(run, tmp_path):
     """Rows of trainings make the table of results.md, and the picture; those of studies stand beside them."""
     rows = (DATA / "paper_input.jsonl", DATA / "imagenette_halves.jsonl")

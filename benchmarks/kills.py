@@ -1,0 +1,115 @@
+"""SIGKILL at random moments of a search with two workers: the study has to end as an undisturbed one.
+
+    python -m benchmarks.kills --kills 100 --storage journal:////tmp/kills/study.journal
+
+Workers are forked from this process, so that kills fall into the work and not into the loading of libraries.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import time
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from bottleneck.commands.config import config_dir
+from bottleneck.commands.search import search_from
+
+SHORT = (
+    *("device=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false", "study.pruning.after=null"),
+    *("data.train_limit=200", "data.val_limit=100", "space.step=[0.1, 0.5]", "space.log10_alpha=[0.5, 1.5]"),
+)
+WORKERS = 2
+FORK = multiprocessing.get_context("fork")
+
+
+def configured(folder: Path, storage: str, trials: int) -> DictConfig:
+    """A short search on the digits, whose trials do not depend on each other."""
+    where = [f"study.folder={folder}", f"study.storage={storage}", f"study.n_trials={trials}"]
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        return compose("search", [*SHORT, *where])
+
+
+def work(cfg: DictConfig) -> None:
+    """One worker."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        search_from(cfg)
+
+
+def found(folder: Path) -> dict[str, Any]:
+    """What a study ended in: finished trials, their fates, and its frontier without the trials' numbers."""
+    trials = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    frontier = json.loads((folder / "frontier" / "frontier.json").read_text())["points"]
+    for point in frontier:
+        del point["settings"]["trial"], point["sha256"]
+    finished = sorted((t["place"], json.dumps(t["params"]), t["values"]) for t in trials if t["values"])
+    return {
+        "finished": finished,
+        "frontier": frontier,
+        "fates": Counter(trial["fate"] for trial in trials),
+    }
+
+
+def killed(cfg: DictConfig, kills: int, longest: float, seed: int) -> int:
+    """Run two workers, kill one at random moments and start another, then let them end; kills that hit."""
+    rng, hits = random.Random(seed), 0
+    workers = [FORK.Process(target=work, args=(cfg,)) for _ in range(WORKERS)]
+    for worker in workers:
+        worker.start()
+    while hits < kills:
+        time.sleep(rng.uniform(0, longest))
+        chosen = rng.randrange(WORKERS)
+        if workers[chosen].is_alive():
+            os.kill(workers[chosen].pid or 0, signal.SIGKILL)
+            hits += 1
+        elif not any(worker.is_alive() for worker in workers):
+            break
+        workers[chosen].join()
+        workers[chosen] = FORK.Process(target=work, args=(cfg,))
+        workers[chosen].start()
+    for worker in workers:
+        worker.join()
+    return hits
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run both studies and compare them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--longest", type=float, default=2.0, help="seconds between two kills at most")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=Path("/tmp/kills"))
+    parser.add_argument("--storage", help="URL of the disturbed study; default: a journal in the folder")
+    given = parser.parse_args(arguments)
+    warnings.simplefilter("ignore")
+    shutil.rmtree(given.folder, ignore_errors=True)
+    plain, disturbed = given.folder / "undisturbed", given.folder / "disturbed"
+    cfg = configured(plain, f"journal:///{plain}/s.journal", given.trials)
+    search_from(cfg)
+    begin = time.monotonic()
+    storage = given.storage or f"journal:///{disturbed}/s.journal"
+    hits = killed(configured(disturbed, storage, given.trials), given.kills, given.longest, given.seed)
+    search_from(configured(disturbed, storage, given.trials))
+    expected, ended = found(plain), found(disturbed)
+    equal = {key: expected[key] == ended[key] for key in ("finished", "frontier")}
+    print(
+        f"{hits} kills in {time.monotonic() - begin:.0f} s, {storage}: {dict(ended['fates'])}, equal: {equal}"
+    )
+    if not all(equal.values()) or ended["fates"]["interrupted"] > hits:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
