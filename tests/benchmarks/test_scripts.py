@@ -438,3 +438,18 @@ def test_streams(run, tmp_path):
     assert exact[3]["payload_bytes"] < min(row["payload_bytes"] for row in exact[:3])
     assert found["h264", "crf 38"]["payload_bytes"] < found["h264", "crf 20"]["payload_bytes"]
     assert is_picture(picture)
+
+
+@pytest.mark.slow
+def test_runtime(run, digits_bundle, tmp_path):
+    """Every message returns, devices are answered, and an overload is offered more than is answered."""
+    pytest.importorskip("grpc", reason="extra `runtime` is not installed")
+    bundle = Bundle.read(digits_bundle)
+    bundle.model = {"name": "digits_resnet"}
+    bundle.save(tmp_path / "bundle")
+    printed = run("runtime", tmp_path / "bundle", "--devices", 2, "--seconds", 1, "--count", 30)
+    trips, (devices, overload) = tables(printed)
+    assert [row["bytes"] for row in trips] == ["35", "500", "10000"]
+    assert all(0 < float(row["socket p50"]) < float(row["gRPC p50"]) for row in trips)
+    assert 0 < float(devices["answered/s"]) <= float(devices["offered/s"])
+    assert float(overload["answered/s"]) < float(overload["offered/s"])
