@@ -11,7 +11,7 @@ from bottleneck.channel import Channel
 from bottleneck.commands.losses import on_lossy_links
 from bottleneck.commands.setup import also_channels, cut_of, settings_of, suite_channels
 from bottleneck.cut import Cut
-from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.bundle import Bundle, Place
 from bottleneck.deploy.frontier import read_bundles
 from bottleneck.measure.curves import curve_name
 from bottleneck.measure.results import Result, write_results
@@ -46,16 +46,15 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         _check(bundle, cut)
 
     home = (cut.net.point.name, False, None)
-    places: dict[tuple[str, bool, str | None], list[Bundle]] = defaultdict(list, {home: []})
+    places: dict[Place, list[Bundle]] = defaultdict(list, {home: []})
     for bundle in bundles:  # units that replace a module have a cut of their own, and so has each own tail
-        own_tail = None if bundle.tail is None else bundle.id
-        places[bundle.split, bundle.unit.replaces, own_tail].append(bundle)
+        places[bundle.place].append(bundle)
     untrained = suite_channels(cfg.suite, cut, "feature")
     cut.fit(untrained)
     rows: list[Result] = []
     for where, here in places.items():
         place = cut if where == home else cut.at(where[0], here[0].unit.kind)
-        if where[2] is not None:
+        if here and here[0].tail is not None:
             place = place.with_own_tail(here[0].tail)
         channels = _trained(here, place, cfg.also_codecs, cfg.offsets)
         channels += untrained if where == home else []

@@ -37,6 +37,9 @@ _WITH_TAIL = 2  # the version of a bundle with a tail of its own, which older re
 _KEPT = ("split", "network", "behaviour", "image_shape", "preprocessing", "model", "result", "task")
 _MADE_OF_IT = ("onnx", "torch")  # folders that export puts into a bundle, and which go with it
 
+#: A split point, whether its module is replaced, and the bundle that has a tail of its own there, if one has.
+Place = tuple[str, bool, str | None]
+
 
 @dataclass
 class Bundle:
@@ -73,6 +76,11 @@ class Bundle:
     def image_dtype(self) -> torch.dtype:
         """The type of the images that enter the head."""
         return torch.float32 if self.preprocessing is None else torch.uint8
+
+    @property
+    def place(self) -> Place:
+        """Where the unit stands; bundles of one place share a split network."""
+        return self.split, self.unit.replaces, None if self.tail is None else self.id
 
     @property
     def id(self) -> str:
