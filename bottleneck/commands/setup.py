@@ -69,6 +69,7 @@ def point_of(cfg: DictConfig) -> OperatingPoint:
         objective=instantiate(cfg.objective),
         target_bytes=cfg.target_bytes,
         target_drop=cfg.target_drop,
+        rates=unit.pop("rates", 1),
         codec=cast(dict[str, Any], OmegaConf.to_container(cfg.codec, resolve=True)),
         losses=instantiate(cfg.loss),
         seed=cfg.seed,

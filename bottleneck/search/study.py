@@ -87,7 +87,7 @@ def search(
         RuntimeError: If too many trials failed.
         OSError: If the machine fails: a full disk, a storage that is away. The same call goes on later.
     """
-    _check(cut, recipe, untrained)
+    _check(cut, point, recipe, untrained)
     artifacts = open_artifacts(plan.artifacts)
     study = open_study(plan.name, open_storage(plan.storage), sampler, dict(settings))
     _name_objectives(study, cut.task.metric)
@@ -115,12 +115,14 @@ def release(name: str, storage: str) -> None:
         Watch().fail_lost(optuna.load_study(study_name=name, storage=open_storage(storage)))
 
 
-def _check(cut: Cut, recipe: Recipe, untrained: Sequence[Channel]) -> None:
+def _check(cut: Cut, point: OperatingPoint, recipe: Recipe, untrained: Sequence[Channel]) -> None:
     if (devices := recipe.trainer.get("devices", 1)) != 1:
         raise ValueError(
             f"trainer.devices={devices}: a trial trains on one device. Start one command for each GPU "
             "(CUDA_VISIBLE_DEVICES=0, 1, ...); they share the study."
         )
+    if point.rates > 1:
+        raise ValueError(f"unit.rates={point.rates} is for train. A study's trials are one rate each: use 1.")
     if cut.open_cut:
         raise ValueError(
             "open_cut=true is for train. A study ends in bundles, which are deployed at closed cuts."
