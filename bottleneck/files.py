@@ -17,6 +17,7 @@ from filelock import FileLock
 
 Read = TypeVar("Read")
 
+_TRIES = 5  # of a reader
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
@@ -41,9 +42,10 @@ def replace_folder(path: Path, *ours: str) -> Iterator[Path]:
         ours: Patterns of the names that such folders have. What else lies in the old one stays there.
     """
     path = path.resolve()
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh, aside = path.with_name(f".{path.name}.new"), _aside(path)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    with _alone(path):
         if aside.exists() and not path.exists():
             aside.rename(path)
         _discard(fresh, path, ours)  # of a writer that was killed
@@ -68,9 +70,11 @@ def read_folder(path: Path, read: Callable[[Path], Read]) -> Read:
 
     Args:
         path: The folder.
-        read: Called again with its files where the folder was replaced in between.
+        read: Called again with its files where the folder was replaced in between; a writer that never
+            rests has to wait after a while.
     """
-    while True:
+    path = path.resolve()
+    for _ in range(_TRIES):
         before = _state(path)
         try:
             found = read(path if path.exists() else _aside(path))
@@ -80,12 +84,18 @@ def read_folder(path: Path, read: Callable[[Path], Read]) -> Read:
         else:
             if _state(path) == before:
                 return found
+    with _alone(path):
+        return read(path)
 
 
 def _exchange(one: Path, other: Path) -> bool:
     """Exchange two folders in one step, where the operating system and the disk can; macOS and NFS cannot."""
     rename = getattr(ctypes.CDLL(None), "renameat2", None)
     return rename is not None and not rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE)
+
+
+def _alone(path: Path) -> FileLock:
+    return FileLock(path.with_name(f".{path.name}.lock"))
 
 
 def _aside(path: Path) -> Path:

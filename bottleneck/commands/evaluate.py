@@ -9,17 +9,15 @@ from pytorch_lightning import seed_everything
 
 from bottleneck.channel import Channel
 from bottleneck.commands.losses import on_lossy_links
-from bottleneck.commands.outputs import FILES, write_outputs
 from bottleneck.commands.setup import also_channels, cut_of, settings_of, suite_channels
 from bottleneck.cut import Cut
-from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.bundle import Bundle, Place
 from bottleneck.deploy.frontier import read_bundles
-from bottleneck.deploy.places import found
 from bottleneck.measure.curves import curve_name
 from bottleneck.measure.results import Result, write_results
 from bottleneck.show.html import Mark, Report, untrained_mark, write_report
 from bottleneck.show.losses import draw_losses, loss_table
-from bottleneck.show.pictures import draw_families
+from bottleneck.show.pictures import draw_rate_accuracy
 from bottleneck.show.tables import curves_table, table
 
 
@@ -28,7 +26,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
 
     Args:
         cfg: The composed configuration (`conf/evaluate.yaml`).
-        folder: The run's folder, which receives results, pictures, the report and curves.md.
+        folder: The run's folder, which receives results.jsonl, the picture, its table and the report.
 
     Returns:
         The rows of results.jsonl: the frozen network first, then every method.
@@ -42,24 +40,21 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         )
     seed_everything(cfg.seed, workers=True, verbose=False)
     paths = [cfg.bundles] if isinstance(cfg.bundles, str) else cfg.bundles
-    bundles = [bundle for path in paths for bundle in read_bundles(found(path))[1]]
-    for bundle in bundles:
-        _check_name(bundle, cfg)
+    bundles = [bundle for path in paths for bundle in read_bundles(Path(path).expanduser())[1]]
     cut = cut_of(cfg)
     for bundle in bundles:
         _check(bundle, cut)
 
     home = (cut.net.point.name, False, None)
-    places: dict[tuple[str, bool, str | None], list[Bundle]] = defaultdict(list, {home: []})
+    places: dict[Place, list[Bundle]] = defaultdict(list, {home: []})
     for bundle in bundles:  # units that replace a module have a cut of their own, and so has each own tail
-        own_tail = None if bundle.tail is None else bundle.id
-        places[bundle.split, bundle.unit.replaces, own_tail].append(bundle)
+        places[bundle.place].append(bundle)
     untrained = suite_channels(cfg.suite, cut, "feature")
     cut.fit(untrained)
     rows: list[Result] = []
     for where, here in places.items():
         place = cut if where == home else cut.at(where[0], here[0].unit.kind)
-        if where[2] is not None:
+        if here and here[0].tail is not None:
             place = place.with_own_tail(here[0].tail)
         channels = _trained(here, place, cfg.also_codecs, cfg.offsets)
         channels += untrained if where == home else []
@@ -81,26 +76,15 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
     if cut.images.targets_are_answers:
         for row in rows:
             row.agreement = row.value
+    write_results(rows, folder / "results.jsonl")
     if "loss" in cfg.suite:
-        write_results(rows, folder / "results.jsonl")
         (folder / "loss.md").write_text(loss_table(rows) + "\n")
         draw_losses(rows, folder / "loss.png")
     else:
-        write_outputs(rows, folder)
         (folder / "curves.md").write_text(curves_table(rows) + "\n")
-        draw_families(rows, folder / "families.png")
+        draw_rate_accuracy(rows, folder / "rate_accuracy.png")
     write_report(_report(cfg, rows, sources), folder / "report.html")
     return rows
-
-
-def _check_name(bundle: Bundle, cfg: DictConfig) -> None:
-    """Refuse a bundle of another network before any is made."""
-    trained, given = bundle.model.get("name"), cfg.model.get("name")
-    if trained is not None and given is not None and trained != given:
-        raise ValueError(
-            f"bundles: {bundle.id} was trained in {trained!r}, and model.name={given!r} is to be measured. "
-            "Set model= and model.name to the network of the bundles, and data= to its images."
-        )
 
 
 def _check(bundle: Bundle, cut: Cut) -> None:
@@ -155,5 +139,5 @@ def run(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     rows = evaluate(cfg, folder)
     print(loss_table(rows) if "loss" in cfg.suite else table(rows))
-    files = "results.jsonl, loss.png, loss.md" if "loss" in cfg.suite else f"{FILES}, families.png, curves.md"
-    print(f"\nWritten to {folder}: report.html, {files}")
+    pictures = "loss.png, loss.md" if "loss" in cfg.suite else "rate_accuracy.png, curves.md"
+    print(f"\nWritten to {folder}: results.jsonl, report.html, {pictures}")

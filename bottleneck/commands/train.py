@@ -13,13 +13,17 @@ from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from bottleneck.commands.multirun import measured_once
-from bottleneck.commands.outputs import FILES, write_outputs
 from bottleneck.commands.setup import also_channels, cut_of, point_of, recipe_of, suite_channels
-from bottleneck.measure.results import Result
+from bottleneck.cut import Cut
+from bottleneck.deploy.frontier import Point, write_frontier
+from bottleneck.files import replace_folder
+from bottleneck.loss import OperatingPoint
+from bottleneck.measure.results import Result, write_results
 from bottleneck.models.checkpoints import write_state_dict
+from bottleneck.show.pictures import draw_rate_accuracy
 from bottleneck.show.tables import table
-from bottleneck.training.loop import train, train_end_to_end, train_with_tail
+from bottleneck.training import Recipe
+from bottleneck.training.loop import train, train_end_to_end, train_rates, train_with_tail
 from bottleneck.unit import latent_codec
 
 log = logging.getLogger(__name__)
@@ -30,7 +34,7 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
 
     Args:
         cfg: The composed configuration (`conf/train.yaml`).
-        folder: The run's folder, which receives bundle/, results, the picture, logs and checkpoints.
+        folder: The run's folder, which receives results.jsonl, bundle/, the picture, logs and checkpoints.
 
     Returns:
         The rows of results.jsonl: the frozen network, the bottleneck, its latent through `also_codecs`, then
@@ -51,17 +55,33 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
     log.info("%s cut at %s: feature %s", cut.model.name, cut.net.point.name, cut.net.point.shape)
     loggers, callbacks = run_outputs(cfg, folder)
     outputs: dict[str, Any] = {"loggers": loggers, "callbacks": callbacks, "default_root_dir": folder}
+    several = point.rates > 1 and cfg.trainable == "bottleneck"
+    trained = (_train_rates if several else _train_one)(cfg, cut, point, recipe, folder, outputs)
+    if not trained:  # another process of this run measures
+        return []
+    cut.fit(untrained)
+    rows = [cut.frozen(cfg.subset), *trained, *cut.measure(untrained, cfg.subset, cfg.seed)]
+    whole.fit(pictures)
+    rows += whole.measure(pictures, cfg.subset, cfg.seed)
+    write_results(rows, folder / "results.jsonl")
+    draw_rate_accuracy(rows, folder / "rate_accuracy.png")
+    return rows
+
+
+def _train_one(
+    cfg: DictConfig, cut: Cut, point: OperatingPoint, recipe: Recipe, folder: Path, outputs: dict[str, Any]
+) -> list[Result]:
+    """Train one rate, measure it, also through further codecs, and write its bundle."""
     if cfg.trainable == "all":
         tuned, channel = train_end_to_end(cut, point, recipe, ckpt_path=cfg.ckpt_path, **outputs)
     elif cfg.trainable == "tail":
         tuned, channel = train_with_tail(cut, point, recipe, ckpt_path=cfg.ckpt_path, **outputs)
     else:
         tuned, channel = cut, train(cut, point, recipe, ckpt_path=cfg.ckpt_path, **outputs)
-    if channel is None or channel.unit is None:  # another process of this run measures
+    if channel is None or channel.unit is None:
         return []
     if cfg.trainable == "all":  # a tail of its own is in the bundle
         write_state_dict(tuned.model.network.state_dict(), folder / "network.safetensors")
-
     label = {"name": channel.name, "family": channel.family}
     also = also_channels(tuned, channel.unit, cfg.also_codecs, channel.codec.name, **label)
     tuned.fit(also)
@@ -73,16 +93,27 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
         tuned.bundle(channel, result).save(folder / "bundle")
     else:
         log.warning("no bundle is written: behind an open cut no server could go on from the payload")
+    return trained
 
-    def measure_untrained() -> list[Result]:
-        cut.fit(untrained)
-        whole.fit(pictures)
-        here = cut.measure(untrained, cfg.subset, cfg.seed)
-        return here + whole.measure(pictures, cfg.subset, cfg.seed)
 
-    rows = [cut.frozen(cfg.subset), *trained, *measured_once(cfg, measure_untrained)]
-    write_outputs(rows, folder)
-    return rows
+def _train_rates(
+    cfg: DictConfig, cut: Cut, point: OperatingPoint, recipe: Recipe, folder: Path, outputs: dict[str, Any]
+) -> list[Result]:
+    """Train several rates of one unit, measure them, and write them as a frontier."""
+    channels = train_rates(cut, point, recipe, ckpt_path=cfg.ckpt_path, **outputs)
+    trained = cut.measure(channels, cfg.subset, cfg.seed)
+    if not trained:
+        return []
+    points = []
+    cheapest_first = sorted(zip(trained, channels, strict=True), key=lambda pair: pair[0].payload_bytes or 0)
+    with replace_folder(folder / "frontier", "frontier.json", "point-*") as fresh:
+        for number, (row, channel) in enumerate(cheapest_first):
+            sent = (row.payload_bytes or 0) + 1  # the id's byte
+            points.append(Point(number, f"point-{number:02}", 8 * sent / cut.pixels, sent, row.value))
+            bundle = cut.bundle(channel, {**dataclasses.asdict(row), "alpha": point.alpha})
+            bundle.save(fresh / points[-1].bundle)
+        write_frontier(fresh, points, {"metric": cut.task.metric})
+    return trained
 
 
 def run_outputs(cfg: DictConfig, folder: Path) -> tuple[list[Logger], list[Callback]]:
@@ -107,5 +138,4 @@ def run(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     if rows := train_and_measure(cfg, folder):
         print(table(rows))
-        bundle = "bundle/, " if (folder / "bundle").is_dir() else ""
-        print(f"\nWritten to {folder}: {bundle}{FILES}")
+        print(f"\nWritten to {folder}: results.jsonl, bundle/, rate_accuracy.png")

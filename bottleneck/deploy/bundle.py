@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from bottleneck import codecs, models
+from bottleneck import codecs
 from bottleneck.codecs import Codec
 from bottleneck.deploy import description
 from bottleneck.deploy.fields import check_fields, check_sizes
@@ -36,6 +36,9 @@ _FORMAT, _VERSION = "split-bottleneck bundle", 1
 _WITH_TAIL = 2  # the version of a bundle with a tail of its own, which older releases would not load
 _KEPT = ("split", "network", "behaviour", "image_shape", "preprocessing", "model", "result", "task")
 _MADE_OF_IT = ("onnx", "torch")  # folders that export puts into a bundle, and which go with it
+
+#: A split point, whether its module is replaced, and the bundle that has a tail of its own there, if one has.
+Place = tuple[str, bool, str | None]
 
 
 @dataclass
@@ -69,18 +72,15 @@ class Bundle:
     behaviour: Sequence[float] | None = None
     tail: Mapping[str, Tensor] | None = None
 
-    def __repr__(self) -> str:
-        where = f"{self.split} of {self.model.get('name', 'a network')}"
-        told = f"bundle {self.id}: {self.unit.kind} unit behind {where}, through {self.codec.name}"
-        if (size := self.result.get("payload_bytes")) is None:
-            return told
-        metric = str(self.result.get("metric", "metric")).replace("_", " ")
-        return f"{told}; {size:,.1f} bytes per image for {metric} {self.result['value']:.3f}"
-
     @property
     def image_dtype(self) -> torch.dtype:
         """The type of the images that enter the head."""
         return torch.float32 if self.preprocessing is None else torch.uint8
+
+    @property
+    def place(self) -> Place:
+        """Where the unit stands; bundles of one place share a split network."""
+        return self.split, self.unit.replaces, None if self.tail is None else self.id
 
     @property
     def id(self) -> str:
@@ -162,22 +162,6 @@ class Bundle:
         net = split(model, self.split, example, replace=self.unit.replaces).freeze()
         return net if self.tail is None else net.with_own_tail(self.tail)
 
-    def network_made(self) -> nn.Module:
-        """The network that the bundle names, where a package brings it along with its weights.
-
-        Raises:
-            ValueError: If it does not; the message says how it was made.
-        """
-        made = dict(self.model)
-        # A file must not choose what code is run: anything else is the user's to name.
-        if made.pop("_target_", None) != "bottleneck.models.create" or _is_path(made.get("weights")):
-            raise ValueError(
-                f"This bundle's network was made with {self.model or 'nothing that it knows of'}, which does "
-                "not come with a package. Give it: model=... as for train, or the second argument of "
-                "bottleneck.load(path, network)."
-            )
-        return models.create(**made)
-
     def check_network(self, model: nn.Module) -> None:
         """Refuse a network that this unit was not trained for.
 
@@ -207,11 +191,6 @@ class Bundle:
                     f"{_shown(values)}. Make it with the same code and settings: number of "
                     "heads, activation, epsilon, quantised weights."
                 )
-
-
-def _is_path(weights: str | None) -> bool:
-    """Whether a network's weights are a file of the machine that trained, and not a name of a library's."""
-    return weights is not None and ("/" in weights or "." in weights)
 
 
 def _shown(values: Sequence[float] | None) -> str:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bottleneck.channel import Channel
-from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.bundle import Bundle, Place
 from bottleneck.devices import device_of
 from bottleneck.models.image_sizes import IMAGE_SIZES, PACKED_BYTES, ImageSizes
 from bottleneck.preprocess import prepared, preprocess
@@ -41,9 +41,6 @@ class Device:
             if bundle.preprocessing is None
             else preprocess(**bundle.preprocessing, channels=bundle.image_shape[0])
         )
-
-    def __repr__(self) -> str:
-        return f"Device of {self.bundle}"
 
     def session(self) -> Self:
         """The same side for another stream."""
@@ -108,9 +105,6 @@ class Server:
         self.bundle = bundle
         self._net = net
         self._channel = Channel(bundle.codec, bundle.unit).session()
-
-    def __repr__(self) -> str:
-        return f"Server of {self.bundle}"
 
     def session(self) -> Self:
         """The same side for another device's stream."""
@@ -208,14 +202,14 @@ def both_sides(bundles: list[Bundle], model: nn.Module) -> list[tuple[Device, Se
         ValueError: If a bundle belongs to another network.
     """
     where = device_of(model)
-    nets: dict[tuple[str, bool, str | None], SplitModel] = {}
+    nets: dict[Place, SplitModel] = {}
     sides = []
     for bundle in bundles:
         bundle.check_network(model)
         bundle.unit.to(where)
-        cut = (bundle.split, bundle.unit.replaces, None if bundle.tail is None else bundle.id)
-        if cut not in nets:
-            nets[cut] = bundle.split_network(model)
-        _check_shapes(bundle, nets[cut])
-        sides.append((Device(bundle, nets[cut]), Server(bundle, nets[cut])))
+        place = bundle.place
+        if place not in nets:
+            nets[place] = bundle.split_network(model)
+        _check_shapes(bundle, nets[place])
+        sides.append((Device(bundle, nets[place]), Server(bundle, nets[place])))
     return sides

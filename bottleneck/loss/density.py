@@ -9,6 +9,7 @@ Source: Ballé et al., "Variational image compression with a scale hyperprior", 
 is a small network. Noise for the rate and rounded values for the decoder: Minnen and Singh, arXiv:2007.08739.
 """
 
+import copy
 import math
 from typing import ClassVar
 
@@ -34,6 +35,10 @@ class DensityRate(Rate):
         step: Quantization step Q of the latent.
         components: Logistics in each channel's mixture.
 
+    Attributes:
+        width: How wide each channel's intervals are, `(C_r,)`, in those that the density began with; values
+            are in these. So one density serves all rates of a unit, whose exact latents are alike.
+
     Raises:
         ValueError: If there are no components.
     """
@@ -51,6 +56,7 @@ class DensityRate(Rate):
         self.means = nn.Parameter(places.repeat(channels, 1))
         self.log_scales = nn.Parameter(torch.full((channels, components), math.log(scale)))
         self.logits = nn.Parameter(torch.zeros(channels, components))
+        self.width: Tensor = torch.ones(channels)
 
     def forward(self, output: UnitOutput) -> Tensor:
         values = output.latent / self.step
@@ -76,9 +82,10 @@ class DensityRate(Rate):
             values: In steps, `(b, C_r, ...)`.
         """
         rest = (1,) * (values.dim() - 2)
-        inverse = (-self.log_scales.clamp(-5.0, 8.0)).exp()
+        width = self.width[:, None].to(self.means)
+        inverse = (-self.log_scales.clamp(-5.0, 8.0)).exp() * width
         parts = []
-        for parameters in zip(self.means.T, inverse.T, self.logits.log_softmax(1).T, strict=True):
+        for parameters in zip((self.means / width).T, inverse.T, self.logits.log_softmax(1).T, strict=True):
             mean, rate, weight = (part.reshape(-1, *rest) for part in parameters)
             # The difference of two sigmoids, on the side where both are small.
             distance = (values - mean).abs()
@@ -128,8 +135,7 @@ class DensityRate(Rate):
 
     def _grid(self, reach: int) -> np.ndarray:
         """Probability of the symbols from `-reach` to `reach`, float64, `(C_r, 2 · reach + 1)`."""
-        exact = DensityRate(self.latent_shape, self.pixels, self.step, self.means.shape[1])
-        exact.load_state_dict(self.state_dict())
+        exact = copy.deepcopy(self).cpu()
         symbols = torch.arange(-reach, reach + 1, dtype=torch.float64)
         found: np.ndarray = (
             exact.double().log_likelihood(symbols.repeat(len(self.means), 1)[None])[0].exp().numpy()

@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+import numpy as np
 from torch import nn
 
 from bottleneck.loss.drop import DropTarget
 from bottleneck.loss.objectives import Objective, TaskLoss
 from bottleneck.loss.rates import L1Rate, RateFactory
+from bottleneck.loss.several import SeveralLosses
 from bottleneck.loss.target import ByteTarget
 from bottleneck.loss.total import Loss, check_alpha
 from bottleneck.unit import latent_codec, unit_class
 
+SPAN = 8.0  # the largest of several rates over the smallest
 _FROM_FEATURES = ("features", "replaced")  # given by the cut, never by the user
 
 
@@ -32,6 +35,7 @@ class OperatingPoint:
             rate in bits). `None`: the rate is paid as it is.
         target_drop: Metric below the frozen network's that is wanted instead, such as 0.01, judged on the
             samples of `select`.
+        rates: At how many rates one unit is trained, from `target_bytes` down to `SPAN` times less.
         codec: Name and options of the codec that makes the bytes.
         losses: What of a quantized latent is lost while the unit trains (`unit.losses`).
         seed: Of the unit's first weights and of the order of samples.
@@ -48,6 +52,7 @@ class OperatingPoint:
     objective: Objective = field(default_factory=TaskLoss)
     target_bytes: float | None = None
     target_drop: float | None = None
+    rates: int = 1
     codec: Mapping[str, Any] = field(default_factory=lambda: {"name": "range"})
     losses: nn.Module = field(default_factory=nn.Identity)
     seed: int = 0
@@ -65,11 +70,29 @@ class OperatingPoint:
                 similar = difflib.get_close_matches(name, known, n=3) or sorted(known)
                 raise ValueError(f"unit.{name} is no option of unit {self.kind!r}. Similar names: {similar}.")
         self.loss((1, 1, 1), 1, 1.0)  # the rate's own options are checked now
+        if self.rates != int(self.rates) or self.rates < 1:
+            raise ValueError(f"unit.rates={self.rates} must be a whole number of at least 1.")
+        if self.rates > 1:
+            self.losses_by_rate((1, 1, 1), 1)
         latent_codec((1, 1, 1), **self.codec)  # of a codec's options all but its shape are known
 
     def loss(self, latent_shape: tuple[int, ...], pixels: int, step: float) -> Loss:
         """What training minimises, for a unit with such a latent; see `Rate`."""
         return Loss(self.rate(latent_shape, pixels, step), self.alpha, self._target())
+
+    def losses_by_rate(self, latent_shape: tuple[int, ...], pixels: int) -> SeveralLosses:
+        """What training minimises at each of several rates, for latents in steps of the quantizer.
+
+        Raises:
+            ValueError: If no payload is asked for.
+        """
+        if self.target_bytes is None:
+            raise ValueError(
+                f"unit.rates={self.rates} are rates up to target_bytes=; set it, with rate=density."
+            )
+        targets = self.target_bytes * SPAN ** -np.linspace(0, 1, self.rates)
+        rate = self.rate(latent_shape, pixels, 1.0)  # of all of them: the latent is the same
+        return SeveralLosses([Loss(rate, self.alpha, ByteTarget(float(target))) for target in targets])
 
     def _target(self) -> ByteTarget | DropTarget | None:
         if self.target_bytes is not None and self.target_drop is not None:

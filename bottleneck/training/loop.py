@@ -3,6 +3,7 @@
 point ──► unit ──► [matching, without the tail] ──► training ──► tables of the codec ──► channel
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +16,11 @@ from bottleneck.cut import Cut
 from bottleneck.loss import OperatingPoint
 from bottleneck.loss.drop import JUDGEMENTS
 from bottleneck.loss.objectives import Matching
+from bottleneck.loss.rates import Rate
 from bottleneck.training.recipe import Recipe
-from bottleneck.training.systems import BottleneckSystem, EndToEndSystem, TailSystem
+from bottleneck.training.systems import BottleneckSystem, EndToEndSystem, RatesSystem, TailSystem
 from bottleneck.unit import Unit, latent_codec
+from bottleneck.unit.gains import Gains
 
 
 def train(
@@ -53,6 +56,44 @@ def train(
     channel = run.channel(cut)
     system = BottleneckSystem(channel, cut.net.folded(point.objective.layers), **run.parts)
     return run.fit(system, cut, cut.features, ckpt_path, loggers, callbacks, options)
+
+
+def train_rates(
+    cut: Cut,
+    point: OperatingPoint,
+    recipe: Recipe | None = None,
+    *,
+    loggers: Sequence[Logger] = (),
+    callbacks: Sequence[Callback] = (),
+    ckpt_path: str | None = None,
+    **options: Any,
+) -> list[Channel]:
+    """Train one unit at the several rates of a point (`point.rates`); see `train`.
+
+    Returns:
+        A channel for each rate, the dearest first: the same weights, and steps and tables of its own. None in
+        all but the first process of a distributed run.
+
+    Raises:
+        ValueError: As `train`, or if no payload is asked for.
+    """
+    run = _Run(cut, point, recipe or Recipe(), warm=ckpt_path is None, system=RatesSystem)
+    system = RatesSystem(run.channel(cut), cut.net.folded(point.objective.layers), **run.parts)
+    options = {**options, "limit_val_batches": 0}  # at which rate?
+    if run.fit(system, cut, cut.features, ckpt_path, loggers, callbacks, options) is None:
+        return []
+    channels, own = [], system.loss.rate
+    for number in range(point.rates):
+        unit, codec, rate = copy.deepcopy(run.unit), copy.deepcopy(run.codec), copy.deepcopy(own)
+        unit.quantizer = system.gains.at(number).to(cut.image.device)
+        rate.width = torch.tensor(unit.step, device=cut.image.device) / system.gains.step
+        channels.append(
+            cut.channel(
+                codec, unit, name=f"bottleneck-rate-{number}", family="bottleneck", setting=str(number)
+            )
+        )
+        _fit_tables(channels[-1], rate, cut)
+    return channels
 
 
 def train_with_tail(
@@ -104,7 +145,19 @@ def train_end_to_end(
 class _Run:
     """What all ways of training have in common: a unit that has begun, and the stages that are left."""
 
-    def __init__(self, cut: Cut, point: OperatingPoint, recipe: Recipe, warm: bool):
+    def __init__(
+        self,
+        cut: Cut,
+        point: OperatingPoint,
+        recipe: Recipe,
+        warm: bool,
+        system: type[BottleneckSystem] = BottleneckSystem,
+    ):
+        if (point.rates > 1) != (system is RatesSystem):
+            raise ValueError(
+                f"unit.rates={point.rates}: several rates are trained by train.py with trainable=bottleneck "
+                "(`train_rates`), and one rate by everything else."
+            )
         # The features come first: filling their cache draws random numbers and reading it does not.
         features = cut.features
         seed_everything(point.seed, workers=True, verbose=False)
@@ -117,7 +170,10 @@ class _Run:
         self.unit: Unit = cut.new_unit(point)
         self.unit.losses = point.losses
         self.codec = latent_codec(self.unit.latent_shape, **point.codec)
-        loss = point.loss(self.unit.latent_shape, cut.pixels, self.unit.step)
+        loss: Any = point.loss(self.unit.latent_shape, cut.pixels, self.unit.step)
+        if point.rates > 1:
+            self.unit.quantizer = Gains(self.unit.step, self.unit.latent_shape[0], point.rates)
+            loss = point.losses_by_rate(self.unit.latent_shape, cut.pixels)
         self.parts: dict[str, Any] = {
             "task": cut.task,
             "objective": point.objective,
@@ -130,11 +186,9 @@ class _Run:
         if recipe.warm_epochs and warm:
             alpha = point.alpha if recipe.warm_alpha is None else recipe.warm_alpha
             beginning = {**self.parts, "objective": Matching(), "loss": loss.weighing(alpha)}
-            matching = BottleneckSystem(self.channel(cut), cut.net, **beginning)
+            matching = system(self.channel(cut), cut.net, **beginning)
             matching.span = (0.0, 0.0)
-            recipe.new_trainer(
-                stage="Matching the feature", max_epochs=recipe.warm_epochs, limit_val_batches=0
-            ).fit(matching, features)
+            recipe.new_trainer(max_epochs=recipe.warm_epochs, limit_val_batches=0).fit(matching, features)
 
     def channel(self, cut: Cut) -> Channel:
         return cut.channel(self.codec, self.unit, name="bottleneck")
@@ -158,22 +212,18 @@ class _Run:
         if recipe.settle_epochs and not trainer.should_stop:
             system.settle(recipe.settle_pace)
             trainer = recipe.new_trainer(
-                callbacks=recipe.averaging(),
-                stage="Settling",
-                max_epochs=recipe.settle_epochs,
-                limit_val_batches=0,
+                callbacks=recipe.averaging(), max_epochs=recipe.settle_epochs, limit_val_batches=0
             )
             trainer.fit(system, data)
         if not trainer.is_global_zero:
             return None
         system.to(cut.image.device).eval()
-        _fit_tables(system, cut)
+        _fit_tables(system.channel, system.loss.rate, cut)
         return system.channel
 
 
-def _fit_tables(system: BottleneckSystem, cut: Cut) -> None:
+def _fit_tables(channel: Channel, rate: Rate, cut: Cut) -> None:
     """Give the channel's codec its tables: those that the rate has learned, or else counted ones."""
-    channel, rate = system.channel, system.loss.rate
     if not rate.in_bits or "range" not in (channel.codec.name, channel.codec.options.get("codec")):
         cut.fit([channel])
         return

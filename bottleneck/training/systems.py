@@ -18,6 +18,8 @@ from bottleneck.channel import Channel
 from bottleneck.codecs.entropy.tables.histogram import Histogram
 from bottleneck.layouts import Layout
 from bottleneck.loss import Loss, Objective, Passage, Terms
+from bottleneck.loss.density import DensityRate
+from bottleneck.loss.several import SeveralLosses
 from bottleneck.splitting import SplitModel
 from bottleneck.tasks import Task
 from bottleneck.training import checkpoint as entry
@@ -25,6 +27,7 @@ from bottleneck.training.averaging import FrozenTensors
 from bottleneck.training.cutmix import check_cutmix, cutmix
 from bottleneck.training.schedules import Schedule, with_schedule
 from bottleneck.unit import UnitOutput
+from bottleneck.unit.gains import Gains
 
 
 class FrozenHalves:
@@ -103,7 +106,7 @@ class BottleneckSystem(LightningModule):
         net: SplitModel,
         task: Task,
         objective: Objective,
-        loss: Loss,
+        loss: Loss | SeveralLosses,
         optimizer: Callable[..., torch.optim.Optimizer],
         scheduler: Schedule | None = None,
         cutmix: float = 0.0,
@@ -137,6 +140,10 @@ class BottleneckSystem(LightningModule):
     def given(self, inputs: Tensor) -> Tensor:
         """What the head gives, from a batch's inputs."""
         return inputs
+
+    def sent(self, inputs: Tensor) -> UnitOutput:
+        """What the unit makes of a batch's inputs, for the tail and for the rate."""
+        return self.channel.quantised(self.given(inputs))
 
     def frozen(self, inputs: Tensor, sizes: dict[str, Any]) -> Any:
         """What the frozen network makes of a batch's inputs; see `loss.objectives.Frozen`."""
@@ -240,12 +247,51 @@ class BottleneckSystem(LightningModule):
         """Loss of a batch, the tail's output, and what the unit made."""
         inputs, target = batch
         sizes = self.task.sizes(self.task.headers(target))
-        sent = self.channel.quantised(self.given(inputs))
+        sent = self.sent(inputs)
         reconstruction = sent.feature
         finish = self.objective.needs_output or not self.training
         output, layers = self.net.tail.watch(reconstruction, self.objective.layers, sizes, finish)
         passage = Passage(self.task, target, output, layers, reconstruction, self.frozen(inputs, sizes))
         return self.loss([sent], self.objective(passage)), output, sent
+
+
+class RatesSystem(BottleneckSystem):
+    """Train one unit at several rates: each step draws one. Nothing is validated on the way.
+
+    Args:
+        channel: Its unit's quantizer has a step for each channel and rate (`Gains`).
+        net: The split network; it is frozen here.
+        options: What `BottleneckSystem` takes besides; `loss` is `SeveralLosses`.
+    """
+
+    loss: SeveralLosses
+
+    @property
+    def gains(self) -> Gains:
+        """The unit's quantizer."""
+        assert isinstance(self.unit.quantizer, Gains), "a step for each rate is what is learned"
+        return self.unit.quantizer
+
+    @property
+    def density(self) -> DensityRate:
+        """That of the latent, for all rates."""
+        assert isinstance(self.loss.rate, DensityRate), "targets of bytes need bits"
+        return self.loss.rate
+
+    def training_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> Tensor:
+        self.gains.rate = self.loss.current = int(torch.randint(self.gains.rates, ()))
+        return super().training_step(batch, batch_idx)
+
+    def on_train_end(self) -> None:
+        super().on_train_end()
+        self.density.width = self.density.width.detach()
+
+    def sent(self, inputs: Tensor) -> UnitOutput:
+        """What the unit makes of a batch's inputs, its latent in steps."""
+        found = super().sent(inputs)
+        step = self.gains.step_for(found.exact)
+        self.density.width = step.flatten() / self.gains.step
+        return found._replace(latent=found.latent / step, exact=found.exact / step)
 
 
 class TailSystem(BottleneckSystem):

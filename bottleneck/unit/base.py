@@ -119,8 +119,8 @@ class Unit(nn.Module, ABC):
         """
 
     @property
-    def step(self) -> float:
-        """The quantization step Q."""
+    def step(self) -> Any:
+        """The quantization step Q, or a tuple of those of the latent's channels."""
         return self.quantizer.step
 
     @property

@@ -8,6 +8,7 @@ offset below one half: fewer bytes, nothing trained anew, and the server need no
 Source: Datta et al., ICPR 2022; see also the straight-through estimator of Bengio et al., arXiv:1308.3432.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -33,21 +34,36 @@ class Quantizer(nn.Module):
     """Uniform quantizer with step Q and a straight-through gradient.
 
     Args:
-        step: Distance Q between two reconstruction values; positive.
+        step: Distance Q between two reconstruction values; positive. Several: one for each latent channel.
 
     Raises:
-        ValueError: If the step is not a positive finite number.
+        ValueError: If a step is not a positive finite number.
     """
 
-    def __init__(self, step: float):
+    steps: Tensor
+
+    def __init__(self, step: float | Sequence[float]):
         super().__init__()
-        if not 0 < step < float("inf"):
+        steps = tuple(step) if isinstance(step, Sequence) else (step,)
+        if not all(0 < each < float("inf") for each in steps):
             raise ValueError(f"unit.step={step} is no quantization step. Give a positive finite number.")
-        self.step = float(step)
+        self.step: Any = steps if isinstance(step, Sequence) else float(step)
+        if isinstance(step, Sequence):
+            self.register_buffer("steps", torch.tensor(steps), persistent=False)
+
+    def step_for(self, latent: Tensor) -> float | Tensor:
+        """The step, or those of a latent's channels, shaped as it is, `(C_r, 1, ...)`."""
+        if isinstance(self.step, float):
+            return self.step
+        return self.steps.reshape(-1, *[1] * (latent.dim() - 2))
 
     def forward(self, latent: Tensor) -> Tensor:
         """Quantized latent, same shape; |y_hat - y| <= Q / 2. The gradient passes unchanged."""
-        found: Tensor = _RoundToStep.apply(latent, self.step)
+        step = self.step_for(latent)
+        if isinstance(step, Tensor):  # which may be learned, so that it has a gradient as well
+            found: Tensor = _RoundToStep.apply(latent / step, 1.0) * step
+        else:
+            found = _RoundToStep.apply(latent, step)
         return found
 
     def symbols(self, latent: Tensor, offset: float = NEAREST) -> Tensor:
@@ -73,12 +89,12 @@ class Quantizer(nn.Module):
         """Symbols as floating-point numbers, unchecked; for graphs that may not look at their data."""
         if not 0 <= offset <= NEAREST:
             raise ValueError(f"offset={offset} must be from 0 (every fraction dropped) to 0.5 (the nearest).")
-        scaled = latent / self.step
+        scaled = latent / self.step_for(latent)
         return torch.round(scaled) if offset == NEAREST else scaled.sign() * (scaled.abs() + offset).floor()
 
     def values(self, symbols: Tensor) -> Tensor:
         """The quantized latent that symbols stand for, float32."""
-        return symbols.to(torch.float32) * self.step
+        return symbols.to(torch.float32) * self.step_for(symbols)
 
     def extra_repr(self) -> str:
         return f"step={self.step}"

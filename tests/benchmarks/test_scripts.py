@@ -4,7 +4,6 @@ import importlib
 import json
 import math
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,10 @@ from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.frontier import Point, write_frontier
 from bottleneck.identity import weights_identity
 from bottleneck.models.embedded import EMBEDDED
+from bottleneck.runtime.link import Link
+from bottleneck.runtime.plan import Plan
+from bottleneck.runtime.policies import Policy
+from bottleneck.runtime.strategy import Spread, Strategy
 from bottleneck.splitting import split
 from bottleneck.unit import unit_class
 
@@ -122,6 +125,24 @@ def test_control(run, tmp_path):
     assert len(rows) == 5 * len(links)
     assert all(f"| {link} " in printed for link in links)
     assert (tmp_path / "plan.png").stat().st_size > 20_000
+
+
+def test_devices(run, tmp_path):
+    """A slow device on a fast link sends a picture; on a thin one it splits, and a fast device finishes."""
+    strategies = [  # milliseconds on the device, bytes, milliseconds on the server
+        Strategy("device", None, Spread([50]), Spread([0]), Spread([0]), 0.99),
+        Strategy("jpeg", "input", Spread([1]), Spread([20_000]), Spread([50]), 0.99, codec={"name": "jpeg"}),
+        Strategy("early", "layer1", Spread([15]), Spread([500]), Spread([40]), 0.98),
+        Strategy("poor", "layer1", Spread([1]), Spread([5]), Spread([1]), 0.5),
+    ]
+    path = tmp_path / "plan.json"
+    Plan(strategies, Link(1e6), Policy(), "accuracy_top1").write(path)
+    (rows,) = tables(run("devices", path))
+    fastest = {(row["device"], row["link"].split(",")[0]): row["fastest"] for row in rows}
+    assert fastest["a core of this machine", "10 kbit/s"] == "finish on the device"
+    assert fastest["20 times slower", "50 Mbit/s"] == "send a picture"
+    assert fastest["20 times slower", "100 kbit/s"] == "split"
+    assert "poor" not in str(rows)
 
 
 def test_detection(run, weights, tmp_path):
@@ -392,10 +413,10 @@ def test_variants_of_earlier_runs():
     assert found == {"plain": "0.9732", "depthwise": "0.9694", "residual-2": "0.9710"}
 
 
-def test_coverage(run, tmp_path):
+def test_libraries(run, tmp_path):
     """A network of torchvision is cut where three cuts are useful, and both halves compute what it does."""
     (rows,) = tables(
-        run("coverage", "torchvision", "--only=squeezenet1_1", "--rows", tmp_path / "rows.jsonl")
+        run("libraries", "torchvision", "--only=squeezenet1_1", "--rows", tmp_path / "rows.jsonl")
     )
     (row,) = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     assert "squeezenet1_1" in json.dumps(rows)
@@ -441,18 +462,16 @@ def test_streams(run, tmp_path):
     assert is_picture(picture)
 
 
-def test_zoo_makes_an_entry_of_a_runs_folder(run, digits_bundle, tmp_path):
-    """The bundle is copied beside a card with the command that Hydra kept; without one it has to be said."""
-    made = tmp_path / "run"
-    shutil.copytree(digits_bundle, made / "bundle")
-    about = ("digits/mine", made, "--data", "digits", "--licence", "MIT", "--folder", tmp_path / "zoo")
-    with pytest.raises(FileNotFoundError, match="Give --command"):
-        run("zoo", *about)
-    (made / ".hydra").mkdir()
-    (made / ".hydra" / "hydra.yaml").write_text(
-        "hydra: {job: {config_name: train}, overrides: {task: [alpha=3, unit.step=1]}}"
-    )
-    assert "1 points" in run("zoo", *about)
-    card = json.loads((tmp_path / "zoo" / "digits" / "mine" / "card.json").read_text())
-    assert card == {"data": "digits", "licence": "MIT", "command": "bottleneck train alpha=3 unit.step=1"}
-    assert Bundle.read(tmp_path / "zoo" / "digits" / "mine").id == Bundle.read(digits_bundle).id
+@pytest.mark.slow
+def test_runtime(run, digits_bundle, tmp_path):
+    """Every message returns, devices are answered, and an overload is offered more than is answered."""
+    pytest.importorskip("grpc", reason="extra `runtime` is not installed")
+    bundle = Bundle.read(digits_bundle)
+    bundle.model = {"name": "digits_resnet"}
+    bundle.save(tmp_path / "bundle")
+    printed = run("runtime", tmp_path / "bundle", "--devices", 2, "--seconds", 1, "--count", 30)
+    trips, (devices, overload) = tables(printed)
+    assert [row["bytes"] for row in trips] == ["35", "500", "10000"]
+    assert all(0 < float(row["socket p50"]) < float(row["gRPC p50"]) for row in trips)
+    assert 0 < float(devices["answered/s"]) <= float(devices["offered/s"])
+    assert float(overload["answered/s"]) < float(overload["offered/s"])

@@ -237,9 +237,11 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
         (["alpha=-1"], "alpha=-1 must be"),
         (["unit.stride=2.5"], r"unit\.stride=2\.5"),
         (["device=gpu"], "device=gpu is unknown"),
-        (["device=cuda:99"], "device=cuda:99: PyTorch has no such device here"),
-        (["cache.dir=/dev/null/features"], "cache.dir=/dev/null/features cannot be written"),
         (["trainable=head"], "trainable=head is unknown"),
+        (
+            ["trainable=tail", "unit=pooled", "unit.rates=4", "rate=density", "target_bytes=9"],
+            r"unit\.rates=4: several rates are trained by train\.py with trainable=bottleneck",
+        ),
         (
             ["trainable=tail", "objective=matching"],
             "trainable=tail needs an objective .*, and Matching does not",
@@ -314,6 +316,20 @@ def test_own_tail_is_trained_kept_and_measured_again(tmp_path, digits_network):
         "tail",
     )
     assert "tail trained" in (tmp_path / "curves.md").read_text()
+
+
+def test_several_rates_of_one_unit_are_a_frontier(tmp_path, digits_network):
+    """`unit.rates=3` trains once and ends in three points with the same weights, cheapest first."""
+    options = ["unit=asymmetric", "unit.width=16", "unit.blocks=0", "unit.rates=3", "rate=density"]
+    rows = train(composed("train", *SHORT, *options, "target_bytes=12", "alpha=1"), tmp_path)
+    trained = [row for row in rows if row.kind == "trained"]
+    assert [row.method for row in trained] == [f"bottleneck-rate-{number}" for number in range(3)]
+    assert trained[0].payload_bytes > trained[2].payload_bytes
+    assert len({file.read_bytes() for file in tmp_path.rglob("unit.safetensors")}) == 1
+    device, server = bottleneck.load(tmp_path / "frontier", digits_network)
+    sizes = [point.payload_bytes for point in device.points]
+    assert sizes == sorted(1 + row.payload_bytes for row in trained)
+    assert server(device(np.zeros((1, 8, 8), np.uint8), point=0)).shape == (1, 10)
 
 
 def test_full_training_can_match_the_network_as_it_was(tmp_path):

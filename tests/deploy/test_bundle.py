@@ -55,6 +55,7 @@ def test_own_tail_is_the_servers_alone(own_tail, tmp_path, digits_bundle, digits
         bottleneck.load(folder, digits_network) for folder in (own_tail, digits_bundle)
     )
     assert device.bundle.id != plain.bundle.id
+    assert device.bundle.place != plain.bundle.place  # so that no server keeps one tail for both
     payload = device(digits_images[0])
     assert payload == plain(digits_images[0])
     assert not torch.allclose(server(payload), answer(payload))

@@ -102,3 +102,18 @@ def test_density_without_components_is_refused():
     """A mixture of nothing has no likelihood."""
     with pytest.raises(ValueError, match=r"rate\.components=0"):
         DensityRate((1, 1, 1), 1, components=0)
+
+
+def test_density_of_wider_intervals_is_the_sum_of_narrow_ones():
+    """One density serves several steps: an interval of three has the probability of the three in it."""
+    torch.manual_seed(0)
+    rate = DensityRate((2, 1, 1), 64)
+    with torch.no_grad():
+        rate.means.add_(torch.rand_like(rate.means))
+    grid = torch.arange(-30.0, 31.0).repeat(2, 1)[None]
+    narrow = rate.log_likelihood(grid)[0].exp()
+    rate.width = torch.tensor([3.0, 3.0])
+    wide = rate.log_likelihood(torch.arange(-9.0, 10.0).repeat(2, 1)[None])[0].exp()
+    torch.testing.assert_close(wide, narrow[:, 2:-2].unflatten(1, (19, 3)).sum(2))
+    rate.width = torch.tensor([1.0, 3.0])
+    torch.testing.assert_close(rate.log_likelihood(grid)[0, 0].exp(), narrow[0])

@@ -31,6 +31,17 @@ def test_targets_are_positive(wanted):
         OperatingPoint(UNIT, 1.0, rate=DensityRate, target_bytes=wanted)
 
 
+def test_several_rates_are_an_eighth_to_the_whole_of_the_payload_asked_for():
+    """Each rate has its own density and target; without a payload, or with half a rate, they are refused."""
+    point = OperatingPoint(UNIT, 1.0, rate=DensityRate, target_bytes=16, rates=4)
+    targets = [loss.target.wanted for loss in point.losses_by_rate((8, 2, 2), 64).losses]
+    assert targets == pytest.approx([16, 8, 4, 2])
+    with pytest.raises(ValueError, match=r"unit\.rates=4 are rates up to target_bytes="):
+        OperatingPoint(UNIT, 1.0, rate=DensityRate, rates=4)
+    with pytest.raises(ValueError, match=r"unit\.rates=2\.5 must be a whole number"):
+        OperatingPoint(UNIT, 1.0, rate=DensityRate, target_bytes=16, rates=2.5)
+
+
 def test_target_needs_bits():
     """The L1 norm has no unit, so no bytes can be aimed at with it."""
     with pytest.raises(ValueError, match=r"target_bytes= needs a rate in bits: use rate=density"):

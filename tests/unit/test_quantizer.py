@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bottleneck.unit import PlainUnit, build
 from bottleneck.unit.quantizer import Quantizer
 
 STEPS = st.floats(0.01, 100)
@@ -56,6 +57,21 @@ def test_offset_out_of_range_is_refused(offset):
     """An offset lies between truncation and plain rounding."""
     with pytest.raises(ValueError, match=r"offset=.* must be from 0 .* to 0\.5"):
         Quantizer(1.0).symbols(torch.zeros(1), offset)
+
+
+@given(st.lists(STEPS, min_size=3, max_size=3), st.integers(0, 3))
+def test_each_channel_may_have_a_step_of_its_own(steps, seed):
+    """With several steps, a channel is quantized as by its own alone, and symbols restore it bit for bit."""
+    y = 10 * torch.randn(2, 3, 2, 2, generator=torch.Generator().manual_seed(seed))
+    several = Quantizer(steps)
+    symbols = several.symbols(y)
+    for channel, step in enumerate(steps):
+        assert torch.equal(
+            symbols[:, channel], Quantizer(several.steps[channel].item()).symbols(y[:, channel])
+        )
+        assert step == pytest.approx(several.steps[channel].item())
+    assert torch.equal(several.values(symbols), several(y))
+    assert build({**PlainUnit(4, 3, 1, steps, (2, 2)).options}).quantizer.step == tuple(steps)
 
 
 def test_gradient_passes_straight_through():

@@ -113,7 +113,7 @@ class Client:
         ]
         for thread in self._threads:
             thread.start()
-        self._tried.wait(3 * timeout)
+        self._tried.wait()  # a server that is there may have to load; one that is not is soon known
         if isinstance(self._error, RefusedError):
             self.close()
             raise self._error

@@ -14,6 +14,7 @@ from bottleneck.runtime.messages import LONGEST, Message, pack, unpack
 from bottleneck.runtime.security import Security
 
 _SERVICE = "/bottleneck.Runtime/"
+_LOADING = 60.0  # seconds that a server may take to load a point
 
 
 class RefusedError(ValueError):
@@ -26,7 +27,7 @@ class Connection:
     Args:
         server: `HOST:PORT`.
         security: Certificates and token.
-        timeout: Seconds that a call may take, and a connection to be made.
+        timeout: Seconds until a server that is there answers; loading a point may take longer.
         checked: Whether messages carry a CRC.
 
     Raises:
@@ -49,12 +50,12 @@ class Connection:
             if credentials is None
             else grpc.secure_channel(server, credentials, options)
         )
-        self._server, self._metadata, self._timeout = server, security.metadata, timeout
+        self._server, self._metadata = server, security.metadata
         self._checked = checked
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._stream: Any = None
         try:
-            self.about = self._call("Describe", b"")
+            self.about = self._call("Describe", b"", timeout)
         except BaseException:
             self._channel.close()
             raise
@@ -66,7 +67,7 @@ class Connection:
             ConnectionError: If the server is gone.
             RefusedError: If it has no such point.
         """
-        ready = self._call("Switch", json.dumps(wanted).encode())
+        ready = self._call("Switch", json.dumps(wanted).encode(), _LOADING)
         return int(ready["point"]), float(ready["server_ms"])
 
     def open(self) -> Iterator[Message]:
@@ -100,10 +101,10 @@ class Connection:
         except (grpc.RpcError, ValueError) as error:  # closing the channel is a ValueError
             raise ConnectionError(f"the stream from {self._server} broke: {_details(error)}") from error
 
-    def _call(self, name: str, request: bytes) -> dict[str, Any]:
+    def _call(self, name: str, request: bytes, timeout: float) -> dict[str, Any]:
         call = self._channel.unary_unary(_SERVICE + name)
         try:
-            answer: dict[str, Any] = json.loads(call(request, timeout=self._timeout, metadata=self._metadata))
+            answer: dict[str, Any] = json.loads(call(request, timeout=timeout, metadata=self._metadata))
         except grpc.RpcError as error:
             text = f"{self._server} does not answer {name}: {_details(error)}"
             if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INVALID_ARGUMENT):

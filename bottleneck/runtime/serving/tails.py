@@ -21,13 +21,14 @@ from torch import Tensor, nn
 
 from bottleneck import codecs
 from bottleneck.channel import Channel
+from bottleneck.deploy.bundle import Place
 from bottleneck.deploy.frontier import read_bundles
 from bottleneck.deploy.sides import Server
 from bottleneck.devices import device_of
 from bottleneck.identity import weights_identity
 from bottleneck.splitting import SplitModel, split
 
-_Cut = tuple[str, bool, tuple[int, ...]]  # split point, whether its module is replaced, shape of the images
+_Cut = tuple[Place, tuple[int, ...]]  # where a tail begins, and the shape of the images
 _MOST_NUMBERS = 256  # a frame names its point by one byte, as a frontier's payload does
 
 
@@ -183,7 +184,7 @@ class Tails:
             case {"bundle": str(name)} if name in self._bundles:
                 bundle = self._bundles[name]
                 bundle.unit.to(device_of(self._network))
-                cut = (bundle.split, bundle.unit.replaces, bundle.image_shape)
+                cut = (bundle.place, bundle.image_shape)
                 return Server(bundle, self._net(cut, lambda: bundle.split_network(self._network)))
             case {"codec": {"name": str(name), **options}}:
                 return self._picture(name, {str(key): value for key, value in options.items()})
@@ -201,7 +202,7 @@ class Tails:
         if codec.input != "pixels":
             raise UnknownPointError(f"codec {name!r} codes no pictures.")
         example = torch.zeros(1, *bundle.image_shape, dtype=torch.uint8, device=device_of(self._network))
-        cut = ("input", False, bundle.image_shape)
+        cut = (("input", False, None), bundle.image_shape)
         return PictureServer(codec, self._net(cut, lambda: split(self._network, "input", example).freeze()))
 
     def _net(self, cut: _Cut, make: Callable[[], SplitModel]) -> SplitModel:

@@ -1,0 +1,191 @@
+"""What the wire costs, and what many devices and an overload do to answers.
+
+    python -m benchmarks.runtime studies/NAME/frontier
+    python -m benchmarks.runtime studies/NAME/frontier --devices 1 8 --seconds 2
+
+Server and devices share this machine, over loopback. First the round trip of a message and its confirmation
+against a plain socket that returns as many bytes; then devices that send as fast as they are let, against
+what the worker alone does; then as many devices offering three times what they were just answered.
+"""
+
+import asyncio
+import statistics
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.shared import markdown, parser
+from bottleneck import models
+from bottleneck.deploy.frontier import numbered_bundles
+from bottleneck.runtime.device.client import Client
+from bottleneck.runtime.device.connection import Connection
+from bottleneck.runtime.device.half import TorchHalf
+from bottleneck.runtime.device.routes import Route, wanted
+from bottleneck.runtime.messages import Confirmation, Probe
+from bottleneck.runtime.security import Security
+from bottleneck.runtime.serving.server import Server
+from bottleneck.runtime.serving.tails import Tails
+from bottleneck.runtime.serving.worker import Worker
+
+SIZES = (35, 500, 10_000)
+_HOST = "127.0.0.1"
+_TIMEOUT = 60.0
+
+
+class Prepared:
+    """A device that has computed already, so that only wire and server are timed."""
+
+    def __init__(self, half: TorchHalf, image: Any):
+        self.routes, self.network = half.routes, half.network
+        self._payload = half.payload(image, half.routes[0])
+
+    def payload(self, image: Any, route: Route) -> bytes:
+        return self._payload
+
+    def alone(self, image: Any) -> dict[str, Any]:
+        return {}
+
+    def value(self, route: Route) -> float:
+        return 0.0
+
+
+def grpc_ms(port: int, size: int, count: int) -> list[float]:
+    """Round trips of a probe and its confirmation."""
+    connection = Connection(f"{_HOST}:{port}", Security(), _TIMEOUT)
+    messages, times = connection.open(), []
+    for number in range(count):
+        started = time.perf_counter()
+        connection.send(Probe(number, size))
+        assert isinstance(next(messages), Confirmation)
+        times.append(1000 * (time.perf_counter() - started))
+    connection.close()
+    return times[count // 10 :]
+
+
+async def socket_ms(size: int, count: int) -> list[float]:
+    """Round trips of as many bytes through a plain socket."""
+    echoes: list[Any] = []
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        echoes.append(asyncio.current_task())
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+        writer.close()
+
+    server = await asyncio.start_server(echo, _HOST, 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    times = []
+    for _ in range(count):
+        started = time.perf_counter()
+        writer.write(bytes(size))
+        await reader.readexactly(size)
+        times.append(1000 * (time.perf_counter() - started))
+    writer.close()
+    await asyncio.gather(*echoes)
+    server.close()
+    return times[count // 10 :]
+
+
+def worker_rate(tails: Tails, half: Prepared, batch: int, seconds: float) -> float:
+    """Frames a second of the worker alone, in batches of a size."""
+    worker, payload = Worker(tails), half.payload(None, half.routes[0])
+    number, _ = tails.number(wanted(half.routes[0]))
+    frames, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        worker([(number, payload)] * batch)
+        frames += batch
+    return frames / (time.perf_counter() - started)
+
+
+def devices_row(
+    port: int, half: Prepared, devices: int, seconds: float, rate: float | None
+) -> dict[str, Any]:
+    """So many devices for so long; `rate`: frames a second that all together offer, `None`: all they can."""
+    records: list[Any] = []
+
+    def device() -> None:
+        pause = 0.0005 if rate is None else devices / rate
+        with Client(f"{_HOST}:{port}", half, timeout=_TIMEOUT) as client:
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                client.offer(None)
+                time.sleep(pause)
+            client.settle()
+            records.extend(client.finished())
+
+    threads = [threading.Thread(target=device) for _ in range(devices)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    answered = [record for record in records if not record.dropped]
+    ages = [record.age_ms for record in answered]
+    return {
+        "devices": devices,
+        "offered/s": len(records) / seconds,
+        "answered/s": len(answered) / seconds,
+        "age p50": float(np.percentile(ages, 50)),
+        "age p99": float(np.percentile(ages, 99)),
+        "server p50": statistics.median(record.server_ms for record in answered),
+    }
+
+
+def serving(tails: Tails) -> Iterator[int]:
+    """A server in a thread; its port."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def start() -> tuple[Server, int]:
+        server = Server(tails)
+        return server, await server.start(f"{_HOST}:0")
+
+    server, port = asyncio.run_coroutine_threadsafe(start(), loop).result()
+    yield port
+    asyncio.run_coroutine_threadsafe(server.drain(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and print the tables."""
+    options = parser(__doc__)
+    options.add_argument("frontier", type=Path)
+    options.add_argument("--devices", type=int, nargs="+", default=[1, 8, 32])
+    options.add_argument("--seconds", type=float, default=5.0)
+    options.add_argument("--count", type=int, default=2000, help="round trips")
+    given = options.parse_args(arguments)
+    bundle = numbered_bundles(given.frontier)[0][0]
+    network = models.create(**{key: value for key, value in bundle.model.items() if key != "_target_"})
+    tails = Tails([given.frontier], network)
+    half = Prepared(TorchHalf([given.frontier], network), np.zeros(bundle.image_shape, np.uint8))
+    for port in serving(tails):
+        rows = []
+        for size in SIZES:
+            ours, plain = grpc_ms(port, size, given.count), asyncio.run(socket_ms(size, given.count))
+            rows.append(
+                {
+                    "bytes": str(size),
+                    "gRPC p50": f"{statistics.median(ours):.3f}",
+                    "gRPC p99": f"{np.percentile(ours, 99):.3f}",
+                    "socket p50": f"{statistics.median(plain):.3f}",
+                    "socket p99": f"{np.percentile(plain, 99):.3f}",
+                }
+            )
+        print("Round trips in milliseconds\n", markdown(rows), sep="\n")
+        alone = {batch: worker_rate(tails, half, batch, given.seconds) for batch in (1, 8)}
+        print(f"\nThe worker alone: {alone[1]:.0f} frames/s one by one, {alone[8]:.0f} in batches of 8\n")
+        found = [devices_row(port, half, devices, given.seconds, None) for devices in given.devices]
+        most = found[-1]
+        overload = devices_row(port, half, most["devices"], given.seconds, 3 * most["answered/s"])
+        rows = [{key: f"{value:.4g}" for key, value in row.items()} for row in [*found, overload]]
+        print("Devices, the last row at three times what the row before was answered; ms\n")
+        print(markdown(rows))
+
+
+if __name__ == "__main__":
+    main()
