@@ -31,7 +31,7 @@ _HYDRA = {"hydra", "omegaconf", *_TORCH}
         # torchvision and PyTorch's compiler take two seconds each.
         (["profile"], {"torchvision", "torch._dynamo", "matplotlib.pyplot", *_STACK}),
     ],
-    ids=" ".join,
+    ids=["help", "help-of-a-command", "no-command", "no-key", "no-choice", "profile"],
 )
 def test_nothing_heavy_is_loaded(arguments, never, tmp_path):
     """Help needs no configuration, a slip of the pen no network, a profile no training."""
