@@ -69,7 +69,7 @@ def test_every_field_may_be_anything(bundle_folder, rewrite, digits_network, dig
     "change",
     [
         {"channels": 20_000},
-        {"latent_channels": 60_000},
+        {"channels": 9_000, "latent_channels": 9_000},
         {"size": [60_000, 60_000]},
         {"kind": "residual", "depth": 60_000},
         {"kind": "residual", "width": 60_000},
