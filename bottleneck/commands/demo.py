@@ -44,14 +44,20 @@ async def demonstrate(cfg: DictConfig, folder: Path) -> None:
         print(f"page: {address}", flush=True)
         if cfg.page.open:
             webbrowser.open(address)
-    await asyncio.to_thread(_stream, cfg, folders, folder, f"{_LOOPBACK}:{relayed}", journal, ended)
+    await asyncio.to_thread(_stream, cfg, folders, folder, f"{_LOOPBACK}:{relayed}", relay, journal, ended)
     await relay.stop()
     await server.drain()
     await page.stop()
 
 
 def _stream(
-    cfg: DictConfig, folders: list[Path], folder: Path, server: str, journal: Journal, ended: threading.Event
+    cfg: DictConfig,
+    folders: list[Path],
+    folder: Path,
+    server: str,
+    relay: Relay,
+    journal: Journal,
+    ended: threading.Event,
 ) -> None:
     source, half = source_of(cfg), Slowed(half_of(cfg, folders), cfg.slower)
     first = list(itertools.islice(iter(source), TRIED))
@@ -63,6 +69,7 @@ def _stream(
     journal.listen(view)
     images = itertools.takewhile(lambda _: not ended.is_set(), shots(source, cfg.frames))
     with client_of(cfg, half, first, server, Security(), journal) as client, view:
+        relay.rewind()
         played(client, images, cfg.fps)
     lines.close()
     print(view.summary())

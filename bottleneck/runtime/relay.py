@@ -11,6 +11,7 @@ import asyncio
 import bisect
 import contextlib
 import random
+import time
 from collections.abc import Callable, Sequence
 
 from bottleneck.runtime.link import Link
@@ -80,13 +81,17 @@ class Relay:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Listen; the port."""
-        self._began = asyncio.get_running_loop().time()
+        self.rewind()
         self._listening = await asyncio.start_server(self._connected, host, port, limit=1 << 16)
         return int(self._listening.sockets[0].getsockname()[1])
 
     def link(self) -> Link:
         """What the link is at this moment."""
-        return self.conditions(asyncio.get_running_loop().time() - self._began)
+        return self.conditions(time.monotonic() - self._began)
+
+    def rewind(self) -> None:
+        """Let the conditions begin anew."""
+        self._began = time.monotonic()
 
     def cut(self) -> None:
         """Break every connection; new ones are taken."""
