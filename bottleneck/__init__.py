@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bottleneck.channel import Channel
     from bottleneck.cut import Cut
     from bottleneck.deploy import bundle, load
+    from bottleneck.deploy.zoo import zoo
     from bottleneck.loss import OperatingPoint
     from bottleneck.loss import rates as rate
     from bottleneck.measure import pareto
@@ -37,6 +38,7 @@ _OBJECTS = {
     "split": "bottleneck.splitting",
     "split_points": "bottleneck.splitting",
     "train": "bottleneck.training",
+    "zoo": "bottleneck.deploy.zoo",
 }
 _MODULES = {
     "bundle": "bottleneck.deploy.bundle",
@@ -62,6 +64,7 @@ __all__ = [  # noqa: RUF022  # objects, then modules
     "split",
     "split_points",
     "train",
+    "zoo",
     "bundle",
     "codecs",
     "compat",

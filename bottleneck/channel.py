@@ -84,6 +84,11 @@ class Channel:
         self.name, self.family, self.setting = name, family or name, setting
         self._reshaped: dict[tuple[int, ...], Codec] = {}
 
+    def __repr__(self) -> str:
+        sent = "the feature itself" if self.unit is None else f"the latent of a {self.unit.kind} unit"
+        shape = "×".join(map(str, self.codec.shape))
+        return f"Channel {self.name!r}: {sent}, {shape}, through {self.codec.name}"
+
     def session(self) -> Self:
         """The channel for one stream of samples; a codec that remembers earlier ones begins anew here."""
         codec = self.codec.session()

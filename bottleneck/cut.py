@@ -85,6 +85,9 @@ class Cut:
         self._original: Cut | None = None  # with the network as it was, where this one may change
         self._split(at, kind, open_cut)
 
+    def __repr__(self) -> str:
+        return f"Cut of {self.model.name} at {self.net.point}, on {self.images.name}"
+
     def _split(self, at: str, kind: str | None, open_cut: bool) -> None:
         self.open_cut = open_cut
         if open_cut:

@@ -124,3 +124,13 @@ def test_changelog_names_the_version():
     version = re.search(r'__version__ = "(.*)"', (ROOT / "bottleneck" / "__init__.py").read_text()).group(1)
     assert f"[{version}]" in (ROOT / "CHANGELOG.md").read_text()
     assert f'version = "{version}"' in (ROOT / "pyproject.toml").read_text()
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_changelog_says_everything_once():
+    """Each release has its entries under Added, Changed and Fixed, and no entry comes twice."""
+    lines = (ROOT / "CHANGELOG.md").read_text().splitlines()
+    headings = {line.removeprefix("### ") for line in lines if line.startswith("### ")}
+    assert headings <= {"Added", "Changed", "Fixed"}
+    entries = [line for line in lines if line.startswith("- ")]
+    assert len(entries) == len(set(entries))

@@ -3,6 +3,7 @@
 python tutorial/train.py outputs/tutorial
 """
 
+import logging
 import sys
 from pathlib import Path
 
@@ -43,7 +44,13 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)  # the pictures are small: more threads would wait for each other
     train = DataLoader(PlacedDigits(train=True), batch_size=50, shuffle=True)
     test = DataLoader(PlacedDigits(train=False), batch_size=50)
-    options = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False}
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # no greetings
+    options = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+    }
 
     # What you have already: a trained network.
     module = LitDigits()

@@ -4,13 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from bottleneck.analyze.coefficients import Coefficients
 from bottleneck.analyze.differences import Differences
@@ -20,7 +17,7 @@ from bottleneck.analyze.quantization import Quantization
 from bottleneck.analyze.relevance import Relevance
 from bottleneck.analyze.similarity import Similarity
 from bottleneck.analyze.sizes import Sizes
-from bottleneck.files import replace_file
+from bottleneck.show.captions import save
 
 
 def draw_coefficients(found: Coefficients, title: str, path: Path) -> None:
@@ -42,8 +39,8 @@ def draw_coefficients(found: Coefficients, title: str, path: Path) -> None:
         title="Coefficients that are exactly 0",
         xlabel="rank, from the fewest",
         ylabel="share",
-        ylim=(-0.02, 1.02),
     )
+    _around(zeros, [*channels, *images], 0.2)
     zeros.legend(loc="upper left")
 
     order = np.argsort(np.array(found.image_high) - np.array(found.image_low))
@@ -56,7 +53,7 @@ def draw_coefficients(found: Coefficients, title: str, path: Path) -> None:
     )
     ranges.set(title="Range of each image", xlabel="images, sorted by range", ylabel="coefficient")
     ranges.legend(loc="upper left")
-    _save(figure, title, path)
+    _save(figure, title, found.summary, path)
 
 
 def draw_differences(found: Differences, title: str, path: Path) -> None:
@@ -79,7 +76,7 @@ def draw_differences(found: Differences, title: str, path: Path) -> None:
     entropies.set(title=f"Quantized to {found.bits} bits", ylabel="entropy (bits per coefficient)")
     entropies.margins(y=0.3)
     entropies.legend(loc="upper right")
-    _save(figure, f"{title}\ntime: {found.frames}, {found.same_output:.0%} of images keep their class", path)
+    _save(figure, title, found.summary, path)
 
 
 def draw_fourier(found: Fourier, title: str, path: Path) -> None:
@@ -90,13 +87,14 @@ def draw_fourier(found: Fourier, title: str, path: Path) -> None:
         metric.plot(found.fractions, found.value[order], linestyle=style, marker="o", label=order)
         error.plot(found.fractions, found.squared_error[order], linestyle=style, marker="o", label=order)
     metric.axhline(found.baseline, color="grey", linestyle="--", label="whole feature")
-    metric.set(title="Metric", ylabel="metric", ylim=(-0.02, 1.02))
+    metric.set(title="Metric", ylabel="metric")
+    _around(metric, [found.baseline, *(value for values in found.value.values() for value in values)], 0.05)
     error.set(title="Squared error over energy", ylabel="share of the feature's energy", ylim=(-0.02, None))
     for axes in (metric, error):
         axes.set_xlabel("share of frequencies kept, from the lowest")
         axes.set_xlim(1.03, 0)
     metric.legend(loc="lower left", title="axes, fastest last")
-    _save(figure, title, path)
+    _save(figure, title, found.summary, path)
 
 
 def draw_motion(found: Motion, title: str, path: Path) -> None:
@@ -123,12 +121,13 @@ def draw_quantization(found: Quantization, title: str, path: Path) -> None:
         for sigmas, values in zip(found.sigmas, grid, strict=True):
             axes.plot(found.levels, values, marker=".", label=f"w = {sigmas:g}")
         axes.axhline(found.baseline - found.drop, color="grey", linestyle="--", label="limit")
-        axes.set(title=f"Statistics per {scope}", xlabel="levels N", xscale="log", ylim=(-0.02, 1.02))
+        axes.set(title=f"Statistics per {scope}", xlabel="levels N", xscale="log")
         axes.set_xticks(found.levels, [str(n) for n in found.levels], minor=False)
         axes.minorticks_off()
+    _around(panels[0], list(found.value.values()), 0.05)
     panels[0].set_ylabel("metric")
     panels[-1].legend(loc="lower right")
-    _save(figure, title, path)
+    _save(figure, title, found.summary, path)
 
 
 def draw_relevance(found: Relevance, title: str, path: Path) -> None:
@@ -142,7 +141,7 @@ def draw_relevance(found: Relevance, title: str, path: Path) -> None:
         axes.set(title=name.replace("_x_", " × ").replace("_", "-"), xlabel="coefficient", ylim=(0, 1.02))
         axes.legend(loc="lower right")
     panels[0].set_ylabel("share at or below")
-    _save(figure, title, path)
+    _save(figure, title, found.summary, path)
 
 
 def draw_similarity(found: Similarity, title: str, path: Path) -> None:
@@ -157,10 +156,10 @@ def draw_similarity(found: Similarity, title: str, path: Path) -> None:
         (panels[1], "Ordered by similarity", ordered, found.ordered_neighbours),
     ):
         drawn = axes.imshow(matrix, vmin=low, vmax=high, cmap="viridis", interpolation="nearest")
-        axes.set(title=f"{name}; neighbours {mean:.2f}", xlabel="channel", ylabel="channel")
+        axes.set(title=f"{name}:\nneighbours {mean:.2f} apart", xlabel="channel", ylabel="channel")
         axes.grid(visible=False)
     figure.colorbar(drawn, ax=panels, label="distance (deviations)")
-    _save(figure, title, path)
+    _save(figure, title, found.summary, path)
 
 
 def draw_sizes(found: Sizes, title: str, path: Path) -> None:
@@ -172,11 +171,14 @@ def draw_sizes(found: Sizes, title: str, path: Path) -> None:
             values = [np.nan if value is None else value for value in found.value[f"{picture}, {where}"]]
             axes.plot(centres, values, marker="o", label=where)
         axes.axhline(found.baseline, color="grey", linestyle="--", label="nothing lost")
-        axes.set(title=picture, xlabel="payload (bytes)", xscale="log", ylim=(-0.02, 1.02))
-        axes.set_xlim(found.edges[0], found.edges[-1])
+        axes.set(title=picture, xlabel="payload (bytes)", xscale="log")
+        axes.xaxis.set_minor_formatter(NullFormatter())  # within a decade they would lie on each other
+    _around(
+        panels[0], [found.baseline, *(value for values in found.value.values() for value in values)], 0.05
+    )
     panels[0].set_ylabel("metric of the images in a bin")
     panels[-1].legend(loc="lower right")
-    _save(figure, title, path)
+    _save(figure, title, found.summary, path)
 
 
 #: How each answer is drawn, by question.
@@ -193,15 +195,22 @@ DRAW: dict[str, Callable[[Any, str, Path], None]] = {
 
 
 def _panels(n: int, **options: Any) -> tuple[Figure, list[Axes]]:
-    figure, rows = plt.subplots(1, n, figsize=(4.5 * n, 4.2), layout="constrained", squeeze=False, **options)
-    panels = list(rows[0])
+    figure = Figure(figsize=(4.5 * n, 4.8), layout="constrained")
+    panels = list(figure.subplots(1, n, squeeze=False, **options)[0])
     for axes in panels:
         axes.grid(alpha=0.3)
     return figure, panels
 
 
-def _save(figure: Figure, title: str, path: Path) -> None:
+def _save(figure: Figure, title: str, summary: str, path: Path) -> None:
     figure.suptitle(title)
-    with replace_file(path) as temporary:
-        figure.savefig(temporary, dpi=150)
-    plt.close(figure)
+    save(figure, f"{summary[0].upper()}{summary[1:]}.", path)
+
+
+def _around(axes: Axes, values: Any, least: float) -> None:
+    """Let an axis of shares end where the values do, and show a span of `least` at the least."""
+    numbers = np.array([value for value in np.ravel(values) if value is not None], dtype=float)
+    low, high = np.nanmin(numbers), np.nanmax(numbers)
+    missing = max(0.0, least - (high - low))
+    margin = 0.05 * (high - low + missing)
+    axes.set_ylim(max(-0.02, low - missing - margin), min(1.02, high + margin))

@@ -26,6 +26,7 @@ COMMANDS = {
     "serve": "The server's half of frontiers: answers any number of devices, with a page to look at.",
     "stream": "The device's half: a folder, a video or a camera, answered through a server, or alone.",
     "demo": "Server, emulated link and device in one terminal, and a page that shows them at work.",
+    "choose": "Name the point of a frontier that fits a link and a deadline.",
     "export": "Write both halves of a bundle as graphs, for machines without PyTorch.",
 }
 

@@ -9,15 +9,17 @@ from pytorch_lightning import seed_everything
 
 from bottleneck.channel import Channel
 from bottleneck.commands.losses import on_lossy_links
+from bottleneck.commands.outputs import FILES, write_outputs
 from bottleneck.commands.setup import also_channels, cut_of, settings_of, suite_channels
 from bottleneck.cut import Cut
 from bottleneck.deploy.bundle import Bundle, Place
 from bottleneck.deploy.frontier import read_bundles
+from bottleneck.deploy.places import found
 from bottleneck.measure.curves import curve_name
 from bottleneck.measure.results import Result, write_results
 from bottleneck.show.html import Mark, Report, untrained_mark, write_report
 from bottleneck.show.losses import draw_losses, loss_table
-from bottleneck.show.pictures import draw_rate_accuracy
+from bottleneck.show.pictures import draw_families
 from bottleneck.show.tables import curves_table, table
 
 
@@ -26,7 +28,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
 
     Args:
         cfg: The composed configuration (`conf/evaluate.yaml`).
-        folder: The run's folder, which receives results.jsonl, the picture, its table and the report.
+        folder: The run's folder, which receives results, pictures, the report and curves.md.
 
     Returns:
         The rows of results.jsonl: the frozen network first, then every method.
@@ -40,7 +42,9 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         )
     seed_everything(cfg.seed, workers=True, verbose=False)
     paths = [cfg.bundles] if isinstance(cfg.bundles, str) else cfg.bundles
-    bundles = [bundle for path in paths for bundle in read_bundles(Path(path).expanduser())[1]]
+    bundles = [bundle for path in paths for bundle in read_bundles(found(path))[1]]
+    for bundle in bundles:
+        _check_name(bundle, cfg)
     cut = cut_of(cfg)
     for bundle in bundles:
         _check(bundle, cut)
@@ -76,15 +80,26 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
     if cut.images.targets_are_answers:
         for row in rows:
             row.agreement = row.value
-    write_results(rows, folder / "results.jsonl")
     if "loss" in cfg.suite:
+        write_results(rows, folder / "results.jsonl")
         (folder / "loss.md").write_text(loss_table(rows) + "\n")
         draw_losses(rows, folder / "loss.png")
     else:
+        write_outputs(rows, folder)
         (folder / "curves.md").write_text(curves_table(rows) + "\n")
-        draw_rate_accuracy(rows, folder / "rate_accuracy.png")
+        draw_families(rows, folder / "families.png")
     write_report(_report(cfg, rows, sources), folder / "report.html")
     return rows
+
+
+def _check_name(bundle: Bundle, cfg: DictConfig) -> None:
+    """Refuse a bundle of another network before any is made."""
+    trained, given = bundle.model.get("name"), cfg.model.get("name")
+    if trained is not None and given is not None and trained != given:
+        raise ValueError(
+            f"bundles: {bundle.id} was trained in {trained!r}, and model.name={given!r} is to be measured. "
+            "Set model= and model.name to the network of the bundles, and data= to its images."
+        )
 
 
 def _check(bundle: Bundle, cut: Cut) -> None:
@@ -139,5 +154,5 @@ def run(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     rows = evaluate(cfg, folder)
     print(loss_table(rows) if "loss" in cfg.suite else table(rows))
-    pictures = "loss.png, loss.md" if "loss" in cfg.suite else "rate_accuracy.png, curves.md"
-    print(f"\nWritten to {folder}: results.jsonl, report.html, {pictures}")
+    files = "results.jsonl, loss.png, loss.md" if "loss" in cfg.suite else f"{FILES}, families.png, curves.md"
+    print(f"\nWritten to {folder}: report.html, {files}")

@@ -6,9 +6,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import nn
 
-from bottleneck import models
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.export import export
+from bottleneck.deploy.places import found
 
 
 def network_of(cfg: DictConfig, bundle: Bundle) -> nn.Module:
@@ -24,20 +24,14 @@ def network_of(cfg: DictConfig, bundle: Bundle) -> nn.Module:
     if "model" in cfg:
         network: nn.Module = instantiate(cfg.model)
         return network
-    made = dict(bundle.model)
-    # A file must not choose what code is run: anything else is the user's to name.
-    if made.pop("_target_", None) != "bottleneck.models.create":
-        raise ValueError(
-            f"This bundle's network was made with {made}. Name it as for train (model=...), or call "
-            "bottleneck.deploy.export.export(bundle, network, folder) from Python."
-        )
-    return models.create(**made)
+    return bundle.network_made()
 
 
 def run(cfg: DictConfig) -> None:
     """Export, and list the files."""
     if cfg.bundle is None:
         raise ValueError("bundle= names no bundle. Give the folder that train or the plugin wrote.")
+    cfg.bundle = str(found(cfg.bundle))
     folder = Path(cfg.folder or Path(cfg.bundle) / cfg.target).expanduser()
     export(cfg.bundle, network_of(cfg, Bundle.read(cfg.bundle)), folder, cfg.target)
     for file in sorted(folder.iterdir()):

@@ -68,6 +68,13 @@ _HELP = {
         ("bottleneck demo", "bottleneck demo source=video.mp4 slower=1"),
         ("source", "frames", "fps", "slower", "trace", "jitter", "loss"),
     ),
+    "choose": _Help(
+        (
+            "bottleneck choose frontier=zoo:digits/default max_bytes=8",
+            "bottleneck choose frontier=studies/NAME max_ms=20 kbit_s=250",
+        ),
+        ("frontier", "max_bytes", "max_ms", "kbit_s", "min_metric"),
+    ),
     "export": _Help(
         (
             "bottleneck export bundle=outputs/RUN/bundle",

@@ -1,6 +1,5 @@
 """`bottleneck search`: run, continue or only summarise a study; see `bottleneck.search`."""
 
-import logging
 import os
 import signal
 import subprocess
@@ -86,7 +85,12 @@ def _run_workers(workers: int) -> None:
     hydra_config = HydraConfig.get()
     overrides = [o for o in hydra_config.overrides.task if not o.startswith("study.workers")]
     threads = max(1, (os.cpu_count() or 1) // workers)
-    environment = {"GLIBC_TUNABLES": _KEEP_MEMORY, **os.environ, "OMP_NUM_THREADS": str(threads)}
+    environment = {
+        "GLIBC_TUNABLES": _KEEP_MEMORY,
+        **os.environ,
+        "OMP_NUM_THREADS": str(threads),
+        "TQDM_DISABLE": "1",  # bars of several processes would write over each other; lines stay whole
+    }
     command = [sys.executable, "-m", "bottleneck", "search", *overrides, "study.workers=1"]
     processes = [
         subprocess.Popen(
@@ -110,7 +114,6 @@ def _run_workers(workers: int) -> None:
 def run(cfg: DictConfig) -> None:
     """Run the study, and print its frontier."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it greets before every trial
     if cfg.study.workers > 1:
         try:
             _run_workers(cfg.study.workers)
@@ -118,6 +121,11 @@ def run(cfg: DictConfig) -> None:
             release(cfg.study.name, cfg.study.storage)
         cfg.study.n_trials = 0  # all is done; what remains is to show it
     points = search_from(cfg)
+    if not points:
+        print(
+            f"No trial has been finished within the constraints, so {cfg.study.folder} has no frontier yet."
+        )
+        return
     rows = [
         [
             p.id,
@@ -128,6 +136,6 @@ def run(cfg: DictConfig) -> None:
         ]
         for p in points
     ]
-    header = ["point", "bytes", "bpp", "value", *(points[0].settings if points else [])]
+    header = ["point", "bytes", "bpp", "value", *points[0].settings]
     print(tabulate(rows, header, tablefmt="github", disable_numparse=True))
     print(f"\nWritten to {cfg.study.folder}: frontier/, report.html, frontier.png, trials.jsonl")

@@ -1,6 +1,7 @@
 """From a composed configuration to the objects that commands work with."""
 
 import logging
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -35,9 +36,7 @@ def cut_of(cfg: DictConfig, kind: str | None = None) -> Cut:
         ValueError: If network and data do not belong together, or `subset` is empty.
     """
     images: ImageData = instantiate(cfg.data)
-    folder = Path(cfg.cache.dir).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "download.lock"):  # parallel processes must not download at once
+    with FileLock(_cache_folder(cfg) / "download.lock"):  # parallel processes must not download at once
         images.prepare_data()
     images.setup()
     if not images.count(cfg.subset):
@@ -138,14 +137,44 @@ def also_channels(cut: Cut, unit: Unit, names: Sequence[str], own: str, **label:
     ]
 
 
+def _cache_folder(cfg: DictConfig) -> Path:
+    """The cache's folder, which is made.
+
+    Raises:
+        ValueError: If nothing can be written there.
+    """
+    folder = Path(cfg.cache.dir).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise ValueError(
+            f"cache.dir={cfg.cache.dir} cannot be written ({error.strerror}). Set cache.dir, or "
+            "BOTTLENECK_CACHE, to a folder of yours."
+        ) from error
+
+
 def torch_device(name: str) -> torch.device:
-    """The device of a configuration: `auto` takes the GPU where there is one."""
+    """The device of a configuration: `auto` takes the GPU where there is one.
+
+    Raises:
+        ValueError: If there is no such device here.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        return torch.device(name)
+        device = torch.device(name)
     except RuntimeError as error:
         raise ValueError(f"device={name} is unknown. Use auto, cpu or cuda.") from error
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"device={name}: PyTorch has no such device here. Use device=cpu, or device=auto, which takes a "
+            "GPU where there is one."
+        ) from error
+    return device
 
 
 def settings_of(unit: Unit, alpha: float | None) -> Mapping[str, Any]:

@@ -13,14 +13,15 @@ from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
+from bottleneck.commands.multirun import measured_once
+from bottleneck.commands.outputs import FILES, write_outputs
 from bottleneck.commands.setup import also_channels, cut_of, point_of, recipe_of, suite_channels
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import Point, write_frontier
 from bottleneck.files import replace_folder
 from bottleneck.loss import OperatingPoint
-from bottleneck.measure.results import Result, write_results
+from bottleneck.measure.results import Result
 from bottleneck.models.checkpoints import write_state_dict
-from bottleneck.show.pictures import draw_rate_accuracy
 from bottleneck.show.tables import table
 from bottleneck.training import Recipe
 from bottleneck.training.loop import train, train_end_to_end, train_rates, train_with_tail
@@ -34,7 +35,7 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
 
     Args:
         cfg: The composed configuration (`conf/train.yaml`).
-        folder: The run's folder, which receives results.jsonl, bundle/, the picture, logs and checkpoints.
+        folder: The run's folder, which receives bundle/, results, the picture, logs and checkpoints.
 
     Returns:
         The rows of results.jsonl: the frozen network, the bottleneck, its latent through `also_codecs`, then
@@ -59,12 +60,15 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
     trained = (_train_rates if several else _train_one)(cfg, cut, point, recipe, folder, outputs)
     if not trained:  # another process of this run measures
         return []
-    cut.fit(untrained)
-    rows = [cut.frozen(cfg.subset), *trained, *cut.measure(untrained, cfg.subset, cfg.seed)]
-    whole.fit(pictures)
-    rows += whole.measure(pictures, cfg.subset, cfg.seed)
-    write_results(rows, folder / "results.jsonl")
-    draw_rate_accuracy(rows, folder / "rate_accuracy.png")
+
+    def measure_untrained() -> list[Result]:
+        cut.fit(untrained)
+        whole.fit(pictures)
+        here = cut.measure(untrained, cfg.subset, cfg.seed)
+        return here + whole.measure(pictures, cfg.subset, cfg.seed)
+
+    rows = [cut.frozen(cfg.subset), *trained, *measured_once(cfg, measure_untrained)]
+    write_outputs(rows, folder)
     return rows
 
 
@@ -138,4 +142,5 @@ def run(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     if rows := train_and_measure(cfg, folder):
         print(table(rows))
-        print(f"\nWritten to {folder}: results.jsonl, bundle/, rate_accuracy.png")
+        made = "".join(f"{name}/, " for name in ("bundle", "frontier") if (folder / name).is_dir())
+        print(f"\nWritten to {folder}: {made}{FILES}")

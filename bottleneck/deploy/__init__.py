@@ -8,20 +8,23 @@ from pathlib import Path
 from torch import nn
 
 from bottleneck.deploy.frontier import FrontierDevice, FrontierServer, read_bundles
+from bottleneck.deploy.places import found
 from bottleneck.deploy.sides import Device, Server, both_sides
 
 __all__ = ["Device", "FrontierDevice", "FrontierServer", "Server", "load"]
 
 
 def load(
-    path: str | Path, model: nn.Module, digest: str | None = None
+    path: str | Path, model: nn.Module | None = None, digest: str | None = None
 ) -> tuple[Device, Server] | tuple[FrontierDevice, FrontierServer]:
     """Both sides of a bundle, or of a whole frontier, around one frozen network.
 
     Args:
-        path: Folder of a bundle or of a frontier.
-        model: The network that it was made for, such as `bottleneck.models.create(...)` returns.
-            It goes into eval mode; both sides share its weights, on its device.
+        path: Folder of a bundle or of a frontier, or of the run or study that made it; or an entry of the
+            zoo, such as `zoo:digits/default`.
+        model: The network that it was made for, such as `bottleneck.models.create(...)` returns. It goes
+            into eval mode; both sides share its weights, on its device. `None`: the one that the bundle
+            names, where that comes with a package.
         digest: SHA-256 of `bundle.json` or `frontier.json` (`sha256sum`), got over a way that is trusted: it
             vouches for every other file. `None`: the folder itself is trusted.
 
@@ -30,10 +33,11 @@ def load(
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file cannot be read, is another one than the digest's, or belongs to another network.
+        ValueError: If a file cannot be read, is another one than the digest's, belongs to another network,
+            or nobody knows how to make that network.
     """
-    points, bundles = read_bundles(Path(path).expanduser(), digest)
-    sides = both_sides(bundles, model)
+    points, bundles = read_bundles(found(path), digest)
+    sides = both_sides(bundles, bundles[0].network_made() if model is None else model)
     if not points:
         return sides[0]
     return (

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from bottleneck import codecs
+from bottleneck import codecs, models
 from bottleneck.codecs import Codec
 from bottleneck.deploy import description
 from bottleneck.deploy.fields import check_fields, check_sizes
@@ -71,6 +71,14 @@ class Bundle:
     task: str = "classification"
     behaviour: Sequence[float] | None = None
     tail: Mapping[str, Tensor] | None = None
+
+    def __repr__(self) -> str:
+        where = f"{self.split} of {self.model.get('name', 'a network')}"
+        told = f"bundle {self.id}: {self.unit.kind} unit behind {where}, through {self.codec.name}"
+        if (size := self.result.get("payload_bytes")) is None:
+            return told
+        metric = str(self.result.get("metric", "metric")).replace("_", " ")
+        return f"{told}; {size:,.1f} bytes per image for {metric} {self.result['value']:.3f}"
 
     @property
     def image_dtype(self) -> torch.dtype:
@@ -162,6 +170,22 @@ class Bundle:
         net = split(model, self.split, example, replace=self.unit.replaces).freeze()
         return net if self.tail is None else net.with_own_tail(self.tail)
 
+    def network_made(self) -> nn.Module:
+        """The network that the bundle names, where a package brings it along with its weights.
+
+        Raises:
+            ValueError: If it does not; the message says how it was made.
+        """
+        made = dict(self.model)
+        # A file must not choose what code is run: anything else is the user's to name.
+        if made.pop("_target_", None) != "bottleneck.models.create" or _is_path(made.get("weights")):
+            raise ValueError(
+                f"This bundle's network was made with {self.model or 'nothing that it knows of'}, which does "
+                "not come with a package. Give it: model=... as for train, or the second argument of "
+                "bottleneck.load(path, network)."
+            )
+        return models.create(**made)
+
     def check_network(self, model: nn.Module) -> None:
         """Refuse a network that this unit was not trained for.
 
@@ -191,6 +215,11 @@ class Bundle:
                     f"{_shown(values)}. Make it with the same code and settings: number of "
                     "heads, activation, epsilon, quantised weights."
                 )
+
+
+def _is_path(weights: str | None) -> bool:
+    """Whether a network's weights are a file of the machine that trained, and not a name of a library's."""
+    return weights is not None and ("/" in weights or "." in weights)
 
 
 def _shown(values: Sequence[float] | None) -> str:

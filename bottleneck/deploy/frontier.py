@@ -15,6 +15,7 @@ from typing import Any
 
 from bottleneck.deploy import description
 from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.places import found
 from bottleneck.deploy.sides import Device, Server
 from bottleneck.files import read_folder
 
@@ -123,14 +124,14 @@ def _check(point: Point, folder: Path) -> None:
         raise ValueError(f"{folder}: the bundle of point {point.id} lies elsewhere.")
 
 
-def numbered_bundles(path: Path) -> list[tuple[Bundle, int]]:
+def numbered_bundles(path: str | Path) -> list[tuple[Bundle, int]]:
     """The bundles of a frontier, each with its point's id; a bundle's own folder is a frontier of one.
 
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If one cannot be read.
     """
-    points, bundles = read_bundles(path)
+    points, bundles = read_bundles(found(path))
     return list(zip(bundles, [point.id for point in points] or [0], strict=True))
 
 
@@ -145,6 +146,9 @@ class FrontierDevice:
     def __init__(self, points: list[Point], devices: list[Device]):
         self.points = points
         self.devices = {point.id: device for point, device in zip(points, devices, strict=True)}
+
+    def __repr__(self) -> str:
+        return f"Device of {_told(self.points)}"
 
     def __call__(
         self,
@@ -199,7 +203,11 @@ class FrontierServer:
     """The server's side of a whole frontier."""
 
     def __init__(self, points: list[Point], servers: list[Server]):
+        self.points = points
         self._servers = {point.id: server for point, server in zip(points, servers, strict=True)}
+
+    def __repr__(self) -> str:
+        return f"Server of {_told(self.points)}"
 
     def __call__(self, payload: bytes) -> Any:
         """What the frozen network returns for a batch of one.
@@ -213,3 +221,11 @@ class FrontierServer:
             known = sorted(self._servers)
             raise ValueError(f"The payload names point {payload[0]}; this frontier has {known}.")
         return self._servers[payload[0]](payload[1:])
+
+
+def _told(points: list[Point]) -> str:
+    first, last = points[0], points[-1]
+    return (
+        f"a frontier of {len(points)} points, from {first.payload_bytes:,.1f} bytes for {first.value:.3f} to "
+        f"{last.payload_bytes:,.1f} for {last.value:.3f}"
+    )

@@ -42,6 +42,9 @@ class Device:
             else preprocess(**bundle.preprocessing, channels=bundle.image_shape[0])
         )
 
+    def __repr__(self) -> str:
+        return f"Device of {self.bundle}"
+
     def session(self) -> Self:
         """The same side for another stream."""
         return type(self)(self.bundle, self._net)
@@ -105,6 +108,9 @@ class Server:
         self.bundle = bundle
         self._net = net
         self._channel = Channel(bundle.codec, bundle.unit).session()
+
+    def __repr__(self) -> str:
+        return f"Server of {self.bundle}"
 
     def session(self) -> Self:
         """The same side for another device's stream."""

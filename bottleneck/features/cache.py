@@ -25,7 +25,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 from torch.utils.data import Dataset
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from bottleneck.features.shards import SHARD, ArrayLayout, StoredArray, shards_of
 from bottleneck.files import replace_file
@@ -79,6 +79,7 @@ class FeatureCache:
         feature_shape: tuple[int, ...],
         targets: ArrayLayout,
         compute: Callable[[int], Batches],
+        title: str = "Computing features",
     ) -> StoredFeatures | None:
         """Features of one subset: from disk, or computed and stored.
 
@@ -89,6 +90,7 @@ class FeatureCache:
             targets: Layout of one target.
             compute: Called with the first missing sample's position; yields `(features, targets)` of
                 consecutive samples from there to the end.
+            title: What the progress bar says meanwhile.
 
         Returns:
             The features, or `None` where they do not fit the disk or `max_gb`; a warning then says
@@ -123,7 +125,7 @@ class FeatureCache:
                 return None
             if missing:
                 try:
-                    store.fill(compute)
+                    store.fill(compute, title)
                 except OSError as error:
                     warnings.warn(
                         f"Writing the feature cache {folder} failed ({error}); going on without it.",
@@ -187,7 +189,7 @@ class _Store:
         start = self.finished() * SHARD
         return max(0, self.count - start) * (self.features.sample_bytes + self.targets.sample_bytes)
 
-    def fill(self, compute: Callable[[int], Batches]) -> None:
+    def fill(self, compute: Callable[[int], Batches], title: str) -> None:
         """Compute and write the missing shards."""
         with replace_file(self.about_file) as temporary:
             temporary.write_text(json.dumps(self.about, indent=1))
@@ -196,9 +198,7 @@ class _Store:
         self.done_file.write_text("".join(f"{number}\n" for number in range(done)))
         rows = compute(done * SHARD)
         pending: list[tuple[Tensor, Tensor]] = []
-        progress = tqdm(
-            total=self.count, initial=done * SHARD, desc="Computing features (once)", unit="image"
-        )
+        progress = tqdm(desc=f"{title} (once)", total=self.count, initial=done * SHARD, unit="image")
         with progress, self.features_file.open("ab") as features, self.targets_file.open("ab") as targets:
             features.truncate(done * SHARD * self.features.sample_bytes)
             targets.truncate(done * SHARD * self.targets.sample_bytes)

@@ -128,6 +128,7 @@ def features_of(
             net.entry.shape,
             ArrayLayout(*images.target_layout),
             partial(_head_outputs, images, net, subset),
+            f"Features of {subset} at {net.entry.name}",
         )
         if stored is None:
             return LiveFeatures(images, net)

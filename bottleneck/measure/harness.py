@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from bottleneck.channel import Batches, Channel, Transmission
 from bottleneck.codecs import Codec
@@ -178,7 +178,8 @@ def measure(
     channels = [channel.session() for channel in channels]  # samples in order may be a stream
     tallies, accounts = [Tally(task) for _ in channels], [_Account() for _ in channels]
     few: Tensor | None = None
-    for given, target in tqdm(batches, "Measuring", unit="batch"):
+    title = f"Sending through {len(channels)} channels at {net.point.name}"
+    for given, target in tqdm(batches, title, unit="batch", leave=False):
         given, headers = given.to(image.device), task.headers(target)
         few = given[:_TIMED_SAMPLES] if few is None else few
         outputs, sizes = _Outputs(net.tail), task.sizes(headers)

@@ -1,11 +1,12 @@
 """The results contract: one row per evaluated method, with its intervals, as JSON lines."""
 
+import csv
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bottleneck.files import replace_file
 from bottleneck.tasks.intervals import Interval
@@ -100,10 +101,22 @@ class Result:
         return None if self.head_ms is None or self.encode_ms is None else self.head_ms + self.encode_ms
 
 
-def write_results(rows: Iterable[Result], path: Path) -> None:
-    """Write rows as JSON lines, every key in every row."""
+def write_results(rows: Sequence[Result], path: Path) -> None:
+    """Write rows as JSON lines, every key in every row, and beside them as CSV for spreadsheets.
+
+    In the CSV what has several numbers, such as an interval, is JSON in one cell.
+    """
+    known = [dataclasses.asdict(row) for row in rows]
     with replace_file(path) as temporary:
-        temporary.write_text("".join(json.dumps(dataclasses.asdict(row)) + "\n" for row in rows))
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in known))
+    with replace_file(path.with_suffix(".csv")) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(field.name for field in dataclasses.fields(Result))
+        writer.writerows(map(_cell, row.values()) for row in known)
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, (dict, list, tuple)) else value
 
 
 def read_results(path: Path) -> list[Result]:

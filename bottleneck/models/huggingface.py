@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bottleneck.models.pixels import PixelNetwork
-from bottleneck.models.wrapping import library_weights, wrap
+from bottleneck.models.wrapping import downloading, library_weights, wrap
 
 _ANY = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # mean and deviation where no processor says it
 
@@ -50,12 +50,14 @@ def from_huggingface(
             f"model.weights=pretrained: {name!r} is a family without weights. Set model.name to a folder or "
             "to a name on the hub, such as google/vit-base-patch16-224."
         )
-    settings = _settings(name, changes, is_family)
-    kind, segments = _kind(settings, segments)
-    if pretrained:
-        network = kind.from_pretrained(name, config=settings, ignore_mismatched_sizes=num_classes is not None)
-    else:
-        network = kind.from_config(settings)
+    with downloading(f"model.name={name}", "Give a folder with its config.json and weights as model.name."):
+        settings = _settings(name, changes, is_family)
+        kind, segments = _kind(settings, segments)
+        if pretrained:
+            fits = num_classes is None
+            network = kind.from_pretrained(name, config=settings, ignore_mismatched_sizes=not fits)
+        else:
+            network = kind.from_config(settings)
     processor = _processor(name, settings, is_family)
     side = _side(processor, settings)
     mean, std = _ANY

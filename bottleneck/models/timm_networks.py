@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from bottleneck.models.pixels import PixelNetwork
-from bottleneck.models.wrapping import library_weights, wrap
+from bottleneck.models.wrapping import downloading, library_weights, wrap
 
 
 def from_timm(
@@ -38,7 +38,8 @@ def from_timm(
     pretrained, checkpoint = library_weights(weights, "timm")
     if num_classes is not None:
         options["num_classes"] = num_classes
-    network: Any = timm.create_model(name, pretrained=pretrained, **options)
+    with downloading(f"model.weights=pretrained of {name}", "Give a checkpoint of it as model.weights=PATH."):
+        network: Any = timm.create_model(name, pretrained=pretrained, **options)
     known = cast(Any, timm.data).resolve_model_data_config(network)
     side = known["input_size"][-1]
     wrapped = wrap(network, checkpoint, logits, None, known["mean"], known["std"], name=name, side=side)

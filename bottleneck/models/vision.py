@@ -7,6 +7,8 @@ from typing import Any
 from torch import nn
 from torchvision import models as zoo
 
+from bottleneck.models.wrapping import downloading
+
 
 def torchvision_network(name: str, weights: str | None, **options: Any) -> tuple[nn.Module, str | None]:
     """One of torchvision's networks, and the checkpoint that remains to be loaded into it.
@@ -29,8 +31,25 @@ def torchvision_network(name: str, weights: str | None, **options: Any) -> tuple
     if "weights_backbone" in inspect.signature(zoo.get_model_builder(name)).parameters:
         options = {"weights_backbone": None, **options}
     entries = [entry.name for entry in zoo.get_model_weights(name)] + ["DEFAULT"]
-    if weights is None or weights in entries:
-        return zoo.get_model(name, weights=weights, **options), None
+    if weights in entries:
+        return _pretrained(name, str(weights), **options), None
+    if weights is None:
+        return zoo.get_model(name, **options), None
     if "." not in weights and "/" not in weights:
         raise ValueError(f"model.weights={weights!r}: {name} has {entries}; a checkpoint's path works too.")
     return zoo.get_model(name, weights=None, **options), weights
+
+
+def _pretrained(name: str, weights: str, **options: Any) -> nn.Module:
+    entry = zoo.get_model_weights(name)[weights]
+    classes = len(entry.meta.get("categories", ()))
+    if classes and options.get("num_classes", classes) != classes:
+        raise ValueError(
+            f"model.num_classes={options['num_classes']}: model.weights={weights} of {name} tells "
+            f"{classes} classes apart. Leave model.num_classes at that and choose some by model.logits, or "
+            "give weights of your own by model.weights=PATH."
+        )
+    instead = f"Fetch {entry.url} elsewhere, and give the file as model.weights=PATH."
+    with downloading(f"model.weights={weights} of {name}", instead):
+        found: nn.Module = zoo.get_model(name, weights=entry, **options)
+    return found

@@ -1,9 +1,10 @@
 """Any network as a frozen network that takes pixels, and the weights that go into it."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from bottleneck.identity import unwrapped
 from bottleneck.models.checkpoints import read_state_dict
@@ -78,7 +79,36 @@ def load_checkpoint(network: nn.Module, path: str) -> None:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"model.weights={path} does not fit {type(network).__name__}: {error}") from error
+        hint = _classes_hint(network, state)
+        raise ValueError(
+            f"model.weights={path} does not fit {type(network).__name__}: {hint}{error}"
+        ) from error
+
+
+def _classes_hint(network: nn.Module, state: Mapping[str, Tensor]) -> str:
+    """What to say where a checkpoint differs in nothing but the number of classes."""
+    own = network.state_dict()
+    other = [name for name in own if name not in state or own[name].shape != state[name].shape]
+    if not other or own.keys() != state.keys():
+        return ""
+    classes = {len(state[name]) for name in other if state[name].dim()}
+    if len(classes) != 1 or any(own[name].shape[1:] != state[name].shape[1:] for name in other):
+        return ""
+    return f"its classifier has {min(classes)} classes, so set model.num_classes={min(classes)}. "
+
+
+@contextlib.contextmanager
+def downloading(what: str, instead: str) -> Iterator[None]:
+    """Say what to do where something cannot be fetched.
+
+    Raises:
+        ValueError: In the place of any error of the network or of files.
+    """
+    try:
+        yield
+    except OSError as error:
+        told = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{what} cannot be downloaded: {told} {instead}") from error
 
 
 def library_weights(weights: str | None, library: str) -> tuple[bool, str | None]:

@@ -60,6 +60,21 @@ def open_artifacts(where: str) -> FileSystemArtifactStore | Boto3ArtifactStore:
     return FileSystemArtifactStore(where)
 
 
+def check_known(name: str, storage: BaseStorage) -> None:
+    """Refuse a study that is not there.
+
+    Raises:
+        ValueError: If it is not; the message has those that are.
+    """
+    known = optuna.get_all_study_names(storage)
+    if name not in known:
+        there = f"It has {', '.join(known)}." if known else "It is empty."
+        raise ValueError(
+            f"study.name={name} is unknown in study.storage. {there} Set study.n_trials above 0 to "
+            "begin a study."
+        )
+
+
 def open_study(
     name: str, storage: BaseStorage, sampler: optuna.samplers.BaseSampler, settings: dict[str, Any]
 ) -> optuna.Study:

@@ -21,8 +21,9 @@ from bottleneck.loss import OperatingPoint
 from bottleneck.search.frontiers import save_frontier
 from bottleneck.search.leases import Lease, Watch
 from bottleneck.search.places import Outcome, fate, open_places, settle, take
+from bottleneck.search.progress import Progress
 from bottleneck.search.space import Space
-from bottleneck.search.storage import open_artifacts, open_storage, open_study
+from bottleneck.search.storage import check_known, open_artifacts, open_storage, open_study
 from bottleneck.search.trials import Bench, Constraints, Pruning, run_trial
 from bottleneck.training import Recipe
 
@@ -83,13 +84,17 @@ def search(
 
     Raises:
         ValueError: If a trial would train on several devices, the cut is open, nothing untrained is there to
-            compare with, or the study was begun with other settings.
+            compare with, the study was begun with other settings, or without trials is unknown.
         RuntimeError: If too many trials failed.
         OSError: If the machine fails: a full disk, a storage that is away. The same call goes on later.
     """
     _check(cut, point, recipe, untrained)
     artifacts = open_artifacts(plan.artifacts)
-    study = open_study(plan.name, open_storage(plan.storage), sampler, dict(settings))
+    storage = open_storage(plan.storage)
+    if plan.n_trials == 0:
+        check_known(plan.name, storage)
+    study = open_study(plan.name, storage, sampler, dict(settings))
+    progress = Progress(study, plan.n_trials)
     _name_objectives(study, cut.task.metric)
     points = save_frontier(study, artifacts, plan.folder)
     watch, bench = Watch(), None
@@ -101,7 +106,7 @@ def search(
                 bench = Bench.prepare(cut, point, recipe, space, artifacts, plan.constraints, plan.pruning)
                 _measure_untrained(study, cut, untrained)
             if (trial := take(study, plan.n_trials)) is not None:
-                _run(study, trial, bench)
+                _run(study, trial, bench, progress)
                 points = save_frontier(study, artifacts, plan.folder)
         elif watch.in_doubt(study):
             time.sleep(_LOOK_S)  # whoever held the last trials may be dead
@@ -142,7 +147,7 @@ def _name_objectives(study: optuna.Study, metric: str) -> None:
         study.set_metric_names(["bpp", metric])
 
 
-def _run(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> None:
+def _run(study: optuna.Study, trial: optuna.Trial, bench: Bench, progress: Progress) -> None:
     """Run a trial and tell what became of it; what fails by itself is told, what interrupts it raised."""
     with Lease(trial):
         try:
@@ -154,10 +159,7 @@ def _run(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> None:
             log.exception("trial %d failed", trial.number)
             outcome = Outcome(TrialState.FAIL, {"error": f"{type(error).__name__}: {error}"})
         settle(study, trial, outcome)
-    if outcome.values is not None:
-        log.info("trial %d: %.4g bpp, %.4f with %s", trial.number, *outcome.values, trial.params)
-    elif outcome.state == TrialState.PRUNED:
-        log.info("trial %d stopped early: %s", trial.number, outcome.attrs)
+    log.info(progress.line(outcome))
 
 
 def _check_failures(study: optuna.Study, plan: Plan) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
-from bottleneck.files import replace_file
+from bottleneck.show.captions import save
 from bottleneck.splitting import Boundary, SplitPoint, first_useful
 from bottleneck.splitting.traced import TracedNetwork
 
@@ -110,8 +110,8 @@ def draw_stages(stages: Sequence[Boundary], name: str, path: Path) -> None:
     params.step(positions, [stage.params / 1e6 for stage in stages], where="mid", marker=".")
     params.set_ylabel("parameters so far (M)")
     params.set_xticks(positions, [stage.name for stage in stages], rotation=45, ha="right")
-    with replace_file(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    told = "A stage pays where what must be sent behind it lies below the dashed line, the size of the input."
+    save(figure, told, path)
 
 
 def draw_sizes(points: Sequence[SplitPoint], name: str, path: Path) -> None:
@@ -133,5 +133,4 @@ def draw_sizes(points: Sequence[SplitPoint], name: str, path: Path) -> None:
     share.plot(positions, [100 * point.macs_share for point in points], color="tab:blue", marker=".")
     share.set_ylabel("MACs before the cut (%)", color="tab:blue")
     share.set_ylim(0, 105)
-    with replace_file(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save(figure, f"{verdict(points)} The line: how much of the work lies before each cut.", path)

@@ -48,6 +48,14 @@ class SplitPoint:
     beside: tuple[str, ...] = ()
     seen: str = "torch.fx"
 
+    def __str__(self) -> str:
+        shape = "×".join(map(str, self.shape))
+        told = f"{self.name} ({shape}, {self.nbytes:,} bytes, {self.macs_share:.1%} of the MACs before it"
+        return told + (f"; the tail also reads {', '.join(self.beside)})" if self.beside else ")")
+
+    def __repr__(self) -> str:
+        return f"SplitPoint {self}"
+
     @property
     def closed(self) -> bool:
         """Whether the tail runs from this tensor alone."""

@@ -188,7 +188,9 @@ class _Run:
             beginning = {**self.parts, "objective": Matching(), "loss": loss.weighing(alpha)}
             matching = system(self.channel(cut), cut.net, **beginning)
             matching.span = (0.0, 0.0)
-            recipe.new_trainer(max_epochs=recipe.warm_epochs, limit_val_batches=0).fit(matching, features)
+            recipe.new_trainer(
+                stage="Matching the feature", max_epochs=recipe.warm_epochs, limit_val_batches=0
+            ).fit(matching, features)
 
     def channel(self, cut: Cut) -> Channel:
         return cut.channel(self.codec, self.unit, name="bottleneck")
@@ -212,7 +214,10 @@ class _Run:
         if recipe.settle_epochs and not trainer.should_stop:
             system.settle(recipe.settle_pace)
             trainer = recipe.new_trainer(
-                callbacks=recipe.averaging(), max_epochs=recipe.settle_epochs, limit_val_batches=0
+                callbacks=recipe.averaging(),
+                stage="Settling",
+                max_epochs=recipe.settle_epochs,
+                limit_val_batches=0,
             )
             trainer.fit(system, data)
         if not trainer.is_global_zero:

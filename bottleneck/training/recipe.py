@@ -1,20 +1,20 @@
 """How a unit is trained: optimizer, schedule, a cheap beginning, and Lightning's Trainer."""
 
 import functools
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import Checkpoint, WeightAveraging
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
 from bottleneck.loss import check_alpha
+from bottleneck.training.bar import StageBar
 from bottleneck.training.checks import check_trainer
+from bottleneck.training.quiet import quiet
 from bottleneck.training.schedules import Schedule, one_cycle
 
 _ADAM = functools.partial(torch.optim.Adam, lr=3e-3)
@@ -81,26 +81,26 @@ class Recipe:
         return [WeightAveraging(avg_fn=_MovingAverage(self.average))] if self.average else []
 
     def new_trainer(
-        self, loggers: Sequence[Logger] = (), callbacks: Sequence[Callback] = (), **options: Any
+        self,
+        loggers: Sequence[Logger] = (),
+        callbacks: Sequence[Callback] = (),
+        stage: str = "Training",
+        **options: Any,
     ) -> Trainer:
         """A Lightning Trainer.
 
         Args:
             loggers: Where it logs; none: nowhere.
             callbacks: Its callbacks.
+            stage: What its progress bar calls it.
             options: Further options of the Trainer, over those of the recipe.
 
         Raises:
             ValueError: If a callback would change the frozen network.
         """
         check_trainer("32-true", callbacks)
-        # Lightning 2.6 still asks PyTorch in a way that PyTorch 2.15 deprecates.
-        warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
-        # Both are meant: cached features need no workers, and the frozen network stays in eval mode.
-        warnings.filterwarnings(
-            "ignore", "The '.*dataloader' does not have many workers", PossibleUserWarning
-        )
-        warnings.filterwarnings("ignore", "Found .* in eval mode", PossibleUserWarning)
+        quiet()
         keeps = any(isinstance(callback, Checkpoint) for callback in callbacks)
-        own = {"logger": list(loggers), "callbacks": list(callbacks), "enable_checkpointing": keeps}
+        bars = [StageBar(stage)] if {**self.trainer, **options}.get("enable_progress_bar", True) else []
+        own = {"logger": list(loggers), "callbacks": [*callbacks, *bars], "enable_checkpointing": keeps}
         return Trainer(**{**self.trainer, **own, **options})

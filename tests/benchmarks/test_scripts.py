@@ -4,6 +4,7 @@ import importlib
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -475,3 +476,20 @@ def test_runtime(run, digits_bundle, tmp_path):
     assert all(0 < float(row["socket p50"]) < float(row["gRPC p50"]) for row in trips)
     assert 0 < float(devices["answered/s"]) <= float(devices["offered/s"])
     assert float(overload["answered/s"]) < float(overload["offered/s"])
+
+
+def test_zoo_makes_an_entry_of_a_runs_folder(run, digits_bundle, tmp_path):
+    """The bundle is copied beside a card with the command that Hydra kept; without one it has to be said."""
+    made = tmp_path / "run"
+    shutil.copytree(digits_bundle, made / "bundle")
+    about = ("digits/mine", made, "--data", "digits", "--licence", "MIT", "--folder", tmp_path / "zoo")
+    with pytest.raises(FileNotFoundError, match="Give --command"):
+        run("zoo", *about)
+    (made / ".hydra").mkdir()
+    (made / ".hydra" / "hydra.yaml").write_text(
+        "hydra: {job: {config_name: train}, overrides: {task: [alpha=3, unit.step=1]}}"
+    )
+    assert "1 points" in run("zoo", *about)
+    card = json.loads((tmp_path / "zoo" / "digits" / "mine" / "card.json").read_text())
+    assert card == {"data": "digits", "licence": "MIT", "command": "bottleneck train alpha=3 unit.step=1"}
+    assert Bundle.read(tmp_path / "zoo" / "digits" / "mine").id == Bundle.read(digits_bundle).id

@@ -237,6 +237,8 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
         (["alpha=-1"], "alpha=-1 must be"),
         (["unit.stride=2.5"], r"unit\.stride=2\.5"),
         (["device=gpu"], "device=gpu is unknown"),
+        (["device=cuda:99"], "device=cuda:99: PyTorch has no such device here"),
+        (["cache.dir=/dev/null/features"], "cache.dir=/dev/null/features cannot be written"),
         (["trainable=head"], "trainable=head is unknown"),
         (
             ["trainable=tail", "unit=pooled", "unit.rates=4", "rate=density", "target_bytes=9"],

@@ -160,7 +160,7 @@ def test_command_exports_what_the_bundle_names(bundle_folder, tmp_path):
 
     bundle.model = {"_target_": "os.system", "command": f"touch {tmp_path}/harmed"}
     bundle.save(bundle_folder)
-    assert "Name it as for train" in command().stderr
+    assert "model=... as for train" in command().stderr
     assert not (tmp_path / "harmed").exists()
 
 

@@ -1,5 +1,6 @@
 """The results contract."""
 
+import csv
 import json
 
 from bottleneck.measure.results import (
@@ -46,3 +47,13 @@ def test_rows_survive_the_file(tmp_path):
     with (tmp_path / "results.jsonl").open("a") as file:
         file.write(json.dumps({**json.loads((tmp_path / "results.jsonl").read_text()), "extra": 1}) + "\n")
     assert [r.seed for r in read_results(tmp_path / "results.jsonl")] == [3, 3]
+
+
+def test_rows_are_there_for_spreadsheets(tmp_path):
+    """The CSV beside the lines has every key as a column; several numbers in a cell are JSON."""
+    write_results([row(), row(payload_bytes=12.5, drop_interval=(0.0, 0.1))], tmp_path / "results.jsonl")
+    with (tmp_path / "results.csv").open(newline="") as file:
+        empty, full = csv.DictReader(file)
+    assert set(empty) >= CONTRACT
+    assert (empty["payload_bytes"], full["payload_bytes"]) == ("", "12.5")
+    assert json.loads(full["drop_interval"]) == [0.0, 0.1]

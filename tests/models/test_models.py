@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import urllib.error
 
 import pytest
 import torch
@@ -88,6 +89,27 @@ def test_unknown_names_are_answered_with_known_ones(name, weights, error, messag
     """A wrong name, weights entry or path is named, with what would be right."""
     with pytest.raises(error, match=message):
         models.create(name, weights=weights)
+
+
+def test_weights_that_cannot_be_downloaded_can_be_given(monkeypatch):
+    """Without a network the message has the address, and the key that takes a file in its place."""
+
+    def unreachable(*_, **__):
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", unreachable)
+    with pytest.raises(ValueError, match=r"IMAGENET1K_V1 of resnet18 cannot .*https://.*model\.weights=PATH"):
+        models.create("resnet18", weights="IMAGENET1K_V1")
+
+
+def test_another_number_of_classes_is_named(tmp_path):
+    """Weights for other classes, torchvision's or a file's, are answered with `model.num_classes`."""
+    with pytest.raises(ValueError, match=r"model\.num_classes=10: .* tells 1000 classes apart"):
+        models.create("resnet18", weights="IMAGENET1K_V1", num_classes=10)
+    path = tmp_path / "seven.safetensors"
+    save_file(torchvision.models.resnet18(num_classes=7).state_dict(), path)
+    with pytest.raises(ValueError, match=r"has 7 classes, so set model\.num_classes=7"):
+        models.create("resnet18", weights=str(path))
 
 
 def test_missing_package_says_how_to_install_it(monkeypatch):

@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.samplers import RandomSampler
 
-from bottleneck.search.storage import open_artifacts, open_storage, open_study
+from bottleneck.search.storage import check_known, open_artifacts, open_storage, open_study
 
 
 @pytest.mark.parametrize("scheme", ["journal", "sqlite"])
@@ -67,3 +67,14 @@ def test_artifacts_survive_in_their_folder(tmp_path):
         artifact_store=store, artifact_id=artifact, file_path=str(tmp_path / "again")
     )
     assert (tmp_path / "again").read_bytes() == b"weights"
+
+
+def test_a_study_that_is_not_there_is_named(tmp_path):
+    """The message has the studies that the storage holds."""
+    storage = open_storage(f"journal:///{tmp_path}/study.journal")
+    with pytest.raises(ValueError, match=r"study\.name=mine is unknown .* It is empty"):
+        check_known("mine", storage)
+    open_study("other", storage, RandomSampler(), {})
+    with pytest.raises(ValueError, match=r"study\.name=mine is unknown .* It has other"):
+        check_known("mine", storage)
+    check_known("other", storage)

@@ -20,7 +20,7 @@ def rows():
         "device_macs": 2_150_000,
     }
     sent = [("rle-2", 200.0, 0.9), ("rle-4", 400.0, 0.95), ("bottleneck", 7.25, 0.94)]
-    return [Result(method="frozen", value=0.95, **common)] + [
+    return [Result(method="frozen", kind="frozen", value=0.95, **common)] + [
         Result(
             method=m,
             kind="trained" if m == "bottleneck" else "untrained",

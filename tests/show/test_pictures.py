@@ -2,41 +2,94 @@
 
 import dataclasses
 
-from matplotlib import pyplot as plt
+import pytest
+from matplotlib.figure import Figure
 
-from bottleneck.show.pictures import draw_rate_accuracy
+from bottleneck.show.pictures import draw_families, draw_frontier, draw_rate_accuracy
 
 
-def test_picture_shows_curves_on_a_log_axis(rows, tmp_path, monkeypatch):
-    """RLE's settings are one curve, the bottleneck another, the frozen network a line; bytes are log."""
-    drawn = []
-    monkeypatch.setattr(plt, "close", drawn.append)
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are written, while they can still be asked."""
+    figures = []
+    save = Figure.savefig
+
+    def keep(figure, path, **options):
+        figures.append(figure)
+        save(figure, path, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return figures
+
+
+def named(axes):
+    """Labels and lines of curves with a name."""
+    return {c.get_label(): c.lines[0] for c in axes.containers if not c.get_label().startswith("_")}
+
+
+def many(rows, count):
+    """Rows of as many untrained families, each larger than the one before."""
+    return [
+        dataclasses.replace(
+            rows[1], method=f"method{n}", family=f"method{n}", payload_bytes=500.0 + n, value=0.94
+        )
+        for n in range(count)
+    ]
+
+
+def test_families_are_curves_on_a_log_axis(rows, drawn, tmp_path):
+    """RLE's settings are one curve, the bottleneck another, with what the device spends; bytes are log."""
     draw_rate_accuracy(rows, tmp_path / "picture.png")
-    monkeypatch.undo()
     (axes,) = drawn[0].axes
     assert (tmp_path / "picture.png").stat().st_size > 10_000
     assert axes.get_xscale() == "log"
     cost = "at layer2 (2.1 MMACs, 3.2 ms)"
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert sorted(labels) == [f"bottleneck {cost}", "frozen network", f"rle {cost}"]
-    curve = next(c for c in axes.containers if c.get_label() == f"rle {cost}")
-    assert curve.lines[0].get_xydata().tolist() == [[200, 0.9], [400, 0.95]]
-    plt.close(drawn[0])
+    found = named(axes)
+    assert set(found) == {f"bottleneck {cost}", f"rle {cost}"}
+    assert found[f"rle {cost}"].get_xydata().tolist() == [[200, 90], [400, 95]]
 
 
-def test_many_curves_stay_apart_and_have_their_legend_beside_the_picture(rows, tmp_path, monkeypatch):
-    """From seven curves on no two look the same, and the legend covers none of them."""
-    drawn = []
-    monkeypatch.setattr(plt, "close", drawn.append)
-    many = [
-        dataclasses.replace(rows[1], method=f"method{n}", family=f"method{n}", payload_bytes=10.0 + n)
-        for n in range(30)
-    ]
-    draw_rate_accuracy([rows[0], *many], tmp_path / "picture.png")
-    monkeypatch.undo()
+def test_a_loss_looks_as_large_as_it_is(rows, drawn, tmp_path):
+    """The metric's axis reaches far below a point that lost one point."""
+    draw_rate_accuracy(rows, tmp_path / "picture.png")
+    low, high = drawn[0].axes[0].get_ylim()
+    assert (94 - low) / (high - low) > 0.7
+
+
+def test_at_most_eight_curves_have_a_name(rows, drawn, tmp_path):
+    """Trained units come first, then what needs fewest bytes; what is left is grey and counted."""
+    draw_rate_accuracy([*rows, *many(rows, 30)], tmp_path / "picture.png")
     (axes,) = drawn[0].axes
-    lines = [container.lines[0] for container in axes.containers]
-    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 30
-    assert axes.get_legend() is None
-    assert len(drawn[0].legends[0].get_texts()) == 31
-    plt.close(drawn[0])
+    names = [name.split()[0] for name in named(axes)]
+    assert len(names) == 8
+    assert {"bottleneck", "rle", "method0"} <= set(names)
+    assert "method29" not in names
+    assert len({tuple(line.get_color()) for line in named(axes).values()}) == 8
+    assert axes.get_legend().get_texts()[-1].get_text() == "24 more"
+
+
+def test_a_sentence_says_what_is_seen(rows, drawn, tmp_path):
+    """Bytes of the best trained and untrained way at three points of loss, and which direction is good."""
+    draw_rate_accuracy(rows, tmp_path / "picture.png")
+    told = " ".join(drawn[0].get_supxlabel().split())
+    assert "bottleneck at layer2 needs 7.2 bytes and rle at layer2 needs" in told
+    assert "Higher and further left is better" in told
+
+
+def test_small_multiples_show_every_curve_on_the_same_axes(rows, drawn, tmp_path):
+    """Each curve has a panel of its own, all share their axes."""
+    draw_families([*rows, *many(rows, 11)], tmp_path / "families.png")
+    panels = [axes for axes in drawn[0].axes if axes.get_title()]
+    assert len(panels) == 13
+    assert panels[0].get_title() == "bottleneck at layer2"
+    assert len({axes.get_xlim() + axes.get_ylim() for axes in panels}) == 1
+
+
+def test_a_study_shows_trials_frontier_and_untrained_families(rows, drawn, tmp_path):
+    """Trials are dots, the frontier a line, untrained methods few curves with names."""
+    draw_frontier(rows[-1:], [*rows[:3], *many(rows, 20)], [(8.25, 0.94)], tmp_path / "frontier.png")
+    (axes,) = drawn[0].axes
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert texts[:2] == ["1 trials", "frontier, on held-out images"]
+    assert len(named(axes)) == 6
+    assert "15 more" in texts

@@ -2,28 +2,61 @@
 
 import dataclasses
 
-from bottleneck.show.tables import curves_table, table
+from bottleneck.show.tables import curves_table, full_table, in_families, table
 
 
 def test_table_has_every_row_with_its_numbers(rows):
     """Each method is one line with accuracy, drop, bytes, device MACs and ms; the frozen one has no drop."""
-    lines = table(rows).splitlines()
+    lines = full_table(rows).splitlines()
     assert len(lines) == 2 + len(rows)
     assert "accuracy_top1" in lines[0]
     assert "0.9500" in lines[2]
     assert "[" not in lines[2]
     assert all(
-        text in lines[5] for text in ("bottleneck", "0.9400", "+1.0 [-1.0, +6.0]", "7.2", "2.15", "3.25")
+        text in lines[3] for text in ("bottleneck", "0.9400", "+1.0 [-1.0, +6.0]", "7.2", "2.15", "3.25")
     )
 
 
 def test_what_was_trained_beside_the_bottleneck_has_a_column(rows):
     """Where a tail was trained too, the table says so, row by row; elsewhere there is no such column."""
-    assert "trained" not in table(rows)
+    assert "trained" not in full_table(rows)
     rows[-1].trainable = "tail"
-    header, _, *lines = table(rows).splitlines()
+    header, _, *lines = full_table(rows).splitlines()
     assert header.split("|")[-2].strip() == "trained"
-    assert [line.split("|")[-2].strip() for line in lines] == ["", "", "", "tail"]
+    assert [line.split("|")[-2].strip() for line in lines] == ["", "tail", "", ""]
+
+
+def test_table_fits_a_terminal(rows):
+    """No line has more than 100 letters, long names and large numbers included; the metric is named above."""
+    long = dataclasses.replace(
+        rows[-1],
+        method="bundle:1d1d458b8049-huffman",
+        split="features.12",
+        payload_bytes=150_528.0,
+        device_macs=15_470_000_000,
+        encode_ms=1234.5,
+        drop=0.408,
+        drop_interval=(0.365, 0.452),
+    )
+    lines = table([*rows, long]).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[0].startswith("accuracy top1 on 500 images of digits")
+    assert "15,470" in "".join(lines)
+
+
+def test_rows_come_by_family_and_bytes(rows):
+    """The frozen network, trained units, then untrained families, each by rising bytes."""
+    small = dataclasses.replace(rows[1], method="zstd-1", family="zstd", payload_bytes=150.0)
+    large = dataclasses.replace(rows[1], method="zstd-8", family="zstd", payload_bytes=900.0)
+    mixed = [rows[2], large, rows[1], rows[3], small, rows[0]]
+    assert [row.method for row in in_families(mixed)] == [
+        "frozen",
+        "bottleneck",
+        "zstd-1",
+        "zstd-8",
+        "rle-2",
+        "rle-4",
+    ]
 
 
 def test_curves_table_gives_the_saving_of_a_column_against_a_line(rows):

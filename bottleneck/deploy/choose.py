@@ -1,0 +1,95 @@
+"""Name a point of a frontier: the best one within limits, or the cheapest one that is good enough."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bottleneck.deploy.frontier import read_bundles
+from bottleneck.deploy.places import found
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A point as a choice sees it.
+
+    Attributes:
+        point: What `device(image, point=...)` takes; a single bundle is point 0.
+        value, baseline: The metric, and the frozen network's.
+        payload_bytes: Mean payload.
+        device_ms: Head, encoder and coder for one image, measured where the point was trained.
+        server_ms: Decoder and tail.
+    """
+
+    point: int
+    value: float
+    baseline: float
+    payload_bytes: float
+    device_ms: float
+    server_ms: float
+
+    def total_ms(self, kbit_s: float | None) -> float:
+        """Milliseconds from an image to its answer over a link of this rate; `None`: at once."""
+        sent = 0.0 if kbit_s is None else 8 * self.payload_bytes / kbit_s
+        return self.device_ms + sent + self.server_ms
+
+
+def candidates(path: str | Path) -> list[Candidate]:
+    """The points of a frontier, or of a bundle, by rising bytes; `path` as `bottleneck.load` takes it."""
+    points, bundles = read_bundles(found(path))
+    rows = [bundle.result for bundle in bundles]
+    return [
+        Candidate(
+            number,
+            row["value"],
+            row["baseline"],
+            row["payload_bytes"] + bool(points),  # one byte more names the point
+            row["head_ms"] + row["encode_ms"],
+            row["decode_ms"] + row["tail_ms"],
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
+def choose(
+    points: Sequence[Candidate],
+    max_bytes: float | None = None,
+    max_ms: float | None = None,
+    kbit_s: float | None = None,
+    min_metric: float | None = None,
+) -> Candidate:
+    """The best point within limits; with `min_metric`, the one of fewest bytes that reaches it.
+
+    Args:
+        points: To choose from.
+        max_bytes: Largest mean payload.
+        max_ms: Most milliseconds from an image to its answer.
+        kbit_s: Rate of the link, whose time then counts.
+        min_metric: Lowest metric.
+
+    Raises:
+        ValueError: If no point keeps all limits; the message says how near one comes to each.
+    """
+    if kbit_s is not None and kbit_s <= 0:
+        raise ValueError(f"kbit_s={kbit_s} must be above 0: kilobits that the link carries in a second.")
+    kept = [
+        each
+        for each in points
+        if (max_bytes is None or each.payload_bytes <= max_bytes)
+        and (max_ms is None or each.total_ms(kbit_s) <= max_ms)
+        and (min_metric is None or each.value >= min_metric)
+    ]
+    if not kept:
+        limits = [
+            (f"max_bytes={max_bytes}", max_bytes, min(p.payload_bytes for p in points), "bytes at least"),
+            (f"max_ms={max_ms}", max_ms, min(p.total_ms(kbit_s) for p in points), "ms at least"),
+            (f"min_metric={min_metric}", min_metric, max(p.value for p in points), "at most"),
+        ]
+        told = [
+            f"{key} (points have {near:,.4g} {what})"
+            for key, limit, near, what in limits
+            if limit is not None
+        ]
+        raise ValueError(f"No point keeps to {' and '.join(told)}. Give more room, or train further points.")
+    if min_metric is not None:
+        return min(kept, key=lambda each: each.payload_bytes)
+    return max(kept, key=lambda each: each.value)

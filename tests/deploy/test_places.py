@@ -1,0 +1,77 @@
+"""Bundles and frontiers are found where people point at."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import bottleneck
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.places import found, zoo_names
+
+
+@pytest.fixture
+def made(bundle_folder):
+    """A bundle whose network is named as training names it."""
+    bundle = Bundle.read(bundle_folder)
+    bundle.model = {"_target_": "bottleneck.models.create", "name": "digits_resnet", "weights": None}
+    bundle.save(bundle_folder)
+    return bundle_folder
+
+
+def test_a_runs_folder_stands_for_its_bundle(made, tmp_path):
+    """The folder of a bundle and that of the run around it are the same place."""
+    shutil.copytree(made, tmp_path / "run" / "bundle")
+    assert found(tmp_path / "run") == found(tmp_path / "run" / "bundle") == tmp_path / "run" / "bundle"
+    assert found(tmp_path / "nowhere") == tmp_path / "nowhere"
+
+
+def test_a_bundle_makes_the_network_that_it_names(made, digits_network):
+    """Where the network comes with the package nothing else is needed; the answers are the same."""
+    image = np.full((1, 8, 8), 7, np.uint8)
+    device, server = bottleneck.load(made)
+    other, _ = bottleneck.load(made, digits_network)
+    assert device(image) == other(image)
+    assert server(device(image)).shape == (1, 10)
+
+
+def test_a_network_that_nobody_brings_along_has_to_be_given(bundle_folder):
+    """A bundle that names none, code of its own or a file elsewhere asks for the network."""
+    bundle = Bundle.read(bundle_folder)
+    for model in (
+        {},
+        {"_target_": "os.system", "command": "true"},
+        {"_target_": "bottleneck.models.create", "name": "digits_resnet", "weights": "/there/my.safetensors"},
+    ):
+        bundle.model = model
+        with pytest.raises(ValueError, match=r"second argument of bottleneck\.load"):
+            bundle.network_made()
+
+
+def test_unknown_entries_of_the_zoo_are_answered_with_known_ones():
+    """A slip of the pen is named with the nearest entry."""
+    with pytest.raises(ValueError, match="Did you mean zoo:digits/default"):
+        bottleneck.load("zoo:digits/defautl")
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_entries_have_a_card_and_run(name):
+    """Every entry says its numbers, data, licence and command; an embedded network's runs as it is."""
+    (entry,) = [each for each in bottleneck.zoo() if each.name == f"zoo:{name}"]
+    assert entry.points
+    assert all(size > 0 and 0 < value <= 1 for size, value in entry.points)
+    assert all(text and text in f"{entry.data} {entry.licence} {entry.command}" for text in (entry.data,))
+    assert entry.command.startswith(("bottleneck ", "python "))
+    assert str(entry).startswith(f"zoo:{name}: {entry.network} cut at {entry.split}")
+    if name.startswith("digits/"):
+        device, server = bottleneck.load(entry.name)
+        assert server(device(np.full((1, 8, 8), 7, np.uint8))).shape == (1, 10)
+
+
+def test_what_is_loaded_reads_like_a_sentence(made):
+    """Device, server and bundle say what they are, not where they lie in memory."""
+    device, server = bottleneck.load(made)
+    told = repr(device.bundle)
+    assert told.startswith("bundle ")
+    assert told.endswith("depthwise unit behind layer2 of digits_resnet, through range")
+    assert (repr(device), repr(server)) == (f"Device of {told}", f"Server of {told}")

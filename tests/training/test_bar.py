@@ -1,0 +1,41 @@
+"""The bar of a training says what is trained."""
+
+import pytest
+import torch
+from pytorch_lightning import LightningModule
+from torch.utils.data import DataLoader, TensorDataset
+
+from bottleneck.training import Recipe
+
+
+class Line(LightningModule):
+    """A line through points, on which steps are cheap."""
+
+    def __init__(self):
+        super().__init__()
+        self.line = torch.nn.Linear(1, 1)
+
+    def training_step(self, batch, batch_idx):
+        loss = self.line(batch[0]).square().mean()
+        self.log("train/loss", loss)
+        return loss
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_bar_names_stage_epoch_and_loss_and_nothing_else_is_said(capfd, caplog):
+    """One line on stderr, whole at its end; Lightning neither greets nor advertises."""
+    data = DataLoader(TensorDataset(torch.ones(8, 1)), batch_size=4)
+    trainer = Recipe(
+        trainer={"max_epochs": 3, "accelerator": "cpu", "enable_model_summary": False}
+    ).new_trainer(stage="Settling")
+    trainer.fit(Line(), data)
+    told = capfd.readouterr()
+    last = told.err.strip().split("\r")[-1]
+    assert last.startswith("Settling, epoch 3 of 3: 100%")
+    assert "6/6" in last
+    assert "loss 0." in last
+    assert "available" not in told.out + told.err + caplog.text
+    assert "Tip" not in told.out + told.err + caplog.text
