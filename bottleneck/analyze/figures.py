@@ -110,8 +110,8 @@ def draw_motion(found: Motion, title: str, path: Path) -> None:
     for way, values in found.psnr.items():
         axes.plot(np.array(found.cells)[order], np.array(values)[order], marker="o", label=names[way])
     axes.set(title="Predicted from the frame before", xlabel="cells that it moved by", ylabel="PSNR (dB)")
-    figure.legend(loc="outside lower center")
-    _save(figure, title, path)
+    axes.legend()
+    _save(figure, title, found.summary, path)
 
 
 def draw_quantization(found: Quantization, title: str, path: Path) -> None:
