@@ -108,7 +108,7 @@ def test_grey_picture_that_is_read_as_colour_is_accepted_where_the_format_does_s
         decoded = codecs.create(name, (1, 4, 8)).decode(file_of(image, name, quality=100))
         assert np.abs(decoded.astype(int) - STAIRS).max() < 12
     for name in ("jpeg", "png", "jpeg2000"):
-        with pytest.raises(ValueError, match="in mode RGB|segment ff51|header is another"):
+        with pytest.raises(ValueError, match=r"in mode RGB|segment ff51|header is another"):
             codecs.create(name, (1, 4, 8)).decode(file_of(image, name, no_jp2=True))
 
 
