@@ -60,6 +60,7 @@ def server(tmp_path_factory, frontier):
     yield ports
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
+    process.stdout.close()
 
 
 @pytest.mark.slow

@@ -241,6 +241,7 @@ def process(frontier, tmp_path):
     for one in started:
         one.kill()
         one.wait()
+        one.stdout.close()
 
 
 def free_port():
