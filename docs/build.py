@@ -59,7 +59,8 @@ def gather() -> None:
     for folder in ("data", "figures"):
         shutil.copytree(ROOT / "benchmarks" / folder, PAGES / folder)
     shutil.copy(ROOT / "benchmarks" / "results.md", PAGES / "results.md")
-    shutil.copy(ROOT / "CHANGELOG.md", PAGES / "changelog.md")
+    for page in ("CHANGELOG", "SECURITY"):
+        shutil.copy(ROOT / f"{page}.md", PAGES / f"{page.lower()}.md")
     (PAGES / "reference" / "configuration.md").write_text(configuration(ROOT / "conf"))
 
 
