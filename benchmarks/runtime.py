@@ -23,8 +23,8 @@ from bottleneck import models
 from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.connection import Connection
-from bottleneck.runtime.device.half import TorchHalf
 from bottleneck.runtime.device.routes import Route, wanted
+from bottleneck.runtime.device.torch_half import TorchHalf
 from bottleneck.runtime.messages import Confirmation, Probe
 from bottleneck.runtime.security import Security
 from bottleneck.runtime.serving.server import Server

@@ -17,9 +17,10 @@ from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.controller import Controller
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.graphs import GraphHalf
-from bottleneck.runtime.device.half import Half, TorchHalf
+from bottleneck.runtime.device.half import Half
 from bottleneck.runtime.device.routes import Fixed
 from bottleneck.runtime.device.sources import Source, Stills, open_source, paced, shots
+from bottleneck.runtime.device.torch_half import TorchHalf
 from bottleneck.runtime.device.trial import tried
 from bottleneck.runtime.device.view import View
 from bottleneck.runtime.estimator import Estimator

@@ -99,6 +99,6 @@ def serve(loop, frontier, digits_network):
 @pytest.fixture(scope="session")
 def half(frontier, digits_network):
     """The device's half of the frontier."""
-    from bottleneck.runtime.device.half import TorchHalf
+    from bottleneck.runtime.device.torch_half import TorchHalf
 
     return TorchHalf([frontier], digits_network)

@@ -1,4 +1,4 @@
-"""What decides runs where only NumPy is installed."""
+"""What decides, and a device with exported graphs, runs where there is no PyTorch."""
 
 import subprocess
 import sys
@@ -16,13 +16,24 @@ DECIDES = [
     "energy",
     "plan",
 ]
-DECIDES += ["traces", "simulation"]
+DECIDES += ["traces", "simulation", "device.client", "device.graphs"]
 
 
 @pytest.mark.parametrize("forbidden", ["torch", "hydra", "optuna", "pytorch_lightning"])
 def test_decisions_need_numpy_alone(forbidden):
-    """A device without PyTorch can choose; and nothing of the training stack is loaded."""
+    """A device without PyTorch can choose and send; and nothing of the training stack is loaded."""
     code = f"import sys; sys.modules[{forbidden!r}] = None\n" + "".join(
         f"import bottleneck.runtime.{name}\n" for name in DECIDES
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_devices_half_has_short_names():
+    """What a capture loop of one's own needs comes from `bottleneck.runtime` itself."""
+    from bottleneck import runtime
+    from bottleneck.runtime.device import client, graphs, torch_half
+
+    assert runtime.Client is client.Client
+    assert (runtime.TorchHalf, runtime.GraphHalf) == (torch_half.TorchHalf, graphs.GraphHalf)
+    with pytest.raises(AttributeError, match="has no attribute 'Clinet'"):
+        _ = runtime.Clinet

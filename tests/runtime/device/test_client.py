@@ -8,8 +8,8 @@ import torch
 import bottleneck
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.connection import RefusedError
-from bottleneck.runtime.device.half import TorchHalf
 from bottleneck.runtime.device.routes import Fixed
+from bottleneck.runtime.device.torch_half import TorchHalf
 
 PATIENCE = 30.0  # seconds: a busy machine is no dead link
 

@@ -12,7 +12,7 @@ from PIL import Image
 import bottleneck
 from bottleneck.preprocess import preprocess
 from bottleneck.runtime.device.graphs import GraphHalf, prepared
-from bottleneck.runtime.device.half import TorchHalf
+from bottleneck.runtime.device.torch_half import TorchHalf
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,73 @@
+"""What the device computes, with PyTorch: a payload for the server, or the whole answer alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+from bottleneck import codecs
+from bottleneck.deploy.frontier import numbered_bundles
+from bottleneck.deploy.sides import Device, both_sides
+from bottleneck.devices import device_of
+from bottleneck.preprocess import prepared, preprocess
+from bottleneck.runtime.answers import answer_of
+from bottleneck.runtime.device.routes import Route, routes_of
+
+
+class TorchHalf:
+    """The device's half of frontiers, or of single bundles, around the frozen network.
+
+    Args:
+        folders: Of frontiers or bundles.
+        network: The network that it was made for.
+        top: Most classes of an answer.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file cannot be read, or belongs to another network.
+    """
+
+    def __init__(self, folders: Sequence[Path], network: nn.Module, top: int = 5):
+        numbered = [pair for folder in folders for pair in numbered_bundles(folder)]
+        bundles = [bundle for bundle, _ in numbered]
+        self._devices: dict[str, Device] = {
+            device.bundle.id: device for device, _ in both_sides(bundles, network)
+        }
+        numbered.sort(key=lambda pair: -pair[0].result.get("value", 0.0))
+        self.routes = routes_of([(bundle.split, point, bundle.id) for bundle, point in numbered])
+        self._bundle = bundles[0]
+        self.network = self._bundle.network
+        self._whole, self._top = network.eval(), top
+        self._pictures: dict[str, codecs.Codec] = {}
+        channels = self._bundle.image_shape[0]
+        taken = self._bundle.preprocessing
+        self._preprocess = prepared if taken is None else preprocess(**taken, channels=channels)
+
+    def payload(self, image: Any, route: Route) -> bytes:
+        """What is sent for one image.
+
+        Raises:
+            TypeError: If it is no image.
+            ValueError: If it has another size than the network was split for.
+        """
+        if route.codec is None:
+            return self._devices[route.bundle or ""](image)
+        if route.name not in self._pictures:
+            self._pictures[route.name] = codecs.create(shape=self._bundle.image_shape, **route.codec)
+        return self._pictures[route.name].encode(self._preprocess(image).numpy())
+
+    @torch.no_grad()
+    def alone(self, image: Any) -> dict[str, Any]:
+        """The answer of the whole network."""
+        output = self._whole(self._preprocess(image)[None].to(device_of(self._whole)))
+        output = tree_map_only(Tensor, lambda tensor: tensor.float().cpu().numpy(), output)
+        return answer_of(output, self._bundle.task, self._top)
+
+    def value(self, route: Route) -> float:
+        """What the bundles say of their metric, and of the whole network's."""
+        if route.split is None:
+            return float(self._bundle.result.get("baseline") or 0.0)
+        return float(self._devices[route.bundle or ""].bundle.result.get("value") or 0.0)
