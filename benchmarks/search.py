@@ -79,8 +79,8 @@ def trial_of(bench: Bench) -> tuple[tuple[float, float], dict[str, Any]]:
     study = optuna.create_study(directions=["minimize", "maximize"])
     trial = study.ask()
     clock = Clock()
-    run_trial(study, trial, bench)
-    return clock.read(), trial.user_attrs["val"]
+    outcome = run_trial(study, trial, bench)
+    return clock.read(), outcome.attrs["val"]
 
 
 def shares(profile: cProfile.Profile) -> dict[str, float]:

@@ -161,7 +161,7 @@ def test_typing_slips_fail_at_composition(override):
 
 def test_installed_configuration_is_found(monkeypatch, tmp_path):
     """In a wheel, conf/ lies inside the package; the helper finds it there."""
-    config = importlib.import_module("bottleneck.commands.config")
+    folder = importlib.import_module("bottleneck.commands.folder")
     (tmp_path / "bottleneck" / "conf").mkdir(parents=True)
-    monkeypatch.setattr(config, "__file__", str(tmp_path / "bottleneck" / "commands" / "config.py"))
-    assert config.config_dir() == str(tmp_path / "bottleneck" / "conf")
+    monkeypatch.setattr(folder, "__file__", str(tmp_path / "bottleneck" / "commands" / "folder.py"))
+    assert folder.config_dir() == str(tmp_path / "bottleneck" / "conf")

@@ -13,8 +13,6 @@ import importlib
 import os
 import sys
 
-from bottleneck.commands.config import config_dir
-
 #: What each command does, in a line.
 COMMANDS = {
     "train": "Train one bottleneck, code the validation set through it, and export it.",
@@ -58,6 +56,7 @@ def main(command: str | None = None) -> None:
 
 
 def _run(command: str) -> None:
+    from bottleneck.commands.config import config_dir
     from bottleneck.commands.errors import explained  # loads Hydra
     from bottleneck.commands.stopping import stoppable
 

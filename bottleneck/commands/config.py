@@ -1,20 +1,14 @@
-"""Where the Hydra configuration lives: `conf/` in a checkout, `bottleneck/conf/` in an installed wheel.
+"""The folder of the configuration for whoever composes it, and what its files may say beside plain values.
 
-What a file of it may say beside plain values: `${given:${target_drop},0.1,0}`, a value for a key that is
-given, and another for one that is null.
+`${given:${target_drop},0.1,0}` is a value for a key that is given, and another for one that is null.
 """
 
-from pathlib import Path
-
 from omegaconf import OmegaConf
+
+from bottleneck.commands.folder import config_dir
+
+__all__ = ["config_dir"]
 
 OmegaConf.register_new_resolver(
     "given", lambda value, then, otherwise: otherwise if value is None else then, replace=True
 )
-
-
-def config_dir() -> str:
-    """Absolute path of the configuration folder."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "conf"
-    return str(installed if installed.is_dir() else package.parent / "conf")

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from bottleneck.commands.config import config_dir
+from bottleneck.commands.folder import config_dir
 
 
 class _Help(NamedTuple):

@@ -40,8 +40,8 @@ def libraries_of(description):
 
 
 def test_every_codec_of_the_release_is_here():
-    """Each name of release 0.1 has a description among those that are read."""
-    assert {entry["description"]["name"] for entry in WRITTEN} == set(codecs.names()) - {"packets"}
+    """Every codec but those that came later has a description of release 0.1 that is read."""
+    assert {entry["description"]["name"] for entry in WRITTEN} == set(codecs.names()) - {"packets", "stream"}
 
 
 @pytest.mark.parametrize("entry", WRITTEN, ids=lambda entry: entry["description"]["name"])
