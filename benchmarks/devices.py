@@ -20,7 +20,7 @@ SLOWER = {"a core of this machine": 1, "5 times slower": 5, "20 times slower": 2
 LINKS = {
     "50 Mbit/s, 10 ms": Link(6.25e6, 0.01),
     "2 Mbit/s, 30 ms": Link(250e3, 0.03),
-    "100 kbit/s, 60 ms": Link(12.5e3, 0.06),
+    "40 kbit/s, 100 ms": Link(5e3, 0.1),  # NB-IoT
     "10 kbit/s, 200 ms": Link(1.25e3, 0.2),
 }
 KINDS = {"device": "finish on the device", "server": "send a picture", "shared": "split"}

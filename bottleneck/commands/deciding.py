@@ -1,36 +1,34 @@
 """What `conf/decide.yaml` says, for every command that decides."""
 
-import logging
 import math
 from pathlib import Path
 
 from omegaconf import DictConfig
 
+from bottleneck.deploy.places import found
 from bottleneck.runtime.policies import Policy
-from bottleneck.training.first_use import embedded_frontiers
 
 
 def frontiers_of(cfg: DictConfig) -> list[Path]:
-    """Folders of frontiers or bundles; where none is named, the digits' own, trained on first use.
+    """Folders of frontiers or bundles; where none is named, the digits' frontier of the zoo.
 
     Args:
-        cfg: Has `frontier`, a path or a list of paths, and `cache.dir`; `model` may name the network.
+        cfg: Has `frontier`, what `bottleneck.load` takes, or a list of such; `model` may name the network.
 
     Raises:
         ValueError: If none is named, and the network is not that of the digits.
         FileNotFoundError: If a folder is missing.
     """
-    if cfg.frontier is None:
+    named = [cfg.frontier] if cfg.frontier is None or isinstance(cfg.frontier, str) else list(cfg.frontier)
+    if named == [None]:
         name = cfg.model.get("name") if "model" in cfg else "digits_resnet"
         if name != "digits_resnet":
             raise ValueError(
-                f"frontier=null stands for the digits' frontiers, model.name={name} has none yet. Run "
+                f"frontier=null stands for the digits' frontier, model.name={name} has none yet. Run "
                 "`bottleneck search`, and give frontier=studies/NAME/frontier, or a bundle's folder."
             )
-        logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it greets before every training
-        return embedded_frontiers(cfg.cache.dir)
-    named = [cfg.frontier] if isinstance(cfg.frontier, str) else list(cfg.frontier)
-    folders = [Path(path).expanduser() for path in named]
+        named = ["zoo:digits/default"]
+    folders = [found(path) for path in named]
     for folder in folders:
         if not folder.is_dir():
             raise FileNotFoundError(

@@ -142,7 +142,7 @@ def test_devices(run, tmp_path):
     fastest = {(row["device"], row["link"].split(",")[0]): row["fastest"] for row in rows}
     assert fastest["a core of this machine", "10 kbit/s"] == "finish on the device"
     assert fastest["20 times slower", "50 Mbit/s"] == "send a picture"
-    assert fastest["20 times slower", "100 kbit/s"] == "split"
+    assert fastest["20 times slower", "40 kbit/s"] == "split"
     assert "poor" not in str(rows)
 
 

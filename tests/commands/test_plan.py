@@ -10,7 +10,6 @@ from hydra import compose, initialize_config_dir
 
 from bottleneck.commands.config import config_dir
 from bottleneck.commands.plan import plan_from
-from bottleneck.training.first_use import embedded_frontiers
 
 
 def run(folder: Path, *overrides: str) -> str:
@@ -54,13 +53,9 @@ def test_mistakes_are_named(override, message):
 
 
 @pytest.mark.slow
-def test_plan_without_arguments(tmp_path, cache_dir):
-    """The digits' frontiers are trained once, kept, and of use."""
+def test_plan_without_arguments(tmp_path):
+    """The zoo's frontier of the digits stands beside the pictures, every point of it of use."""
     assert "Finish on the device" in run(tmp_path)
     strategies = json.loads((tmp_path / "plan.json").read_text())["strategies"]
-    assert {"layer1-0", "layer1-1", "layer2-0", "layer2-1"} < {s["name"] for s in strategies}
-    assert all(s["value"] > 0.9 for s in strategies if s["bundle"])
-    written = [(folder / "frontier.json").stat().st_mtime_ns for folder in embedded_frontiers(cache_dir)]
-    assert written == [
-        (folder / "frontier.json").stat().st_mtime_ns for folder in embedded_frontiers(cache_dir)
-    ]
+    assert {"device", "packed-input", "layer2-0", "layer2-1"} < {s["name"] for s in strategies}
+    assert all(s["value"] > 0.7 for s in strategies if s["bundle"])
