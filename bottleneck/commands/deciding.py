@@ -19,15 +19,15 @@ def frontiers_of(cfg: DictConfig) -> list[Path]:
         ValueError: If none is named, and the network is not that of the digits.
         FileNotFoundError: If a folder is missing.
     """
-    named = [cfg.frontier] if cfg.frontier is None or isinstance(cfg.frontier, str) else list(cfg.frontier)
-    if named == [None]:
+    if cfg.frontier is None:
         name = cfg.model.get("name") if "model" in cfg else "digits_resnet"
         if name != "digits_resnet":
             raise ValueError(
                 f"frontier=null stands for the digits' frontier, model.name={name} has none yet. Run "
                 "`bottleneck search`, and give frontier=studies/NAME/frontier, or a bundle's folder."
             )
-        named = ["zoo:digits/default"]
+        return [found("zoo:digits/default")]
+    named = [cfg.frontier] if isinstance(cfg.frontier, str) else list(cfg.frontier)
     folders = [found(path) for path in named]
     for folder in folders:
         if not folder.is_dir():
