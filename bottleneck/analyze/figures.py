@@ -171,7 +171,9 @@ def draw_sizes(found: Sizes, title: str, path: Path) -> None:
             values = [np.nan if value is None else value for value in found.value[f"{picture}, {where}"]]
             axes.plot(centres, values, marker="o", label=where)
         axes.axhline(found.baseline, color="grey", linestyle="--", label="nothing lost")
-        axes.set(title=picture, xlabel="payload (bytes)", xscale="log")
+        axes.set(
+            title=picture, xlabel="payload (bytes)", xscale="log", xlim=(found.edges[0], found.edges[-1])
+        )
         axes.xaxis.set_minor_formatter(NullFormatter())  # within a decade they would lie on each other
     _around(
         panels[0], [found.baseline, *(value for values in found.value.values() for value in values)], 0.05

@@ -13,7 +13,8 @@ _MEANT = (
 
 def quiet() -> None:
     """Leave out greetings, advertisements and advice that does not apply; warnings of consequence stay."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # Lightning 2.6 still asks PyTorch in a way that PyTorch 2.15 deprecates.
     warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
     for text in _MEANT:

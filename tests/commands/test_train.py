@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -456,6 +457,6 @@ def test_command_line_runs_from_anywhere_with_overrides(tmp_path, cache_dir):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "| bottleneck" in done.stdout
+    assert re.search(r"^bottleneck +layer2 ", done.stdout, re.MULTILINE)
     assert f"Written to {tmp_path}/out" in done.stdout
     assert (tmp_path / "out" / ".hydra" / "config.yaml").is_file()
