@@ -1,16 +1,14 @@
 """SIGKILL at random moments of a search with two workers: the study has to end as an undisturbed one.
 
-    python -m benchmarks.kills --kills 100 --storage journal:////tmp/kills/study.journal
+    python -m benchmarks.kills --kills 100 --storage sqlite:///kills.db
 
 Workers are forked from this process, so that kills fall into the work and not into the loading of libraries.
 """
 
-import argparse
 import json
 import multiprocessing
 import os
 import random
-import shutil
 import signal
 import time
 import warnings
@@ -19,14 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from bottleneck.commands.config import config_dir
+from benchmarks.shared import composed, parser
 from bottleneck.commands.search import search_from
 
 SHORT = (
-    *("device=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false", "study.pruning.after=null"),
+    *("device=cpu", "trainer.max_epochs=2", "study.pruning.after=null"),
     *("data.train_limit=200", "data.val_limit=100", "space.step=[0.1, 0.5]", "space.log10_alpha=[0.5, 1.5]"),
 )
 WORKERS = 2
@@ -36,8 +33,7 @@ FORK = multiprocessing.get_context("fork")
 def configured(folder: Path, storage: str, trials: int) -> DictConfig:
     """A short search on the digits, whose trials do not depend on each other."""
     where = [f"study.folder={folder}", f"study.storage={storage}", f"study.n_trials={trials}"]
-    with initialize_config_dir(config_dir(), version_base="1.3"):
-        return compose("search", [*SHORT, *where])
+    return composed("search", [*SHORT, *where])
 
 
 def work(cfg: DictConfig) -> None:
@@ -85,17 +81,19 @@ def killed(cfg: DictConfig, kills: int, longest: float, seed: int) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run both studies and compare them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--trials", type=int, default=12)
-    parser.add_argument("--longest", type=float, default=2.0, help="seconds between two kills at most")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/kills"))
-    parser.add_argument("--storage", help="URL of the disturbed study; default: a journal in the folder")
-    given = parser.parse_args(arguments)
+    options = parser(__doc__)
+    options.add_argument("--kills", type=int, default=10)
+    options.add_argument("--trials", type=int, default=12)
+    options.add_argument("--longest", type=float, default=2.0, help="seconds between two kills at most")
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--folder", type=Path, default=Path("kills"), help="made anew for both studies")
+    options.add_argument("--storage", help="URL of the disturbed study; default: a journal in the folder")
+    given = options.parse_args(arguments)
     warnings.simplefilter("ignore")
-    shutil.rmtree(given.folder, ignore_errors=True)
-    plain, disturbed = given.folder / "undisturbed", given.folder / "disturbed"
+    folder = given.folder.absolute()
+    if folder.exists():
+        options.error(f"--folder={folder} is there already. Remove it, or name another one.")
+    plain, disturbed = folder / "undisturbed", folder / "disturbed"
     cfg = configured(plain, f"journal:///{plain}/s.journal", given.trials)
     search_from(cfg)
     begin = time.monotonic()
