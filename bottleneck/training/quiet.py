@@ -13,8 +13,10 @@ _MEANT = (
 
 def quiet() -> None:
     """Leave out greetings, advertisements and advice that does not apply; warnings of consequence stay."""
-    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # Both packages share one logger, which the one imported last names.
+    for package in ("pytorch_lightning", "lightning.pytorch"):
+        for name in (package, f"{package}.utilities.rank_zero"):
+            logging.getLogger(name).setLevel(logging.WARNING)
     # Lightning 2.6 still asks PyTorch in a way that PyTorch 2.15 deprecates.
     warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
     for text in _MEANT:

@@ -1,5 +1,9 @@
 """The bar of a training says what is trained."""
 
+import importlib
+import logging
+
+import lightning_utilities.core.rank_zero
 import pytest
 import torch
 from pytorch_lightning import LightningModule
@@ -25,8 +29,12 @@ class Line(LightningModule):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_bar_names_stage_epoch_and_loss_and_nothing_else_is_said(capfd, caplog):
-    """One line on stderr, whole at its end; Lightning neither greets nor advertises."""
+@pytest.mark.parametrize("package", ["pytorch_lightning", "lightning.pytorch"])
+def test_bar_names_stage_epoch_and_loss_and_nothing_else_is_said(package, capfd, caplog, monkeypatch):
+    """One line on stderr, whole at its end; Lightning, by either name, neither greets nor advertises."""
+    importlib.import_module(package)
+    logger = logging.getLogger(f"{package}.utilities.rank_zero")  # as it is where this package came last
+    monkeypatch.setattr(lightning_utilities.core.rank_zero, "log", logger)
     data = DataLoader(TensorDataset(torch.ones(8, 1)), batch_size=4)
     trainer = Recipe(
         trainer={"max_epochs": 3, "accelerator": "cpu", "enable_model_summary": False}
