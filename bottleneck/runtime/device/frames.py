@@ -1,0 +1,93 @@
+"""Frames on their way through the device and the link, and the records of those that have ended.
+
+    Underway ──► answered by the server, finished alone, or dropped ──► Record ──► journal, and whoever asks
+
+Whoever uses these holds the client's state.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bottleneck.runtime.device.routes import ALONE, Route
+from bottleneck.runtime.journal import Journal, Record
+from bottleneck.runtime.messages import Result
+
+_KEPT = 10_000  # records that nobody has asked for
+
+
+@dataclass
+class Underway:
+    """A frame that is offered, computed or sent.
+
+    Attributes:
+        record: What is known of it so far.
+        image: What was captured.
+        captured: When.
+        route: How it is to be answered.
+        patient: Whether it does not get old, so that it is sent again rather than dropped.
+        finished: Whether it has ended.
+    """
+
+    record: Record
+    image: Any
+    captured: float
+    route: Route
+    patient: bool = False
+    finished: bool = False
+
+    def again(self, route: Route) -> None:
+        """Begin anew, on a route; nothing that was measured counts."""
+        self.record, self.route = Record(self.record.id), route
+
+
+class Ended:
+    """Completes the records of frames, and keeps them until somebody asks.
+
+    Args:
+        journal: Where every frame is written; `None`: nowhere.
+        bandwidth: The link's, in bytes a second, as it is believed to be.
+        changed: Called when a frame has ended.
+    """
+
+    def __init__(self, journal: Journal | None, bandwidth: Callable[[], float], changed: Callable[[], None]):
+        self._journal, self._bandwidth, self._changed = journal, bandwidth, changed
+        self._records: deque[Record] = deque(maxlen=_KEPT)
+
+    def taken(self) -> list[Record]:
+        """The records since the last call."""
+        records = list(self._records)
+        self._records.clear()
+        return records
+
+    def answered(self, frame: Underway, result: Result, now: float) -> None:
+        """The server has answered a frame."""
+        record = frame.record
+        record.age_ms = 1000 * (now - frame.captured)
+        record.server_ms = result.server_time / 1000
+        record.link_ms = max(0.0, record.age_ms - (record.device_ms or 0.0) - record.server_ms)
+        record.answer = result.answer
+        self._add(frame)
+
+    def alone(self, frame: Underway, answer: Any, started: float, now: float) -> None:
+        """The device has answered a frame that it began to work on at `started`."""
+        frame.route, record = ALONE, frame.record
+        record.device_ms, record.age_ms = 1000 * (now - started), 1000 * (now - frame.captured)
+        record.answer = answer
+        self._add(frame)
+
+    def dropped(self, frame: Underway, reason: str) -> None:
+        """A frame will have no answer."""
+        frame.record.dropped, frame.record.reason = True, reason
+        self._add(frame)
+
+    def _add(self, frame: Underway) -> None:
+        frame.finished = True
+        record, route = frame.record, frame.route
+        record.strategy, record.split, record.point = route.name, route.split, route.point
+        record.bandwidth = self._bandwidth()
+        self._records.append(record)
+        if self._journal is not None:
+            self._journal.add(record, frame.image)
+        self._changed()

@@ -1,0 +1,150 @@
+"""The line to a server that is there or is not: connects, listens, and connects again.
+
+    connect ──► same network? ──► first route loaded ──► messages ──► receive
+       ▲                                                    │ it broke
+       └──────────────── a pause, longer each time ◄────────┴──► lost
+
+What is guarded here is guarded by the client's state, which whoever calls holds.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from bottleneck.runtime.device.connection import Connection, RefusedError
+from bottleneck.runtime.device.routes import Route, wanted
+from bottleneck.runtime.messages import Message
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds between two attempts to connect
+_ASKED_AGAIN = 1.0  # seconds until a route that the server did not load is asked for again
+
+
+class Line:
+    """One device's line.
+
+    Args:
+        server: `HOST:PORT`, for errors.
+        connect: Opens a connection.
+        network: Identity of the weights that the server has to have.
+        state: Guards this, and is told of every change.
+        first: The route that a new connection begins with.
+        receive: Takes the server's messages; called without the state.
+        lost: Called with the state when the connection is gone, or was never there, with the reason.
+
+    Attributes:
+        connection: Whether there is one, and which.
+        tried: Set when the first attempt is over.
+        refused: Why the first attempt was the last: the server takes no such device.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        connect: Callable[[], Connection],
+        network: str,
+        state: threading.Condition,
+        *,
+        first: Callable[[], Route],
+        receive: Callable[[Message], None],
+        lost: Callable[[str], None],
+    ):
+        self._server, self._connect, self._network = server, connect, network
+        self._state, self._first, self._receive, self._lost = state, first, receive, lost
+        self.connection: Connection | None = None
+        self.tried = threading.Event()
+        self.refused: RefusedError | None = None
+        self._numbers: dict[str, int] = {}  # what the server calls each route
+        self._switching = False
+        self._closed = False
+
+    def number(self, route: Route) -> int | None:
+        """What the server calls a route; `None` where it has not loaded it."""
+        return self._numbers.get(route.name)
+
+    def forget(self, route: Route) -> None:
+        """The server does not know its number of a route any more."""
+        self._numbers.pop(route.name, None)
+
+    def prepare(self, route: Route) -> None:
+        """Have the server load a route, in the background and one at a time."""
+        if not self._switching:
+            self._switching = True
+            threading.Thread(target=self._switch, args=(self.connection, route), daemon=True).start()
+
+    def lose(self, reason: str) -> None:
+        """End the connection; another is tried."""
+        connection, self.connection = self.connection, None
+        self._numbers.clear()
+        self._lost(reason)
+        self._state.notify_all()
+        if connection is not None:
+            if not self._closed:
+                log.warning("alone: %s", reason)
+            connection.close()
+
+    def close(self) -> None:
+        """End the connection; none is tried any more."""
+        self._closed = True
+        self.lose("the client was closed")
+
+    def listen(self) -> None:
+        """Be connected, and again, until closed: what the listening thread does."""
+        pause = _FIRST_PAUSE
+        while not self._closed:
+            try:
+                for message in self._connected():
+                    self._receive(message)
+                reason = "the server ended the stream"
+            except (ConnectionError, RefusedError) as error:
+                reason = str(error)
+                if isinstance(error, RefusedError) and not self.tried.is_set():
+                    self.refused = error
+            with self._state:
+                if self.connection is not None:
+                    pause = _FIRST_PAUSE
+                self.lose(reason)
+                self.tried.set()
+                self._state.wait_for(lambda: self._closed, pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _connected(self) -> Iterator[Message]:
+        """Connect and have the first route loaded; the server's messages.
+
+        Raises:
+            ConnectionError: If there is no server.
+            RefusedError: If it is another network's, or has other points.
+        """
+        connection, route = self._connect(), self._first()
+        try:
+            if connection.about["network"] != self._network:
+                raise RefusedError(
+                    f"{self._server} runs a network with weights {connection.about['network'][:12]}…, this "
+                    f"device one with {self._network[:12]}…. Load the same weights on both sides."
+                )
+            number, _ = connection.switch(wanted(route))
+            messages = connection.open()
+        except BaseException:
+            connection.close()
+            raise
+        with self._state:
+            self.connection, self._numbers = connection, {route.name: number}
+            if self._closed:
+                self.lose("the client was closed")
+            self.tried.set()
+            self._state.notify_all()
+        return messages
+
+    def _switch(self, connection: Connection, route: Route) -> None:
+        try:
+            number, _ = connection.switch(wanted(route))
+        except (ConnectionError, RefusedError) as error:
+            log.warning("%s cannot be used: %s", route.name, error)
+            time.sleep(_ASKED_AGAIN)
+            number = -1
+        with self._state:
+            self._switching = False
+            if number >= 0 and connection is self.connection:
+                self._numbers[route.name] = number
