@@ -28,8 +28,9 @@ from bottleneck.runtime.device.torch_half import TorchHalf
 from bottleneck.runtime.messages import Confirmation, Probe
 from bottleneck.runtime.security import Security
 from bottleneck.runtime.serving.server import Server
+from bottleneck.runtime.serving.sessions import Session
 from bottleneck.runtime.serving.tails import Tails
-from bottleneck.runtime.serving.worker import Worker
+from bottleneck.runtime.serving.worker import Coded, Worker
 
 SIZES = (35, 500, 10_000)
 _HOST = "127.0.0.1"
@@ -45,6 +46,9 @@ class Prepared:
 
     def payload(self, image: Any, route: Route) -> bytes:
         return self._payload
+
+    def refresh(self, route: Route) -> None:
+        """It sends one payload again and again."""
 
     def alone(self, image: Any) -> dict[str, Any]:
         return {}
@@ -92,11 +96,12 @@ async def socket_ms(size: int, count: int) -> list[float]:
 
 def worker_rate(tails: Tails, half: Prepared, batch: int, seconds: float) -> float:
     """Frames a second of the worker alone, in batches of a size."""
+    session = Session()
     worker, payload = Worker(tails), half.payload(None, half.routes[0])
     number, _ = tails.number(wanted(half.routes[0]))
     frames, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
-        worker([(number, payload)] * batch)
+        worker([Coded(number, payload, session)] * batch)
         frames += batch
     return frames / (time.perf_counter() - started)
 

@@ -38,6 +38,7 @@ class Reason(IntEnum):
     BUSY = 3  # it came sooner than announced, or while a whole batch waited: dropped, to stay fresh
     PAYLOAD = 4  # the bytes cannot be a payload of that operating point
     FAILED = 5  # the server failed; its log has more
+    KEY_FRAME = 6  # it builds on one that was not decoded here; the next should build on none
 
 
 @dataclass(frozen=True)

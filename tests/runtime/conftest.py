@@ -18,27 +18,39 @@ MADE = {"_target_": "bottleneck.models.create", "name": "digits_resnet"}
 
 
 @pytest.fixture(scope="session")
-def frontier(tmp_path_factory, digits_network, digits_images):
-    """Three untrained points of two cuts, by rising rate and stated metric. Not to be changed."""
-    folder = tmp_path_factory.mktemp("runtime") / "frontier"
-    points = []
-    for number, (at, step) in enumerate((("layer3", 0.5), ("layer2", 0.2), ("layer2", 0.05))):
-        torch.manual_seed(number)
-        net = split(digits_network, at, digits_images[:1]).freeze()
-        with torch.no_grad():
-            feature = net.head(digits_images)
-            unit = BottleneckUnit.from_features(feature, "CHW", latent_channels=4, stride=2, step=step).eval()
-            codec = codecs.create("range", shape=unit.latent_shape).fit(unit.symbols(feature).numpy())
-            sizes = [1 + len(codec.encode(symbols)) for symbols in unit.symbols(feature).numpy()]
-        name = f"point-{number:02}"
-        identity = weights_identity(digits_network)
-        value = 0.9 + 0.02 * number
-        result = {"value": value, "baseline": 0.96}
-        Bundle(unit, codec, at, identity, (1, 8, 8), model=MADE, result=result).save(folder / name)
-        size = sum(sizes) / len(sizes)
-        points.append(Point(number, name, size / 8, size, value))
-    write_frontier(folder, points, {"metric": "accuracy_top1"})
-    return folder
+def written(tmp_path_factory, digits_network, digits_images):
+    """Writes frontiers of untrained points by rising metric: `written((at, step, codec, options), ...)`."""
+
+    def write(*wanted):
+        folder = tmp_path_factory.mktemp("runtime") / "frontier"
+        points = []
+        for number, (at, step, name, options) in enumerate(wanted):
+            torch.manual_seed(number)
+            net = split(digits_network, at, digits_images[:1]).freeze()
+            with torch.no_grad():
+                feature = net.head(digits_images)
+                unit = BottleneckUnit.from_features(
+                    feature, "CHW", latent_channels=4, stride=2, step=step
+                ).eval()
+                symbols = unit.symbols(feature).numpy()
+            codec = codecs.create(name, shape=unit.latent_shape, **options).fit(symbols)
+            size = sum(1 + len(codec.encode(sample)) for sample in symbols) / len(symbols)
+            value = 0.9 + 0.02 * number
+            result = {"value": value, "baseline": 0.96}
+            identity = weights_identity(digits_network)
+            bundle = Bundle(unit, codec, at, identity, (1, 8, 8), model=MADE, result=result)
+            bundle.save(folder / f"point-{number:02}")
+            points.append(Point(number, f"point-{number:02}", size / 8, size, value))
+        write_frontier(folder, points, {"metric": "accuracy_top1"})
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def frontier(written):
+    """Three points of two cuts. Not to be changed."""
+    return written(("layer3", 0.5, "range", {}), ("layer2", 0.2, "range", {}), ("layer2", 0.05, "range", {}))
 
 
 class Loop:

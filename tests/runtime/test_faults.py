@@ -160,11 +160,12 @@ def test_who_connects_and_says_nothing_hurts_nobody(serve, half, digits_images):
         connection.close()
 
 
-def test_two_servers_on_one_port(serve):
-    """The second is told at once, with the key."""
+def test_two_servers_on_one_port(serve, capfd):
+    """The second is told at once, with the key, and nothing else is said."""
     _, port = serve()
     with pytest.raises(ValueError, match=r"nothing can listen on 127.0.0.1:\d+.*Choose another port="):
         serve(address=f"127.0.0.1:{port}")
+    assert not capfd.readouterr().err
 
 
 def test_more_devices_than_allowed_are_alone(serve, half):

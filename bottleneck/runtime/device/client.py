@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from bottleneck.runtime.controller import Controller
 from bottleneck.runtime.device.choice import Choice
+from bottleneck.runtime.device.coding import Coding
 from bottleneck.runtime.device.connection import Connection
 from bottleneck.runtime.device.frames import Ended, Underway
 from bottleneck.runtime.device.half import Half
@@ -77,9 +78,9 @@ class Client:
         self._ended = Ended(
             journal, lambda: self._uplink.link(self._clock()).bandwidth, self._state.notify_all
         )
+        self._coding = Coding(half, self._state)
         self._offered: Underway | None = None
         self._computing = False
-        self._seconds: dict[str, float] = {}  # that the device computes, by route
         self._frames = 0
         self._error: Exception | None = None
         self._closed = False
@@ -134,7 +135,7 @@ class Client:
             if self._busy:
                 self._drop(frame, "the device is busy")
             elif frame.route.split is not None and self._uplink.gate.drops(
-                now, self._seconds.get(frame.route.name, 0.0)
+                now, self._coding.seconds(frame.route)
             ):
                 self._drop(frame, "it would wait for the link")
             else:
@@ -213,6 +214,7 @@ class Client:
 
     def _lost(self, reason: str) -> None:
         """The connection is gone, or was never there."""
+        self._coding.broken()
         for frame in self._uplink.lost():
             self._drop(frame, f"the link was lost: {reason}")
 
@@ -238,26 +240,23 @@ class Client:
     def _process(self, frame: Underway) -> None:
         started = self._clock()
         if frame.route.split is not None:
-            payload = self._half.payload(frame.image, frame.route)
-            seconds = self._clock() - started
+            payload = self._coding.payload(frame)
             with self._state:
-                mean = self._seconds.get(frame.route.name, seconds)
-                self._seconds[frame.route.name] = 0.8 * mean + 0.2 * seconds
-                if self._sent(frame, payload, seconds):
+                if self._sent(frame, payload):
                     return
         answer = self._half.alone(frame.image)
         now = self._clock()
         with self._state:
             self._ended.alone(frame, answer, started, now)
 
-    def _sent(self, frame: Underway, payload: bytes, seconds: float) -> bool:
+    def _sent(self, frame: Underway, payload: bytes) -> bool:
         """Send as soon as the gate opens; whether there was a connection to do so."""
         while self.connected and not self._uplink.gate.is_open(self._clock()):
             self._wait()
         connection, number = self._line.connection, self._line.number(frame.route)
         if connection is None or number is None:
+            self._coding.broken()
             return False
-        frame.record.device_ms = 1000 * seconds
         frame.record.bytes = 1 + len(payload)  # the number names the point, as a frontier's payload does
         message = Frame(frame.record.id, number, payload)
         self._uplink.sent(message.id, connection.send(message), self._clock(), frame)
@@ -290,6 +289,7 @@ class Client:
                 if isinstance(message, Result):
                     self._ended.answered(frame, message, now)
                 else:
+                    self._coding.broken(message.id)
                     if message.reason == Reason.UNKNOWN_POINT:
                         self._line.forget(frame.route)  # another frontier was put into its place
                     final = message.reason in (Reason.PAYLOAD, Reason.FAILED)

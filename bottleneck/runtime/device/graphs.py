@@ -54,10 +54,12 @@ class GraphHalf:
         Raises:
             ValueError: If it has another size than the graph takes, or a picture codec is asked for.
         """
-        if route.bundle not in self._points:
-            raise ValueError(f"{route.name} was not exported. Run `bottleneck export bundle=...` for it.")
-        point = self._points[route.bundle]
+        point = self._point(route)
         return point.codec.encode(point.coded(image))
+
+    def refresh(self, route: Route) -> None:
+        """Have the next payload of a route build on none before it."""
+        self._point(route).codec.refresh()
 
     def alone(self, image: Any) -> dict[str, Any]:
         """The best point's answer, with nothing sent."""
@@ -70,13 +72,18 @@ class GraphHalf:
         """What the frontier says of a point's metric; alone, the best point is what answers."""
         return self._values[route.bundle or self.routes[0].bundle or ""]
 
+    def _point(self, route: Route) -> "_Point":
+        if route.bundle not in self._points:
+            raise ValueError(f"{route.name} was not exported. Run `bottleneck export bundle=...` for it.")
+        return self._points[route.bundle]
+
 
 class _Point:
     """One exported operating point."""
 
     def __init__(self, folder: Path, about: dict[str, Any], graph: Any):
         self.folder, self.about, self._graph = folder, about, graph
-        self.codec = codecs.from_dict(about["codec"])
+        self.codec = codecs.from_dict(about["codec"]).session()
 
     def coded(self, image: Any) -> np.ndarray:
         """What the codec codes."""

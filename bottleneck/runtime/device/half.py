@@ -7,7 +7,7 @@ from bottleneck.runtime.device.routes import Fixed, Route
 
 
 class Half(Protocol):
-    """What a client needs of the device.
+    """What a client needs of the device. Where codecs remember earlier images, it is one client's.
 
     Attributes:
         routes: What it can send, the best first.
@@ -20,7 +20,10 @@ class Half(Protocol):
     def network(self) -> str: ...
 
     def payload(self, image: Any, route: Route) -> bytes:
-        """What is sent for one image."""
+        """What is sent for one image; it may build on the last of this route."""
+
+    def refresh(self, route: Route) -> None:
+        """Have the next payload of a route build on none before it."""
 
     def alone(self, image: Any) -> dict[str, Any]:
         """The answer without a server."""

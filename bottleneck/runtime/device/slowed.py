@@ -31,6 +31,10 @@ class Slowed:
         self._hold(started)
         return payload
 
+    def refresh(self, route: Route) -> None:
+        """As the half's own."""
+        self._half.refresh(route)
+
     def alone(self, image: Any) -> dict[str, Any]:
         """As the half's own."""
         started = time.perf_counter()

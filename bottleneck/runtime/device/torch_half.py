@@ -59,6 +59,11 @@ class TorchHalf:
             self._pictures[route.name] = codecs.create(shape=self._bundle.image_shape, **route.codec)
         return self._pictures[route.name].encode(self._preprocess(image).numpy())
 
+    def refresh(self, route: Route) -> None:
+        """Have the next payload of a route build on none before it; pictures never do."""
+        if route.codec is None:
+            self._devices[route.bundle or ""].refresh()
+
     @torch.no_grad()
     def alone(self, image: Any) -> dict[str, Any]:
         """The answer of the whole network."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from bottleneck.runtime.messages import Reason
 from bottleneck.runtime.serving.batching import Waiting
 from bottleneck.runtime.serving.pace import Pace
-from bottleneck.runtime.serving.worker import Outcome, Worker
+from bottleneck.runtime.serving.worker import Coded, Outcome, Worker
 
 _ACTIVE = 2.0  # seconds without a frame after which a device is not reckoned with
 _BUSY = Outcome(refusal=(Reason.BUSY, "the next batch is full, or a newer frame of this device has come"))
@@ -29,15 +29,13 @@ class Work:
 
     Attributes:
         device: Whose it is; of one device only the newest waits.
-        point: Number of the operating point.
-        payload: Its bytes.
+        frame: What there is to decode.
         arrived: When it came, by `time.monotonic`.
         finish: Called once, in the loop, with the outcome.
     """
 
     device: Hashable
-    point: int
-    payload: bytes
+    frame: Coded
     arrived: float
     finish: Callable[[Outcome], None]
 
@@ -76,19 +74,20 @@ class Engine:
 
     async def run(self) -> None:
         """Answer until cancelled."""
-        loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "bottleneck-worker") as thread:
             while True:
-                jobs = await self._batch()
-                started = time.monotonic()
-                outcomes = await loop.run_in_executor(
-                    thread, self._worker, [(job.point, job.payload) for job in jobs]
-                )
-                seconds = time.monotonic() - started
-                self._waiting.observe(len(jobs), seconds)
-                self._pace.observe(len(jobs), seconds)
-                for job, outcome in zip(jobs, outcomes, strict=True):
-                    loop.call_soon(job.finish, outcome)  # once the next batch has begun
+                await self._answer(await self._batch(), thread)
+
+    async def _answer(self, jobs: list[Work], thread: ThreadPoolExecutor) -> None:
+        """Answer a batch, and keep nothing of it: a device that has left leaves no session here."""
+        loop = asyncio.get_running_loop()
+        started = time.monotonic()
+        outcomes = await loop.run_in_executor(thread, self._worker, [job.frame for job in jobs])
+        seconds = time.monotonic() - started
+        self._waiting.observe(len(jobs), seconds)
+        self._pace.observe(len(jobs), seconds)
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            loop.call_soon(job.finish, outcome)  # once the next batch has begun
 
     async def _batch(self) -> list[Work]:
         while (due := self._waiting.due(time.monotonic())) > 0:

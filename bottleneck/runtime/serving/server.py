@@ -10,6 +10,7 @@ Payloads and answers are raw bytes (`bottleneck.runtime.messages`); nothing is g
 import asyncio
 import json
 import logging
+import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -118,11 +119,12 @@ class Server:
         self._server.add_generic_rpc_handlers([self._handlers()])
         credentials = self._security.server_credentials()
         try:
+            _require_free(address)
             if credentials is None:
                 port = self._server.add_insecure_port(address)
             else:
                 port = self._server.add_secure_port(address, credentials)
-        except RuntimeError as error:
+        except (RuntimeError, OSError, ValueError) as error:
             raise ValueError(
                 f"nothing can listen on {address}; another server may run there. Choose another port=."
             ) from error
@@ -216,3 +218,15 @@ class Server:
                     await self.reload()
             except (OSError, ValueError) as error:  # it is being written, or damaged
                 log.warning("the frontier cannot be read again, so the old one stays: %s", error)
+
+
+def _require_free(address: str) -> None:
+    """Look whether somebody listens there before gRPC does, which writes lines of its own about it.
+
+    Raises:
+        OSError: If somebody does, or the address is none of this machine's.
+    """
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    socket.create_server((host, int(port)), family=family).close()

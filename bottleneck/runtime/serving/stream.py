@@ -27,7 +27,8 @@ from bottleneck.runtime.messages import (
 )
 from bottleneck.runtime.serving.engine import Engine, Work
 from bottleneck.runtime.serving.pace import Allowance
-from bottleneck.runtime.serving.worker import Outcome
+from bottleneck.runtime.serving.sessions import Session
+from bottleneck.runtime.serving.worker import Coded, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Stream:
         self._handler = asyncio.current_task()
         self._reading: asyncio.Task[None] | None = None
         self._allowance = Allowance()
+        self._session = Session()
         self._interval = 0.0  # what it was told last, and is held to
         self._checked = False
         self._pending = 0
@@ -120,7 +122,9 @@ class Stream:
         self._pending += 1
         finish = partial(self._finish, message, len(data), arrived)
         if self._allowance.admits(arrived, told):
-            self._engine.submit(Work(self, message.point, message.payload, arrived, finish))
+            self._engine.submit(
+                Work(self, Coded(message.point, message.payload, self._session), arrived, finish)
+            )
         else:
             text = f"frames should be {1000 * told:.3g} ms apart"
             finish(Outcome(refusal=(Reason.BUSY, text)))

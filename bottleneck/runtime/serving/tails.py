@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -38,6 +38,8 @@ class Receiver(Protocol):
     @property
     def tail(self) -> nn.Module: ...
 
+    def session(self) -> "Receiver": ...
+
     def received(self, payload: bytes) -> tuple[Tensor, dict[str, Any]]: ...
 
     def warm_up(self) -> None: ...
@@ -54,6 +56,10 @@ class PictureServer:
     def __init__(self, codec: codecs.Codec, net: SplitModel):
         self._channel = Channel(codec)
         self._net = net
+
+    def session(self) -> Self:
+        """The same: a picture knows of no earlier one."""
+        return self
 
     @property
     def tail(self) -> nn.Module:

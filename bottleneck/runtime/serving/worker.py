@@ -1,7 +1,9 @@
 """Payloads to answers: decode each, run every tail once for all features that it takes, answer each.
 
-payload ──► feature ─┐
-payload ──► feature ─┴──► tail ──► outputs ──► answers         points of one cut share its tail
+payload ──► its device's session ──► feature ─┐
+payload ──► its device's session ──► feature ─┴──► tail ──► outputs ──► answers
+
+Points of one cut share its tail.
 """
 
 import logging
@@ -14,11 +16,27 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
+from bottleneck.codecs.streams.stream import LostReferenceError
 from bottleneck.runtime.answers import answer_of
 from bottleneck.runtime.messages import Reason
+from bottleneck.runtime.serving.sessions import Session
 from bottleneck.runtime.serving.tails import Tails, UnknownPointError
 
 log = logging.getLogger(__name__)
+
+
+class Coded(NamedTuple):
+    """A frame that is to be answered.
+
+    Attributes:
+        point: Number of the operating point.
+        payload: Its bytes.
+        session: Its device's.
+    """
+
+    point: int
+    payload: bytes
+    session: Session
 
 
 class Outcome(NamedTuple):
@@ -47,16 +65,18 @@ class Worker:
         self._tails, self._top = tails, top
 
     @torch.no_grad()
-    def __call__(self, frames: Sequence[tuple[int, bytes]]) -> list[Outcome]:
-        """The outcomes of `(point, payload)` pairs, in their order; one's failure touches no other."""
+    def __call__(self, frames: Sequence[Coded]) -> list[Outcome]:
+        """The outcomes of frames, decoded in their order; one's failure touches no other."""
         outcomes: dict[int, Outcome] = {}
         together: dict[nn.Module, list[tuple[int, Tensor]]] = defaultdict(list)
-        for index, (point, payload) in enumerate(frames):
+        for index, frame in enumerate(frames):
             try:
-                receiver = self._tails.receiver(point)
-                feature, sizes = receiver.received(payload)
+                receiver = frame.session.of(self._tails.receiver(frame.point))
+                feature, sizes = receiver.received(frame.payload)
             except UnknownPointError as error:
                 outcomes[index] = Outcome(refusal=(Reason.UNKNOWN_POINT, str(error)))
+            except LostReferenceError as error:
+                outcomes[index] = Outcome(refusal=(Reason.KEY_FRAME, str(error)))
             except ValueError as error:
                 outcomes[index] = Outcome(refusal=(Reason.PAYLOAD, str(error)))
             except Exception as error:

@@ -1,0 +1,56 @@
+"""Payloads that the server can decode: timed, and building on none where the one before may not have arrived.
+
+    frame ──► behind a gap or a switch? ──► refresh ──► half ──► payload        the thread that computes
+    refused, lost, never sent ──► broken                                        any thread
+
+Everything but `payload` is called with the client's state.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from bottleneck.runtime.device.frames import Underway
+from bottleneck.runtime.device.half import Half
+from bottleneck.runtime.device.routes import Route
+
+
+class Coding:
+    """One device's.
+
+    Args:
+        half: What codes.
+        state: The client's.
+        clock: Seconds of some clock.
+    """
+
+    def __init__(self, half: Half, state: threading.Condition, clock: Callable[[], float] = time.monotonic):
+        self._half, self._state, self._clock = half, state, clock
+        self._follows: str | None = None  # the route whose last payload the server has, for all that is known
+        self._key_frame = 0  # the last frame that builds on none
+        self._seconds: dict[str, float] = {}
+
+    def seconds(self, route: Route) -> float:
+        """What a payload of a route takes by experience; 0 before there was one."""
+        return self._seconds.get(route.name, 0.0)
+
+    def payload(self, frame: Underway) -> bytes:
+        """What is sent for a frame; how long it took is in the frame's record."""
+        route, started = frame.route, self._clock()
+        with self._state:
+            anew, self._follows = self._follows != route.name, route.name
+            if anew:
+                self._key_frame = frame.record.id
+        if anew:
+            self._half.refresh(route)
+        payload = self._half.payload(frame.image, route)
+        seconds = self._clock() - started
+        frame.record.device_ms = 1000 * seconds
+        with self._state:
+            self._seconds[route.name] = 0.8 * self._seconds.get(route.name, seconds) + 0.2 * seconds
+        return payload
+
+    def broken(self, frame: int | None = None) -> None:
+        """A frame, of this number if that is known, was not decoded; later ones may build on it."""
+        if frame is None or frame >= self._key_frame:
+            self._follows = None
