@@ -53,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     point, recipe = point_of(cfg), recipe_of(cfg)
     cut = cut_of(cfg, point.kind)
     unit, net, size = cut.new_unit(point), cut.net, cut.images.batch_size
-    loss = point.loss(unit.latent_shape, cut.pixels, unit.step)
-    channel = cut.channel(latent_codec(unit.latent_shape, **point.codec), unit)
+    loss = point.loss(unit.latent_shapes, cut.pixels, unit.step)
+    channel = cut.channel(latent_codec(unit.latent_shapes, **point.codec), unit)
     with torch.no_grad():
         one = net.head(cut.image)
         features = one.repeat(size, *[1] * (one.ndim - 1)) + torch.randn(size, *one.shape[1:])

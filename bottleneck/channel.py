@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 
 from bottleneck.codecs import Codec
+from bottleneck.layouts import Part
 from bottleneck.lossy.link import Link
 from bottleneck.splitting.adapters import Direct
-from bottleneck.unit import AsIs, Symbols, Unit, UnitOutput, transform_for
+from bottleneck.unit import AsIs, EachAsIs, Symbols, Transform, Unit, UnitOutput, transform_for
 
 Batches = Iterable[tuple[Tensor, Any]]
 
@@ -51,6 +52,7 @@ class Channel:
         codec: Makes and reads the bytes of one sample.
         unit: Trained, or in training; `None`: the feature itself is coded.
         layout: How the feature's axes are read where there is no unit.
+        parts: The tensors that lie in the feature where several are sent together (`SplitPoint.parts`).
         adapter: What the cut puts between the head's output and the feature (`SplitModel.adapter`). A unit
             that replaces the module at the split point does the adapter's work itself.
         name: What results call it.
@@ -70,6 +72,7 @@ class Channel:
         unit: Unit | None = None,
         *,
         layout: str = "CHW",
+        parts: Sequence[Part] = (),
         adapter: Direct | None = None,
         name: str = "",
         family: str | None = None,
@@ -77,7 +80,8 @@ class Channel:
     ):
         self.codec = codec
         self.unit = unit
-        self.transform = AsIs(layout) if unit is None else transform_for(unit, codec)
+        itself = EachAsIs(parts) if parts else AsIs(layout)
+        self.transform: Transform = itself if unit is None else transform_for(unit, codec)
         own = adapter is None or (unit is not None and unit.replaces)
         self.adapter = Direct() if own or adapter is None else adapter
         self.link = Link()

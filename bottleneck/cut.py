@@ -32,7 +32,7 @@ from bottleneck.measure.results import Result
 from bottleneck.models import Network
 from bottleneck.splitting import SplitModel, split, split_open, trace
 from bottleneck.tasks import Task
-from bottleneck.unit import Unit, unit_class
+from bottleneck.unit import Unit, UnitSet, unit_class
 
 
 class Cut:
@@ -42,7 +42,8 @@ class Cut:
         model: The network, on the device where everything is to run.
         images: The data set, set up.
         task: Loss and metrics.
-        at: The split point's name.
+        at: The split point's name; where several tensors are sent together, their names joined by `+`, or
+            the last of them.
         kind: Kind of the units that will stand there. A kind that replaces the module at the split point
             moves the end of the head before it.
         open_cut: Whether the cut need not be closed; it can then be measured, and not deployed.
@@ -149,9 +150,16 @@ class Cut:
             )
         with torch.no_grad():
             feature = self.net.adapter.before(given)
-        kind = unit_class(point.kind)
+        kind, parts = unit_class(point.kind), self.net.point.parts
         if kind.replaces:
             return kind.from_features(given, self.net.entry.layout, replaced=feature, **point.unit)
+        if parts:
+            return UnitSet.from_features(feature, self.net.point.layout, parts, kind, **point.unit)
+        if several := [name for name, value in point.unit.items() if isinstance(value, (list, tuple))]:
+            raise ValueError(
+                f"unit.{several[0]}={list(point.unit[several[0]])} has a value for each of several tensors, "
+                f"and at {self.net.point.name} one is sent. Give one value."
+            )
         return kind.from_features(feature, self.net.point.layout, **point.unit)
 
     def channel(self, codec: codecs.Codec, unit: Unit | None = None, **label: Any) -> Channel:
@@ -162,7 +170,9 @@ class Cut:
             unit: What stands here; `None`: the feature itself is coded.
             label: The channel's `name`, `family` and `setting`.
         """
-        return Channel(codec, unit, layout=self.net.point.layout, adapter=self.net.adapter, **label)
+        point = self.net.point
+        where: dict[str, Any] = {"layout": point.layout, "parts": point.parts, "adapter": self.net.adapter}
+        return Channel(codec, unit, **where, **label)
 
     def codec(self, name: str, **options: Any) -> codecs.Codec:
         """A codec for the feature itself.
@@ -172,7 +182,9 @@ class Cut:
             ValueError: If an option is unknown or out of range.
         """
         point = self.net.point
-        return codecs.create(name, shape=point.layout.shape_channels_first(point.shape), **options)
+        sent = [(part.shape, part.layout) for part in point.parts] or [(point.shape, point.layout)]
+        shapes = [layout.shape_channels_first(shape) for shape, layout in sent]
+        return codecs.for_parts(shapes, name, **options)
 
     def fit(self, channels: Sequence[Channel]) -> None:
         """Fit the codecs' tables on the training samples."""

@@ -27,6 +27,7 @@ not there raises `MissingLibraryError`, which says what to install.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ from bottleneck.codecs.libraries import MissingLibraryError
 from bottleneck.codecs.named import NAMED, recipe
 from bottleneck.codecs.stage import Stage
 
-__all__ = ["Codec", "MissingLibraryError", "Stage", "create", "from_dict", "names"]
+__all__ = ["Codec", "MissingLibraryError", "Stage", "create", "for_parts", "from_dict", "names"]
 
 
 def names(input: str | None = None) -> tuple[str, ...]:
@@ -56,6 +57,20 @@ def create(name: str, shape: Sequence[int], **options: Any) -> Codec:
         MissingLibraryError: If the codec's library is not installed.
     """
     return Codec(recipe(name, options), shape)
+
+
+def for_parts(shapes: Sequence[Sequence[int]], name: str, **options: Any) -> Codec:
+    """Build a codec by name for samples of one shape, or for vectors in which several parts lie.
+
+    Args:
+        shapes: Of the parts; one is the shape of the sample.
+        name: As for `create`, as are the options and the errors.
+        options: Likewise.
+    """
+    if len(shapes) == 1:
+        return create(name, shapes[0], **options)
+    numbers = sum(math.prod(shape) for shape in shapes)
+    return create("parts", (numbers,), codec={"name": name, **options}, shapes=shapes)
 
 
 def from_dict(d: Mapping[str, Any]) -> Codec:

@@ -107,16 +107,20 @@ class Codec:
             given = (self._checked(array, batch=True) for array in again)
         return self
 
-    def with_tables(self, tables: Any, index: ArrayLike | None = None) -> Self:
+    @property
+    def takes_tables(self) -> bool:
+        """Whether `with_tables` can stand in place of `fit`."""
+        return self.coder.takes_tables
+
+    def with_tables(self, tables: Any, index: Any = None) -> Self:
         """Take over counted or learned tables in place of `fit`; see `RangeCoder.with_tables`.
 
         Raises:
             ValueError: If this codec's coder takes none, or these do not suit its shape.
         """
-        take = getattr(self.coder, "with_tables", None)
-        if take is None:
+        if not self.takes_tables:
             raise ValueError(f"codec {self.name!r} takes no tables. Use codec 'range'.")
-        take(tables, index)
+        self.coder.with_tables(tables, index)  # type: ignore[attr-defined]
         self.coder.has_tables = True
         return self
 

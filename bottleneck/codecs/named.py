@@ -174,6 +174,29 @@ def _packets(codec: str = "range", by: str = "channels", mtu: int = 1200, **opti
     return Recipe("packets", everything, inner.input, [{"name": "packets", **everything}])
 
 
+def _parts(codec: str | Mapping[str, Any] = "range", shapes: Sequence[Sequence[int]] | None = None) -> Recipe:
+    """A codec for each of several arrays that lie behind each other in a sample, see `parts.Parts`."""
+    name, options = name_and_options(codec)
+    inner = recipe(name, options)
+    everything = {
+        "codec": {"name": name, **inner.options},
+        "shapes": shapes and [list(shape) for shape in shapes],
+    }
+    return Recipe("parts", everything, inner.input, [{"name": "parts", **everything}])
+
+
+def name_and_options(codec: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Name and options of a codec within another: its name, or a mapping with it and the options."""
+    if isinstance(codec, str):
+        return codec, {}
+    if not isinstance(codec, Mapping) or not isinstance(codec.get("name"), str):
+        raise ValueError(
+            f"codec={codec!r:.80} names no codec. Give a name, or a mapping with name and options."
+        )
+    options = dict(codec)
+    return options.pop("name"), options
+
+
 def _compressed(name: str, of: str, level: int, options: Mapping[str, Any]) -> Recipe:
     """A general-purpose compressor behind a codec that lays values out plainly.
 
@@ -201,6 +224,7 @@ NAMED: dict[str, tuple[Any, Callable[..., Recipe | Stages] | None]] = {
     "lightweight": ("feature", None),
     "packed": ("pixels", _packed),
     "packets": (None, _packets),
+    "parts": (None, _parts),
     "png": ("pixels", None),
     "quantised": ("feature", _quantised),
     "range": ("symbols", None),

@@ -27,6 +27,7 @@ STAGES = {
     "min-max": "levels.min_max:MinMax",
     "pack": "entropy.plain:Pack",
     "packets": "packets.stage:Packets",
+    "parts": "parts:Parts",
     "png": "pictures.pillow:Png",
     "range": "entropy.range_coder:RangeCoder",
     "rle": "entropy.rle:RunLength",

@@ -148,9 +148,11 @@ class ArrayToBytes(Stage):
     """Array → bytes. Where no bytes are a payload, a single zero byte is none: it stands for no bytes.
 
     Attributes:
+        takes_tables: Whether it has `with_tables`, for tables of symbols that something else has learned.
         in_session: Whether it remembers earlier samples of a stream.
     """
 
+    takes_tables: bool = False
     in_session: bool = False
 
     def session(self) -> Self:

@@ -24,7 +24,7 @@ def run(cfg: DictConfig) -> None:
         model.network.roi_heads.score_thresh = -1.0
     shape = cfg.input_shape or model.input_shape
     traced = trace(model, torch.zeros(1, *shape, dtype=torch.uint8))
-    points, stages = points_of(traced), boundaries(traced, cfg.depth)
+    points, stages = points_of(traced, cfg.tensors), boundaries(traced, cfg.depth)
     print(profile_table(points), stage_table(stages), verdict(points), seen(traced), sep="\n\n")
     if (preprocessing := getattr(model, "preprocessing", None)) is not None:
         told = " ".join(f"data.{key}={value}" for key, value in preprocessing.items())

@@ -49,7 +49,7 @@ def cut_of(cfg: DictConfig, kind: str | None = None) -> Cut:
         model,
         images,
         task,
-        cfg.split,
+        cfg.split if isinstance(cfg.split, str) else "+".join(cfg.split),
         kind=kind,
         open_cut=cfg.open_cut,
         cache=FeatureCache(cache.dir, cache.dtype, cache.max_gb) if cache.enabled else None,
@@ -128,7 +128,7 @@ def also_channels(cut: Cut, unit: Unit, names: Sequence[str], own: str, **label:
     """
     return [
         cut.channel(
-            latent_codec(unit.latent_shape, name),
+            latent_codec(unit.latent_shapes, name),
             unit,
             **{**label, "name": f"{label['name']}-{name}", "family": f"{label['family']}-{name}"},
         )

@@ -48,7 +48,7 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
         )
     point, recipe = point_of(cfg), recipe_of(cfg)
     for name in cfg.also_codecs:
-        latent_codec((1, 1, 1), name)  # a wrong one must not cost a training
+        latent_codec([(1, 1, 1)], name)  # a wrong one must not cost a training
     cut = cut_of(cfg, point.kind)
     untrained = suite_channels(cfg.suite, cut, "feature")
     whole = cut.at("input") if cfg.suite.input else cut

@@ -253,7 +253,8 @@ def _weights(file: Path, sha256: str) -> dict[str, Tensor]:
 
 def _unit(options: dict[str, Any], state: dict[str, Tensor]) -> Unit:
     """The unit of these options with these weights; made only where both have the same sizes."""
-    if any(options.get(name, 0) > len(state) for name in ("depth", "blocks")):
+    each = options.get("units", [options])
+    if any(own.get(name, 0) > len(state) for own in each for name in ("depth", "blocks")):
         raise ValueError(f"the unit has more blocks than the {len(state)} tensors of its weights")
     with torch.device("meta"):
         wanted = {name: tensor.shape for name, tensor in build(options).state_dict().items()}

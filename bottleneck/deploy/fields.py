@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bottleneck.splitting.points import MOST_TENSORS
+
 _MOST_PIXELS = 1 << 24  # of an image
 _LARGEST_OPTION = 1 << 16  # of a unit
 _MOST_VALUES = 1 << 26  # of a latent
@@ -87,7 +89,18 @@ def _is_option(value: Any) -> bool:
 
 
 def _is_unit(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(_is_option, value.values()))
+    """Options, or those of several units."""
+    if not isinstance(value, dict):
+        return False
+    if value.get("kind") == "set":
+        units = value.get("units")
+        return (
+            set(value) == {"kind", "units"}
+            and isinstance(units, list)
+            and 0 < len(units) <= MOST_TENSORS
+            and all(_is_unit(unit) and unit.get("kind") != "set" for unit in units)
+        )
+    return all(map(_is_option, value.values()))
 
 
 def _is_behaviour(value: Any) -> bool:

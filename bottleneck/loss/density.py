@@ -11,7 +11,6 @@ is a small network. Noise for the rate and rounded values for the decoder: Minne
 
 import copy
 import math
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -43,8 +42,8 @@ class DensityRate(Rate):
         ValueError: If there are no components.
     """
 
-    pace: ClassVar[float] = 5.0
-    in_bits: ClassVar[bool] = True
+    pace = 5.0
+    in_bits = True
 
     def __init__(self, latent_shape: tuple[int, ...], pixels: int, step: float = 1.0, components: int = 3):
         super().__init__(latent_shape, pixels, step)
@@ -119,8 +118,8 @@ class DensityRate(Rate):
                 optimizer.step()
 
     @torch.no_grad()
-    def tables(self) -> FrequencyTables:
-        """Whole frequencies of each channel's symbols, for a range coder with an index per channel."""
+    def tables(self) -> tuple[FrequencyTables, range]:
+        """Whole frequencies of each channel's symbols, for a range coder, with an index per channel."""
         reach = 1
         while reach < _FARTHEST:
             reach *= 2
@@ -131,7 +130,8 @@ class DensityRate(Rate):
         low, high = int(used[0]), int(used[-1])
         inside = grid[:, low : high + 1]
         escape = np.maximum(1 - inside.sum(1, keepdims=True), _ESCAPE)
-        return FrequencyTables.from_weights(low - reach, np.concatenate([inside, escape], axis=1))
+        tables = FrequencyTables.from_weights(low - reach, np.concatenate([inside, escape], axis=1))
+        return tables, range(len(grid))
 
     def _grid(self, reach: int) -> np.ndarray:
         """Probability of the symbols from `-reach` to `reach`, float64, `(C_r, 2 · reach + 1)`."""

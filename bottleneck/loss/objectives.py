@@ -49,8 +49,11 @@ class Frozen(Protocol):
     def layers(self, names: Sequence[str]) -> dict[str, Tensor]:
         """The outputs of modules of its tail."""
 
-    def layout(self, name: str | None) -> Layout:
-        """How the axes of a layer's output are read, or of the feature (`None`)."""
+    def layout(self, name: str) -> Layout:
+        """How the axes of a layer's output are read."""
+
+    def parts(self, feature: Tensor) -> list[tuple[Tensor, Layout]]:
+        """The tensors that a feature holds, and their layouts: itself, or several that are sent together."""
 
 
 class Objective(Protocol):
@@ -151,8 +154,14 @@ class Matching:
     reads_labels = False
 
     def __call__(self, passage: Passage) -> Tensor:
-        axis = passage.frozen.layout(None).channel_axis
-        return relative_error(passage.reconstruction, passage.frozen.feature(), axis)
+        wanted = passage.frozen.parts(passage.frozen.feature())
+        errors = [
+            relative_error(value, right, layout.channel_axis)
+            for (value, layout), (right, _) in zip(
+                passage.frozen.parts(passage.reconstruction), wanted, strict=True
+            )
+        ]
+        return torch.stack(errors).mean(0)
 
 
 class HeadDistillation:

@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from bottleneck.loss.drop import DropTarget
 from bottleneck.loss.objectives import Objective, TaskLoss
-from bottleneck.loss.rates import L1Rate, RateFactory
+from bottleneck.loss.rates import L1Rate, RateFactory, SumOfRates
 from bottleneck.loss.several import SeveralLosses
 from bottleneck.loss.target import ByteTarget
 from bottleneck.loss.total import Loss, check_alpha
@@ -69,16 +69,18 @@ class OperatingPoint:
             if name not in known:
                 similar = difflib.get_close_matches(name, known, n=3) or sorted(known)
                 raise ValueError(f"unit.{name} is no option of unit {self.kind!r}. Similar names: {similar}.")
-        self.loss((1, 1, 1), 1, 1.0)  # the rate's own options are checked now
+        self.loss([(1, 1, 1)], 1, 1.0)  # the rate's own options are checked now
         if self.rates != int(self.rates) or self.rates < 1:
             raise ValueError(f"unit.rates={self.rates} must be a whole number of at least 1.")
         if self.rates > 1:
             self.losses_by_rate((1, 1, 1), 1)
-        latent_codec((1, 1, 1), **self.codec)  # of a codec's options all but its shape are known
+        latent_codec([(1, 1, 1)], **self.codec)  # of a codec's options all but its shape are known
 
-    def loss(self, latent_shape: tuple[int, ...], pixels: int, step: float) -> Loss:
-        """What training minimises, for a unit with such a latent; see `Rate`."""
-        return Loss(self.rate(latent_shape, pixels, step), self.alpha, self._target())
+    def loss(self, latent_shapes: Sequence[tuple[int, ...]], pixels: int, step: float) -> Loss:
+        """What training minimises, for a unit with such latents (`Unit.latent_shapes`); see `Rate`."""
+        rates = [self.rate(shape, pixels, step) for shape in latent_shapes]
+        rate = rates[0] if len(rates) == 1 else SumOfRates(rates)
+        return Loss(rate, self.alpha, self._target())
 
     def losses_by_rate(self, latent_shape: tuple[int, ...], pixels: int) -> SeveralLosses:
         """What training minimises at each of several rates, for latents in steps of the quantizer.

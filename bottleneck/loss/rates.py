@@ -8,12 +8,14 @@ comparable between latent shapes.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, ClassVar
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from bottleneck.layouts import apart
 from bottleneck.unit import UnitOutput
 
 _NORMALISATIONS = ("per_pixel", "mean", "sum")
@@ -32,8 +34,8 @@ class Rate(nn.Module, ABC):
         step: Quantization step Q of the latent.
     """
 
-    pace: ClassVar[float] = 1.0
-    in_bits: ClassVar[bool] = False
+    pace: float = 1.0
+    in_bits: bool = False
 
     def __init__(self, latent_shape: tuple[int, ...], pixels: int, step: float = 1.0):
         super().__init__()
@@ -51,8 +53,8 @@ class Rate(nn.Module, ABC):
     def settle(self, symbols: Tensor) -> None:
         """Learn the last, of symbols of training samples, `(n, *latent_shape)`; most rates learn nothing."""
 
-    def tables(self) -> Any | None:
-        """Tables of each channel's symbols for a range coder, `FrequencyTables`, if the rate learned any."""
+    def tables(self) -> tuple[Any, Any] | None:
+        """Tables of symbols and their index, as `Codec.with_tables` takes them, if the rate learned any."""
         return None
 
 
@@ -88,6 +90,44 @@ class L1Rate(Rate):
 
     def forward(self, output: UnitOutput) -> Tensor:
         return output.latent.abs().flatten(1).sum(1) / self.divisor
+
+
+class SumOfRates(Rate):
+    """What is paid for latents that lie behind each other in one vector.
+
+    Args:
+        rates: One for each of them.
+    """
+
+    def __init__(self, rates: Sequence[Rate]):
+        self.shapes = [rate.latent_shape for rate in rates]
+        first = rates[0]
+        super().__init__((sum(map(prod, self.shapes)),), first.pixels, first.step)
+        self.rates: Sequence[Rate] = nn.ModuleList(rates)  # type: ignore[assignment]
+        self.pace, self.in_bits = first.pace, first.in_bits
+
+    def forward(self, output: UnitOutput) -> Tensor:
+        return torch.stack([rate(own) for rate, own in self._apart(output)]).sum(0)
+
+    @torch.no_grad()
+    def sent(self, output: UnitOutput) -> Tensor:
+        return torch.stack([rate.sent(own) for rate, own in self._apart(output)]).sum(0)
+
+    def settle(self, symbols: Tensor) -> None:
+        for rate, own in zip(self.rates, symbols.split([*map(prod, self.shapes)], 1), strict=True):
+            rate.settle(own.reshape(len(own), *rate.latent_shape[:1], -1))
+
+    def tables(self) -> tuple[Any, Any] | None:
+        found = [rate.tables() for rate in self.rates]
+        pairs = [pair for pair in found if pair is not None]
+        return ([tables for tables, _ in pairs], [index for _, index in pairs]) if pairs else None
+
+    def _apart(self, output: UnitOutput) -> list[tuple[Rate, UnitOutput]]:
+        latents, exacts = apart(output.latent, self.shapes), apart(output.exact, self.shapes)
+        return [
+            (rate, UnitOutput(output.feature, latent, exact))
+            for rate, latent, exact in zip(self.rates, latents, exacts, strict=True)
+        ]
 
 
 class NoRate(Rate):

@@ -60,7 +60,7 @@ class Hook(nn.Module):
     def __init__(self, at: str, point: OperatingPoint, unit: Unit, codec: Codec, image: Tensor):
         super().__init__()
         self.at, self.unit, self.image = at, unit, image
-        self.loss = point.loss(unit.latent_shape, image.shape[-2] * image.shape[-1], unit.step)
+        self.loss = point.loss(unit.latent_shapes, image.shape[-2] * image.shape[-1], unit.step)
         self.channel = Channel(codec, unit)
         self.send: Callable[[Tensor], Tensor] | None = None
         self.outputs: list[UnitOutput] = []

@@ -29,7 +29,7 @@ def profile_table(points: Sequence[SplitPoint]) -> str:
         [
             point.name,
             " ".join(point.aliases[:1]),
-            "×".join(map(str, point.shape)),
+            point.size,
             point.layout,
             f"{point.nbytes / 1024:,.1f}",
             f"{point.input_ratio:.2f}",
@@ -126,7 +126,7 @@ def draw_sizes(points: Sequence[SplitPoint], name: str, path: Path) -> None:
     axes.set_yscale("log")
     axes.set_ylabel("feature in float32 (KiB)")
     axes.set_xticks(positions, [point.name for point in points], rotation=90, fontsize="x-small")
-    axes.set_title(f"{name}: {len(points)} closed cuts; green ones are smaller than the input")
+    axes.set_title(f"{name}: {len(points)} cuts; green ones are smaller than the input")
     axes.set_ylim(top=4 * max(point.nbytes for point in points) / 1024)  # room for the legend
     axes.legend(loc="upper left")
     share = axes.twinx()

@@ -10,6 +10,8 @@
 A channel asks its adapter, so that whoever holds a head, a channel and a tail need not know which it is.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -48,15 +50,17 @@ class Open(Direct):
     """The tail reads more than is sent: head and tail share one machine, and the rest passes the channel by.
 
     Args:
-        channels: How many of the first channels of the head's output are sent.
+        shape: Of what is sent for one sample; it lies first in the vector that the head gives.
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, shape: tuple[int, ...]):
         super().__init__()
-        self.channels = channels
+        self.shape = shape
+        self._numbers = math.prod(shape)
 
     def before(self, given: Tensor) -> Tensor:
-        return given[:, : self.channels]
+        found: Tensor = given[:, : self._numbers].unflatten(1, self.shape)
+        return found
 
     def after(self, received: Tensor, given: Tensor) -> Tensor:
-        return torch.cat([received, given[:, self.channels :]], 1)
+        return torch.cat([received.flatten(1), given[:, self._numbers :]], 1)

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, fx, nn
 
 from bottleneck.splitting.adapters import Direct, Replaced
+from bottleneck.splitting.checks import difference
 from bottleneck.splitting.folding import folded
 from bottleneck.splitting.graph import evaluating, trace
 from bottleneck.splitting.points import SplitPoint, find_cut, point_of
-from bottleneck.splitting.subgraphs import layers_behind, sizes_of, subgraph
+from bottleneck.splitting.subgraphs import head_of, sizes_of, subgraph, tail_of
 from bottleneck.splitting.tail import Layer, Tail
 from bottleneck.splitting.traced import Cut, TracedNetwork
 
@@ -113,54 +114,82 @@ class SplitModel(nn.Module):
         return super().train(mode and not self._frozen)
 
 
-def split(model: nn.Module, at: str, example: Tensor, replace: bool = False) -> SplitModel:
-    """Cut a network behind one of its modules.
+def split(model: nn.Module, at: str | Sequence[str], example: Tensor, replace: bool = False) -> SplitModel:
+    """Cut a network behind one of its modules, or behind several.
 
     Args:
         model: Any module that takes one tensor. Both halves share its parameters and buffers.
             The network goes into eval mode with them.
-        at: Name of the split point, such as `layer3.4`, or `input`.
+        at: Name of the split point, such as `layer3.4`, or `input`. Where several tensors cross, they are
+            sent together, as one vector; name the last module, or each (`["stem", "left"]`, `stem+left`).
         example: A batch of inputs, `(b, ...)`. The halves run on any batch size, and on other image
             sizes as far as the network itself does.
         replace: Whether the module itself is to be replaced: the head then ends before it.
 
     Raises:
-        ValueError: If the model cannot be traced, the name is unknown, or the cut is not closed; with
-            `replace`, if the cut before the module is not closed.
+        ValueError: If the model cannot be traced, a name is unknown, or what crosses cannot be sent; with
+            `replace`, if this cut or the one before the module is not closed.
     """
     return split_traced(trace(model, example), at, replace)
 
 
-def split_traced(traced: TracedNetwork, at: str, replace: bool = False) -> SplitModel:
+def split_traced(traced: TracedNetwork, at: str | Sequence[str], replace: bool = False) -> SplitModel:
     """Cut a network that is traced already; see `split`."""
     cut = find_cut(traced, at)
-    head_nodes = set(traced.members(cut.before))
     adapter, entry = Direct(), cut
     if replace:
         entry = _cut_before(traced, cut, at)
-        module, _ = subgraph(traced, {entry.node: "entry"}, cut.node, head_nodes)
+        module, _ = subgraph(traced, {entry.node: "entry"}, cut.node, set(traced.members(cut.before)))
         adapter = Replaced(module, traced.values[entry.node].dtype)
-    head, _ = subgraph(traced, {traced.input: "image"}, entry.node, head_nodes)
-    sizes = sizes_of(traced, cut)
+    net = halves(traced, cut, point_of(traced, cut), entry, adapter)
+    if not cut.closed:
+        _check_together(traced, net)
+    return net
 
-    inputs = {cut.node: "feature"} | {node: node.name for node in cut.sizes}
-    tail_nodes = {n for n in traced.nodes if n not in head_nodes or traced.at_hand(n)}
-    tail_graph, copies = subgraph(traced, inputs, traced.output, tail_nodes)
-    layers = layers_behind(traced, copies, inputs)
+
+def halves(traced: TracedNetwork, cut: Cut, point: SplitPoint, entry: Cut, adapter: Direct) -> SplitModel:
+    """The two halves of a traced network.
+
+    Args:
+        traced: The network.
+        cut: Behind which the tail begins.
+        point: What is said of that.
+        entry: The cut at which the head ends.
+        adapter: What lies between the two.
+    """
+    head, (tail_graph, layers) = head_of(traced, entry.tensors), tail_of(traced, cut)
+    sizes = sizes_of(traced, cut)
     with evaluating(traced.model), torch.no_grad():
         alone = traced.probe[:1]
-        tail = Tail(tail_graph, layers, sizes(traced.probe), sizes(alone), adapter.before(head(alone)))
+        given = head(alone)
+        feature = adapter.after(adapter.before(given), given)
+        tail = Tail(tail_graph, layers, sizes(traced.probe), sizes(alone), feature)
+    return SplitModel(head, tail, point, sizes, adapter, point_of(traced, entry))
 
-    return SplitModel(head, tail, point_of(traced, cut), sizes, adapter, point_of(traced, entry))
+
+def _check_together(traced: TracedNetwork, net: SplitModel) -> None:
+    """Refuse tensors that share memory, in which a half would write where the network had not yet read.
+
+    Raises:
+        ValueError: If the halves compute something else than the network.
+    """
+    with evaluating(traced.model), torch.no_grad():
+        found = difference(net(traced.probe), traced.model(traced.probe))
+    if found is not None:
+        names = [part.name for part in net.point.parts]
+        raise ValueError(
+            f"split={net.point.name!r}: {names} cannot be sent together, because operations in place tie "
+            f"them to each other ({found}). Choose a cut where one tensor crosses."
+        )
 
 
-def _cut_before(traced: TracedNetwork, cut: Cut, at: str) -> Cut:
+def _cut_before(traced: TracedNetwork, cut: Cut, at: str | Sequence[str]) -> Cut:
     """The cut in front of the module at a cut.
 
     Raises:
-        ValueError: If it is not closed.
+        ValueError: If either is not closed.
     """
-    entry = traced.entries.get(cut.node)
+    entry = traced.entries.get(cut.node) if cut.closed else None
     before = None if entry is None else traced.cut(entry)
     if before is None or not before.closed or before.sizes != cut.sizes:
         crossing = [] if before is None else [traced.name(source) for source in before.tensors]

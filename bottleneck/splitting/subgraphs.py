@@ -1,11 +1,12 @@
 """Parts of a network's graph as modules, and what has to be known to run them."""
 
-from collections.abc import Container
+import operator
+from collections.abc import Container, Sequence
 from typing import Any
 
 from torch import fx, nn
 
-from bottleneck.layouts import Layout
+from bottleneck.layouts import Layout, apart, together
 from bottleneck.splitting.tail import Layer
 from bottleneck.splitting.traced import Cut, TracedNetwork
 
@@ -38,6 +39,45 @@ def subgraph(
     elif output.op != "output":
         graph.output(copies[output])
     return fx.GraphModule(traced.root, graph), copies
+
+
+def head_of(traced: TracedNetwork, tensors: Sequence[fx.Node]) -> fx.GraphModule:
+    """The module from the image to a tensor, or to several together in one vector for each image."""
+    nodes, image = set(traced.nodes), {traced.input: "image"}
+    if len(tensors) == 1:
+        return subgraph(traced, image, tensors[0], nodes)[0]
+    module, copies = subgraph(traced, image, {node.name: node for node in tensors}, nodes)
+    (output,) = (node for node in module.graph.nodes if node.op == "output")
+    with module.graph.inserting_before(output):
+        vector = module.graph.call_function(together, ([copies[node] for node in tensors],))
+    output.args = (vector,)
+    module.recompile()
+    return module
+
+
+def tail_of(traced: TracedNetwork, cut: Cut) -> tuple[fx.GraphModule, dict[str, Layer]]:
+    """The module from what `head_of` gives for a cut's tensors to the network's output, and its layers."""
+    before = set(traced.members(cut.before))
+    after = {node for node in traced.nodes if node not in before or traced.at_hand(node)}
+    names = {node: "feature" if len(cut.tensors) == 1 else f"{node.name}_sent" for node in cut.tensors}
+    inputs = names | {node: node.name for node in cut.sizes}
+    module, copies = subgraph(traced, inputs, traced.output, after)
+    layers = layers_behind(traced, copies, inputs)
+    if len(cut.tensors) > 1:
+        separate = [copies[node] for node in cut.tensors]
+        with module.graph.inserting_before(separate[0]):
+            vector = module.graph.placeholder("feature")
+        last = [node for node in module.graph.nodes if node.op == "placeholder"][-1]
+        shapes = [traced.values[node].shape[1:] for node in cut.tensors]
+        with module.graph.inserting_after(last):
+            parts = module.graph.call_function(apart, (vector, shapes))
+        for number, node in enumerate(separate):
+            with module.graph.inserting_after(parts):
+                part = module.graph.call_function(operator.getitem, (parts, number))
+            node.replace_all_uses_with(part)
+            module.graph.erase_node(node)
+        module.recompile()
+    return module, layers
 
 
 def layers_behind(

@@ -15,22 +15,28 @@ _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
 
 @dataclass
 class Cut:
-    """What a cut behind one node means: the nodes that run on the device, and what crosses to the rest.
+    """What a cut behind one or several nodes means: what runs on the device, and what crosses to the rest.
 
     Attributes:
+        nodes: Behind which it lies, in running order.
         before: Bit set of the nodes that the head runs.
         tensors: Nodes whose tensors cross. A closed cut has one, the node itself.
         sizes: Nodes whose plain values (batch size, height, width) cross.
     """
 
-    node: fx.Node
+    nodes: list[fx.Node]
     before: int
     tensors: list[fx.Node]
     sizes: list[fx.Node]
 
     @property
     def closed(self) -> bool:
-        return self.tensors == [self.node]
+        return len(self.nodes) == 1 and self.tensors == self.nodes
+
+    @property
+    def node(self) -> fx.Node:
+        """The last of the nodes."""
+        return self.nodes[-1]
 
 
 class Read(NamedTuple):
@@ -152,9 +158,12 @@ class TracedNetwork:
                 (look.append if makes_output(source) else found.add)(source)
         return found
 
-    def name(self, node: fx.Node) -> str:
-        """The node's split-point name, or the name of the operation where no module returns it."""
-        return self.names[node][0] if node in self.names else node.name
+    def name(self, *nodes: fx.Node) -> str:
+        """The node's split-point name, or the name of the operation where no module returns it.
+
+        Names of several nodes are joined by a plus sign.
+        """
+        return "+".join(self.names[node][0] if node in self.names else node.name for node in nodes)
 
     def members(self, bits: int) -> list[fx.Node]:
         """The nodes of a bit set, in running order."""
@@ -193,4 +202,5 @@ class TracedNetwork:
         ]
         sizes = [about.node for about in crossing if about.size]
         tensors = [about.node for about in crossing if not about.size]
-        return Cut(node, before, tensors, sizes)
+        nodes = sorted((node, *others), key=self._bit.__getitem__)
+        return Cut(nodes, before, tensors, sizes)

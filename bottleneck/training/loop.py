@@ -168,9 +168,17 @@ class _Run:
                 "none. Set data.holdout to a share above 0, such as 0.1."
             )
         self.unit: Unit = cut.new_unit(point)
+        if len(self.unit.latent_shapes) > 1 and (
+            point.rates > 1 or not isinstance(point.losses, torch.nn.Identity)
+        ):
+            raise ValueError(
+                f"unit.rates={point.rates} and loss= look at the channels of one latent, and at split="
+                f"{cut.net.point.name} several tensors are sent. Use unit.rates=1 and loss=none there, or a "
+                "closed cut."
+            )
         self.unit.losses = point.losses
-        self.codec = latent_codec(self.unit.latent_shape, **point.codec)
-        loss: Any = point.loss(self.unit.latent_shape, cut.pixels, self.unit.step)
+        self.codec = latent_codec(self.unit.latent_shapes, **point.codec)
+        loss: Any = point.loss(self.unit.latent_shapes, cut.pixels, self.unit.step)
         if point.rates > 1:
             self.unit.quantizer = Gains(self.unit.step, self.unit.latent_shape[0], point.rates)
             loss = point.losses_by_rate(self.unit.latent_shape, cut.pixels)
@@ -229,7 +237,7 @@ class _Run:
 
 def _fit_tables(channel: Channel, rate: Rate, cut: Cut) -> None:
     """Give the channel's codec its tables: those that the rate has learned, or else counted ones."""
-    if not rate.in_bits or "range" not in (channel.codec.name, channel.codec.options.get("codec")):
+    if not rate.in_bits or not channel.codec.takes_tables:
         cut.fit([channel])
         return
     batches = cut.features.batches("train")
@@ -237,4 +245,6 @@ def _fit_tables(channel: Channel, rate: Rate, cut: Cut) -> None:
     # One row per channel, because images may differ in size.
     by_channel = torch.cat([symbols.movedim(1, 0).flatten(1) for symbols in coded], 1)
     rate.settle(by_channel[None].to(cut.image.device))
-    channel.codec.with_tables(rate.tables(), range(rate.latent_shape[0]))
+    tables = rate.tables()
+    assert tables is not None, "a rate in bits has learned them"
+    channel.codec.with_tables(*tables)

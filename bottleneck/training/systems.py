@@ -64,8 +64,11 @@ class FrozenHalves:
     def layers(self, names: Sequence[str]) -> dict[str, Tensor]:
         return {name: self._passage[1][name] for name in names}
 
-    def layout(self, name: str | None) -> Layout:
-        return self._net.point.layout if name is None else self._net.tail.layers[name].layout
+    def layout(self, name: str) -> Layout:
+        return self._net.tail.layers[name].layout
+
+    def parts(self, feature: Tensor) -> list[tuple[Tensor, Layout]]:
+        return self._net.point.apart(feature)
 
     @cached_property
     def _passage(self) -> tuple[Any, dict[str, Tensor]]:

@@ -7,6 +7,7 @@ TokenUnit        linear maps of tokens (ViT, Swin)
 AsymmetricUnit   a small encoder, a wide decoder, chosen separately
 PooledUnit       one vector for a whole map
 SlimUnit         Matsubara and Levorato's: replaces a detector's first layer
+UnitSet          one of these for each of several tensors that are sent together
 """
 
 from typing import Any
@@ -17,15 +18,17 @@ from bottleneck.unit.depthwise import BottleneckUnit
 from bottleneck.unit.plain import PlainUnit
 from bottleneck.unit.pooled import PooledUnit
 from bottleneck.unit.residual import ResidualUnit
+from bottleneck.unit.sets import UnitSet
 from bottleneck.unit.slim import SlimUnit
 from bottleneck.unit.tokens import TokenUnit
-from bottleneck.unit.transforms import AsIs, Latent, Symbols, Transform, latent_codec, transform_for
+from bottleneck.unit.transforms import AsIs, EachAsIs, Latent, Symbols, Transform, latent_codec, transform_for
 
 __all__ = [
     "UNITS",
     "AsIs",
     "AsymmetricUnit",
     "BottleneckUnit",
+    "EachAsIs",
     "Latent",
     "PlainUnit",
     "PooledUnit",
@@ -36,13 +39,14 @@ __all__ = [
     "Transform",
     "Unit",
     "UnitOutput",
+    "UnitSet",
     "build",
     "latent_codec",
     "transform_for",
     "unit_class",
 ]
 
-#: Units by their `kind`.
+#: Units by their `kind`, as they are chosen; a `UnitSet` is made of them where several tensors are sent.
 UNITS: dict[str, type[Unit]] = {
     unit.kind: unit
     for unit in (BottleneckUnit, ResidualUnit, PlainUnit, TokenUnit, AsymmetricUnit, PooledUnit, SlimUnit)
@@ -66,6 +70,8 @@ def build(options: dict[str, Any]) -> Unit:
     Raises:
         ValueError: If the kind is unknown, or an option out of range.
     """
+    if options.get("kind") == UnitSet.kind:
+        return UnitSet([build(each) for each in options["units"]])
     arguments: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
     }

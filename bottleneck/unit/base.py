@@ -119,6 +119,11 @@ class Unit(nn.Module, ABC):
         """
 
     @property
+    def latent_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the latents that lie behind each other in `latent_shape`; one, but in a `UnitSet`."""
+        return (self.latent_shape,)
+
+    @property
     def step(self) -> Any:
         """The quantization step Q, or a tuple of those of the latent's channels."""
         return self.quantizer.step

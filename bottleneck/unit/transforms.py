@@ -1,10 +1,12 @@
 """What a codec is given of a feature: the feature itself, a unit's symbols, or a unit's latent.
 
 AsIs      feature ──────────────────────────────────────► coded    channels first
+EachAsIs  vector ──► several tensors ──► one vector ──────► coded    each channels first
 Symbols   feature ──► encoder ──► latent ──► quantizer ──► coded    int32
 Latent    feature ──► encoder ──► latent ────────────────► coded    float32, for codecs that quantise
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from bottleneck import codecs
 from bottleneck.codecs import Codec
-from bottleneck.layouts import Layout
+from bottleneck.layouts import Layout, Part, apart, together
 from bottleneck.unit.base import Unit
 from bottleneck.unit.quantizer import NEAREST
 
@@ -52,6 +54,33 @@ class AsIs:
 
     def coded_shape(self, feature_shape: tuple[int, ...]) -> tuple[int, ...]:
         return self.layout.shape_channels_first(feature_shape)
+
+
+class EachAsIs:
+    """Several tensors that are sent together, each channels first.
+
+    Args:
+        parts: What lies in a feature, which is a vector.
+    """
+
+    def __init__(self, parts: Sequence[Part]):
+        self._layouts = [part.layout for part in parts]
+        self._shapes = [part.shape for part in parts]
+
+    def coded(self, feature: Tensor) -> Tensor:
+        tensors = zip(self._layouts, apart(feature, self._shapes), strict=True)
+        return together(layout.channels_first(tensor) for layout, tensor in tensors)
+
+    def restored(self, coded: Tensor) -> Tensor:
+        shapes = [
+            layout.shape_channels_first(shape)
+            for layout, shape in zip(self._layouts, self._shapes, strict=True)
+        ]
+        tensors = zip(self._layouts, apart(coded, shapes), strict=True)
+        return together(layout.channels_back(tensor) for layout, tensor in tensors)
+
+    def coded_shape(self, feature_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return feature_shape
 
 
 class Latent:
@@ -95,13 +124,18 @@ class Symbols(Latent):
         return self.unit.reconstruct(coded)
 
 
-def latent_codec(shape: tuple[int, ...], name: str, **options: Any) -> Codec:
+def latent_codec(shapes: Sequence[tuple[int, ...]], name: str, **options: Any) -> Codec:
     """A codec for a unit's symbols, or for its latent, without tables yet.
+
+    Args:
+        shapes: The unit's `latent_shapes`.
+        name: Of the codec.
+        options: Of the codec.
 
     Raises:
         ValueError: If the codec is unknown, or codes something else.
     """
-    codec = codecs.create(name, shape=shape, **options)
+    codec = codecs.for_parts(shapes, name, **options)
     if codec.input not in ("symbols", "feature"):
         raise ValueError(
             f"codec {name!r} codes {codec.input}, a bottleneck sends symbols or its latent. "

@@ -280,7 +280,7 @@ def test_ideal_bits_are_those_of_a_table_or_none(name):
     bits = codec.ideal_bits(sample(codec))
     if name == "lightweight":  # learns on the way, so real bytes may be less
         assert bits > 0
-    elif name in ("huffman", "packets", "range"):
+    elif name in ("huffman", "packets", "parts", "range"):
         assert 0 < bits <= 8 * len(codec.encode(sample(codec)))
     else:
         assert bits is None

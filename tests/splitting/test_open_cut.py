@@ -6,6 +6,7 @@ from torch import nn
 
 from bottleneck import models
 from bottleneck.splitting import split, split_open, trace
+from bottleneck.splitting.model import split_traced
 
 
 class TwoBranches(nn.Module):
@@ -58,7 +59,7 @@ def test_open_cuts_say_what_lies_beside(net):
     """An open cut names what the tail reads beside the payload; a closed cut has nothing beside it."""
     assert (net.point.name, net.point.shape, net.point.beside) == ("left", (4, 4, 4), ("stem",))
     assert not net.point.closed
-    assert net.entry.shape == (9, 4, 4)
+    assert (net.entry.shape, [part.shape for part in net.entry.parts]) == ((144,), [(4, 4, 4), (5, 4, 4)])
     closed = split(TwoBranches(), "stem", IMAGE)
     assert closed.point.closed
     feature = closed.head(IMAGE)
@@ -75,22 +76,26 @@ def test_closed_cut_may_be_cut_openly():
 
 
 def test_papers_first_segmentation_split(cache_dir):
-    """One ASPP branch is refused as a closed cut, can be cut openly, and its projection is closed."""
+    """One ASPP branch is no closed cut, can be cut openly, and its projection is closed."""
     network = models.create("deeplabv3_resnet50", num_classes=21, output="out", aux_loss=True)
     image = torch.zeros(1, 3, 33, 33, dtype=torch.uint8)
-    with pytest.raises(ValueError, match=r"no[t]? a closed cut.*backbone\.layer4"):
-        split(network, "classifier.0.convs.1", image)
     traced = trace(network, image)
+    together = split_traced(traced, "classifier.0.convs.1").point
+    assert [part.name for part in together.parts] == ["backbone.layer4", "classifier.0.convs.1"]
     assert split_open(traced, "classifier.0.convs.1").point.beside == ("backbone.layer4",)
     closed = split(network, "classifier.0.project", image)
     assert closed.point.shape[0] == 256
     assert not any("aux" in name for name in dict(closed.tail.graph.named_modules()))
 
 
-def test_maps_of_different_sizes_are_refused():
-    """Tensors that cannot lie behind each other are named with their shapes."""
-    with pytest.raises(ValueError, match=r"open_cut=true.*'right': \(4, 2, 2\)"):
-        split_open(trace(Strided(), IMAGE), "right")
+def test_maps_of_different_sizes_pass_beside():
+    """What is sent may be smaller than what the tail reads beside it."""
+    torch.manual_seed(0)
+    network = Strided().eval()
+    net = split_open(trace(network, IMAGE), "right")
+    assert (net.point.shape, net.point.beside) == ((4, 2, 2), ("stem",))
+    with torch.no_grad():
+        torch.testing.assert_close(net(IMAGE), network(IMAGE))
 
 
 class Strided(nn.Module):

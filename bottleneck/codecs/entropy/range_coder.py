@@ -43,6 +43,7 @@ class RangeCoder(ArrayToBytes):
 
     name = "range"
     takes = ("symbols", "levels")
+    takes_tables = True
     needs_fit = True
 
     def __init__(self, form: Form) -> None:

@@ -15,10 +15,10 @@ import binascii
 from collections.abc import Iterator
 from typing import NamedTuple
 
-#: Bytes before the body of a packet at most.
-LONGEST_HEADER = 10
+from bottleneck.codecs import lengths
 
-_MOST_DIGITS = 4
+#: Bytes before the body of a packet at most.
+LONGEST_HEADER = 2 * lengths.LONGEST + 2
 
 
 class Packet(NamedTuple):
@@ -35,7 +35,7 @@ class Packet(NamedTuple):
 
 def pack(packet: Packet) -> bytes:
     """The bytes of a packet."""
-    numbers = _digits(packet.segment) + _digits(len(packet.body))
+    numbers = lengths.written(packet.segment) + lengths.written(len(packet.body))
     return numbers + _checksum(numbers, packet.body) + packet.body
 
 
@@ -45,8 +45,8 @@ def unpack(data: bytes) -> Packet:
     Raises:
         ValueError: If they are none, or were damaged.
     """
-    segment, end = _number(data, 0)
-    length, end = _number(data, end)
+    segment, end = lengths.read(data, 0)
+    length, end = lengths.read(data, end)
     checksum, body = data[end : end + 2], data[end + 2 :]
     if len(body) != length or checksum != _checksum(data[:end], body):
         raise ValueError(f"packet of {len(data)} bytes was damaged: its length or its checksum is not right.")
@@ -61,8 +61,8 @@ def each(payload: bytes) -> Iterator[bytes]:
     """
     start = 0
     while start < len(payload):
-        _, end = _number(payload, start)
-        length, end = _number(payload, end)
+        _, end = lengths.read(payload, start)
+        length, end = lengths.read(payload, end)
         if end + 2 + length > len(payload):
             raise ValueError(
                 f"payload of {len(payload)} bytes ends within a packet; it was truncated or damaged."
@@ -73,23 +73,3 @@ def each(payload: bytes) -> Iterator[bytes]:
 
 def _checksum(numbers: bytes, body: bytes) -> bytes:
     return binascii.crc_hqx(body, binascii.crc_hqx(numbers, 0xFFFF)).to_bytes(2, "big")
-
-
-def _digits(number: int) -> bytes:
-    digits = []
-    while number > 0x7F:
-        digits.append(0x80 | (number & 0x7F))
-        number >>= 7
-    return bytes([*digits, number])
-
-
-def _number(data: bytes, start: int) -> tuple[int, int]:
-    """A number, and where it ends."""
-    number = 0
-    for place, digit in enumerate(data[start : start + _MOST_DIGITS]):
-        number |= (digit & 0x7F) << 7 * place
-        if digit < 0x80:
-            return number, start + place + 1
-    raise ValueError(
-        f"no packet begins at byte {start} of {len(data)}; the payload was truncated or damaged."
-    )

@@ -76,6 +76,10 @@ class Packets(ArrayToBytes):
         self.gives = bytes_form(self.mtu * max(1, form.n_values))
         Codec(recipe(codec, options), self._segments.places(1).shape)  # a picture has no interleaved elements
 
+    @property
+    def takes_tables(self) -> bool:  # type: ignore[override]
+        return self.whole.takes_tables
+
     def fit(self, arrays: Iterable[NDArray[Any]]) -> None:
         self.whole.fit(arrays)
         self._codecs.clear()
