@@ -42,7 +42,7 @@ def test_rows_count_all_that_is_sent(run):
     assert own.drop <= 0.03
     others = [row for row in run[1] if (row.kind, row.split) == ("untrained", own.split)]
     assert own.payload_bytes < min(row.payload_bytes for row in others if row.drop <= 0.03) / 3
-    assert own.ideal_bpp <= own.bpp <= own.ideal_bpp + 8 * 4 / 64
+    assert own.estimated_bpp <= own.bpp <= own.estimated_bpp + 8 * 4 / 64
     assert own.device_macs > 0
     assert rows["feature-float32"].payload_bytes == pytest.approx(4 * (32 * 64 + 64 * 16), abs=8)
 
