@@ -105,10 +105,21 @@ def test_experiments_compose_for_every_command(experiment, command, tmp_path):
     OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
 
 
-@pytest.mark.parametrize("experiment", ["imagenette", "imagenette_mid", "imagenette_early"])
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        "espnet",
+        "imagenette",
+        "imagenette_early",
+        "imagenette_mid",
+        "imagenette_resnet18_mid",
+        "resnet20_cifar",
+        "squeezenet",
+    ],
+)
 def test_drop_that_is_asked_for_takes_the_place_of_an_experiments_bytes(experiment, tmp_path):
     """`target_drop=0.01` alone aims at one point, judged on held-out images; both by the user are refused."""
-    where = [f"experiment={experiment}", f"data.root={tmp_path}"]
+    where = [f"experiment={experiment}", f"data.root={tmp_path}", "model.weights=w.safetensors"]
     plain, asked = composed("train", *where), composed("train", *where, "target_drop=0.01")
     assert (plain.target_bytes > 0, plain.data.holdout) == (True, 0)
     point = point_of(asked)

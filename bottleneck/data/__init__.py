@@ -7,6 +7,7 @@ from bottleneck.data.digits import Digits
 from bottleneck.data.folders import ImageFolder
 from bottleneck.data.frames import Frames
 from bottleneck.data.imagenet import ImageNet, Imagenette
+from bottleneck.data.masks import MaskFolder
 from bottleneck.data.scenes import DetectionScenes, SemanticScenes
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ImageFolder",
     "ImageNet",
     "Imagenette",
+    "MaskFolder",
     "SemanticCoco",
     "SemanticScenes",
 ]

@@ -19,19 +19,29 @@ class Normalize(nn.Module):
     Args:
         mean, std: One value per channel, for pixels scaled to [0, 1].
         maximum: The pixel value that means 1.
+        order: Channels in the order that the network takes them in, to which `mean` and `std` belong; `None`:
+            as they are.
     """
 
     scale: Tensor
     offset: Tensor
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], maximum: float = 255.0):
+    def __init__(
+        self,
+        mean: Sequence[float],
+        std: Sequence[float],
+        maximum: float = 255.0,
+        order: Sequence[int] | None = None,
+    ):
         super().__init__()
+        self.order = None if order is None else list(order)
         scale = 1 / (maximum * torch.tensor(std))
         offset = -torch.tensor(mean) / torch.tensor(std)
         self.register_buffer("scale", scale.reshape(-1, 1, 1), persistent=False)
         self.register_buffer("offset", offset.reshape(-1, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
+        pixels = pixels if self.order is None else pixels[:, self.order]
         return pixels * self.scale + self.offset
 
 

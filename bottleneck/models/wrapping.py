@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from bottleneck.identity import unwrapped
 from bottleneck.models.checkpoints import read_state_dict
@@ -25,8 +26,9 @@ def wrap(
     mean: Sequence[float] = _IMAGENET_MEAN,
     std: Sequence[float] = _IMAGENET_STD,
     maximum: float = 255.0,
+    order: Sequence[int] | None = None,
     name: str = "custom",
-    side: int = 224,
+    side: int | Sequence[int] = 224,
     enlarge: bool = False,
 ) -> Any:
     """Any network of your own as a frozen network that takes pixels.
@@ -41,8 +43,10 @@ def wrap(
         mean: Mean per channel of pixels scaled to [0, 1].
         std: Their standard deviation per channel.
         maximum: The pixel value that means 1.
+        order: Channels as the network takes them, `[2, 1, 0]` for blue, green, red; `mean` and `std` are in
+            that order. `None`: as they are.
         name: What results call it.
-        side: Height and width of the images that it is usually fed.
+        side: Height and width of the images that it is usually fed; two numbers where they differ.
         enlarge: Whether its output, a map of logits, is enlarged to the image.
 
     Returns:
@@ -58,13 +62,15 @@ def wrap(
     selects: list[nn.Module] = [] if output is None else [SelectOutput(output)]
     selects += [] if logits is None else [SelectLogits(logits)]
     select = nn.Sequential(*selects) if selects else None
-    return PixelNetwork(
-        network, Normalize(mean, std, maximum), select, name, (len(mean), side, side), enlarge
-    ).eval()
+    height, width = (side, side) if isinstance(side, int) else side
+    normalize = Normalize(mean, std, maximum, order)
+    return PixelNetwork(network, normalize, select, name, (len(mean), height, width), enlarge).eval()
 
 
 def load_checkpoint(network: nn.Module, path: str) -> None:
     """Load a state dict, in any float type, from `.safetensors` or a PyTorch file without pickled code.
+
+    Names may begin with `module.`, which `DataParallel` had put before them.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -76,6 +82,8 @@ def load_checkpoint(network: nn.Module, path: str) -> None:
         raise FileNotFoundError(
             f"model.weights={error} Give a checkpoint's path or a weights name."
         ) from error
+    if not any(name.startswith("module.") for name in network.state_dict()):
+        consume_prefix_in_state_dict_if_present(state, "module.")
     try:
         network.load_state_dict(state)
     except RuntimeError as error:

@@ -24,7 +24,9 @@ class Segmentation(OneSize):
 
     Args:
         num_classes: Number of classes, the background included.
-        ignore_index: Class of pixels that are not judged, as VOC's and COCO's masks have it.
+        ignore_index: Class of pixels that are not judged, as VOC's and COCO's masks have it. It may be one of
+            the network's classes, as in CamVid: judged pixels that are taken for it are wrong, and it has no
+            part in the mean.
     """
 
     name = "segmentation"
@@ -78,30 +80,36 @@ class Segmentation(OneSize):
 
     def interval(self, scores: np.ndarray, value: float) -> Interval:
         """From resampled images: a mean over classes of ratios over images is no mean over images."""
-        return _percentiles(_resampled(scores), value)
+        return _percentiles(_resampled(scores, self.ignore_index), value)
 
     def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval:
         """Both outputs are judged on the same resampled images."""
-        drop = mean_iou(reference.sum(0)) - mean_iou(scores.sum(0))
-        return _percentiles(_resampled(reference) - _resampled(scores), float(drop))
+        ignored = self.ignore_index
+        drop = mean_iou(reference.sum(0), ignored) - mean_iou(scores.sum(0), ignored)
+        return _percentiles(_resampled(reference, ignored) - _resampled(scores, ignored), float(drop))
 
 
-def mean_iou(confusion: np.ndarray) -> np.ndarray:
-    """Mean intersection over union of confusion matrices `(..., K, K)`, over the classes that occur."""
+def mean_iou(confusion: np.ndarray, ignored: int) -> np.ndarray:
+    """Mean intersection over union of confusion matrices `(..., K, K)`, over the classes that occur.
+
+    Args:
+        confusion: Judged pixels by class and predicted class.
+        ignored: Class that has no part in the mean; any number beyond the classes: all have.
+    """
     intersection = np.diagonal(confusion, axis1=-2, axis2=-1)
     union = confusion.sum(-1) + confusion.sum(-2) - intersection
-    occurs = union > 0
+    occurs = (union > 0) & (np.arange(confusion.shape[-1]) != ignored)
     ratios = np.divide(intersection, union, out=np.zeros_like(union, np.float64), where=occurs)
     mean: np.ndarray = ratios.sum(-1) / occurs.sum(-1).clip(1)
     return mean
 
 
-def _resampled(scores: np.ndarray) -> np.ndarray:
+def _resampled(scores: np.ndarray, ignored: int) -> np.ndarray:
     """The mIoU of bootstrap samples of the images, the same samples for every call on as many images."""
     n, classes, _ = scores.shape
     weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=_RESAMPLES)
     confusions = weights.astype(np.float64) @ scores.reshape(n, -1)
-    return mean_iou(confusions.reshape(_RESAMPLES, classes, classes))
+    return mean_iou(confusions.reshape(_RESAMPLES, classes, classes), ignored)
 
 
 def _percentiles(values: np.ndarray, point: float) -> Interval:

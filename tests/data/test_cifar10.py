@@ -1,10 +1,12 @@
-"""CIFAR-10 through torchvision's own files."""
+"""CIFAR-10 through torchvision's own files, and through ConvNetJS's pictures."""
 
 import hashlib
 import pickle
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from torchvision import datasets
 
 from bottleneck.data import CIFAR10
@@ -85,3 +87,62 @@ def test_missing_or_damaged_data_are_refused(root, monkeypatch):
     monkeypatch.setattr(datasets.cifar, "download_and_extract_archive", offline)
     with pytest.raises(FileNotFoundError, match=r"no route to host.*\(now true\)"):
         CIFAR10(root).prepare_data()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Pictures 1, 2 and 51 in ConvNetJS's layout, and the labels of all that there could be."""
+    folder, random = tmp_path_factory.mktemp("pictures"), np.random.default_rng(4)
+    for number in (1, 2, 51):
+        pixels = random.integers(0, 256, (1000, 1024, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"cifar10_batch_{number}.png", compress_level=1)
+    labels = random.integers(0, 10, 52_000)
+    (folder / "cifar10_labels.js").write_text(f"var labels={labels.tolist()};\n")
+    return folder, labels
+
+
+def test_rows_of_pictures_are_images(pictures):
+    """A row is an image, its label stands at its number; pictures from 50 on are val, the others train."""
+    folder, labels = pictures
+    data = CIFAR10(folder, download=False, holdout=0)
+    assert data.targets("train").tolist() == labels[1000:3000].tolist()
+    assert data.targets("val").tolist() == labels[51_000:].tolist()
+    stored = np.asarray(Image.open(folder / "cifar10_batch_2.png"))
+    image, label = data.subset("train")[1007]
+    np.testing.assert_array_equal(image.permute(1, 2, 0).numpy(), stored[7].reshape(32, 32, 3))
+    assert label == labels[2007]
+
+
+def test_fingerprints_follow_the_pixels_of_pictures(pictures, tmp_path):
+    """The same pixels have the same fingerprint wherever they lie, other pixels another one."""
+    folder, _ = pictures
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    assert CIFAR10(tmp_path).fingerprint("val") == CIFAR10(folder).fingerprint("val")
+    changed = np.asarray(Image.open(folder / "cifar10_batch_51.png")).copy()
+    changed[0, 0] ^= 1
+    Image.fromarray(changed).save(tmp_path / "cifar10_batch_51.png", compress_level=1)
+    assert CIFAR10(tmp_path).fingerprint("val") != CIFAR10(folder).fingerprint("val")
+
+
+def test_wrong_pictures_are_refused(tmp_path):
+    """Missing pictures, pictures of another size and too few labels are named with what would be right."""
+    (tmp_path / "cifar10_labels.js").write_text("var labels=[6, 9];")
+    with pytest.raises(FileNotFoundError, match=r"no cifar10_batch_K\.png with K of 50 or more"):
+        CIFAR10(tmp_path).subset("val")
+    Image.new("RGB", (1024, 999)).save(tmp_path / "cifar10_batch_50.png")
+    with pytest.raises(ValueError, match=r"cifar10_labels\.js .*at least 51000 classes 0 to 9; it has 2"):
+        CIFAR10(tmp_path).subset("val")
+    (tmp_path / "cifar10_labels.js").write_text(f"var labels={[3] * 60_000};")
+    with pytest.raises(ValueError, match=r"cifar10_batch_50\.png has 1024×999 pixels.*1024×1000"):
+        CIFAR10(tmp_path).subset("val")
+
+
+def test_views_are_of_training_images_alone(root):
+    """With views an epoch has each image and its mirror; val stays as it is."""
+    data, plain = CIFAR10(root, holdout=0, views=2), CIFAR10(root, holdout=0)
+    assert (data.count("train"), data.count("val")) == (40, 10)
+    assert torch.equal(data.subset("train")[23][0], plain.subset("train")[3][0].flip(2))
+    assert data.fingerprint("val") == plain.fingerprint("val")
+    with pytest.raises(ValueError, match=r"data\.views=0"):
+        CIFAR10(root, views=0)

@@ -68,6 +68,23 @@ def test_half_precision_checkpoints_of_either_format_are_loaded(tmp_path, suffix
     assert loaded.network.fc.weight.dtype == torch.float32
 
 
+def test_names_from_data_parallel_are_the_networks_own(tmp_path):
+    """A checkpoint that was saved from a `DataParallel` loads into the network inside."""
+    network = models.create("resnet20_cifar").network
+    torch.save({"state_dict": torch.nn.DataParallel(network).state_dict()}, tmp_path / "weights.th")
+    loaded = models.create("resnet20_cifar", weights=str(tmp_path / "weights.th"))
+    assert torch.equal(loaded.network.linear.weight, network.linear.weight)
+
+
+def test_channels_are_put_into_the_networks_order():
+    """With `order`, pixels, mean and deviation are those of the channels that the network takes first."""
+    mean, std = [0.1, 0.2, 0.3], [0.5, 1.0, 2.0]
+    pixels = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
+    swapped = models.wrap(torch.nn.Identity(), mean=mean, std=std, order=[2, 1, 0])(pixels)
+    plain = models.wrap(torch.nn.Identity(), mean=mean[::-1], std=std[::-1])(pixels)
+    assert torch.equal(swapped, plain.flip(1))
+
+
 def test_wrong_checkpoint_names_its_keys(tmp_path):
     """A checkpoint of another network is refused with the keys that differ."""
     path = tmp_path / "other.safetensors"

@@ -69,26 +69,47 @@ def test_scores_add_up_to_the_metric(batch):
     scores = TASK.scores(logits, masks).numpy()
     metrics = TASK.metrics()
     metrics.update(logits, masks)
-    assert mean_iou(scores.sum(0)) == pytest.approx(float(metrics.compute()["miou"]), rel=1e-5)
+    assert mean_iou(scores.sum(0), 255) == pytest.approx(float(metrics.compute()["miou"]), rel=1e-5)
     alone = TASK.scores(logits[4:5], masks[4:5]).numpy()
     np.testing.assert_array_equal(scores[4], alone[0])
     assert scores[4, 1, 2] == ((masks[4] == 1) & (logits[4].argmax(0) == 2)).sum()
+
+
+def test_unjudged_class_of_the_network_is_an_error_and_no_class():
+    """Judged pixels taken for the unjudged class count against their own; the mean is of the others alone."""
+    task = Segmentation(num_classes=4, ignore_index=3)
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(5, 4, 9, 7, generator=generator)
+    masks = torch.randint(0, 4, (5, 9, 7), generator=generator).to(torch.uint8)
+    target, predicted = masks[masks != 3].numpy(), logits.argmax(1)[masks != 3].numpy()
+    assert (predicted == 3).any()
+    expected = jaccard_score(target, predicted, labels=[0, 1, 2], average="macro")
+    metrics = task.metrics()
+    metrics.update(logits, masks)
+    values = metrics.compute()
+    assert float(values["miou"]) == pytest.approx(expected, rel=1e-5)
+    assert float(values["pixel_accuracy"]) == pytest.approx((target == predicted).mean(), rel=1e-5)
+    scores = task.scores(logits, masks).numpy()
+    assert mean_iou(scores.sum(0), 3) == pytest.approx(expected, rel=1e-5)
+    low, high = task.interval(scores, expected)
+    assert high - low < 0.5 * expected  # resampled without the fourth class as well
+    assert np.mean([low, high]) == pytest.approx(expected, rel=0.1)
 
 
 def test_intervals_hold_the_value_and_shrink_with_samples():
     """Intervals contain the value; four times the images make them about half as wide; pairing narrows."""
     rng = np.random.default_rng(0)
     easy = rng.multinomial(50, np.eye(4).ravel() / 4 * 0.7 + 0.3 / 16, size=400).reshape(-1, 4, 4)
-    value = float(mean_iou(easy.sum(0)))
+    value = float(mean_iou(easy.sum(0), 255))
     low, high = TASK.interval(easy, value)
-    few = TASK.interval(easy[:100], float(mean_iou(easy[:100].sum(0))))
+    few = TASK.interval(easy[:100], float(mean_iou(easy[:100].sum(0), 255)))
     assert low < value < high
     assert 1.5 < (few[1] - few[0]) / (high - low) < 2.7
     harder = easy.copy()
     harder[:, 0, 0] -= harder[:, 0, 0] // 4
     harder[:, 0, 1] += easy[:, 0, 0] // 4
     drop = TASK.drop_interval(easy, harder)
-    assert drop[0] < value - mean_iou(harder.sum(0)) < drop[1]
+    assert drop[0] < value - mean_iou(harder.sum(0), 255) < drop[1]
     assert drop[1] - drop[0] < (high - low) / 2
     assert TASK.drop_interval(easy, easy) == (0, 0)
 
