@@ -25,7 +25,7 @@ def test_price_settles_where_the_bytes_are_those_wanted(price, wanted):
 
 
 def test_price_does_not_sink_out_of_reach_while_little_is_spent():
-    """After a long stage that spends less than is allowed there, the target is reached as after a short one."""
+    """After a long stage that spends less than is allowed, the target is reached as after a short one."""
     wanted = spent = 500.0
     target = ByteTarget(wanted)
     for step in range(6000):
