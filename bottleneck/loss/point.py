@@ -70,6 +70,8 @@ class OperatingPoint:
                 similar = difflib.get_close_matches(name, known, n=3) or sorted(known)
                 raise ValueError(f"unit.{name} is no option of unit {self.kind!r}. Similar names: {similar}.")
         self.loss([(1, 1, 1)], 1, 1.0)  # the rate's own options are checked now
+        if self.seed != int(self.seed) or not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed={self.seed} must be a whole number from 0 to {2**32 - 1}.")
         if self.rates != int(self.rates) or self.rates < 1:
             raise ValueError(f"unit.rates={self.rates} must be a whole number of at least 1.")
         if self.rates > 1:

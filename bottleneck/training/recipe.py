@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import Checkpoint, WeightAveraging
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from bottleneck.loss import check_alpha
@@ -48,7 +49,8 @@ class Recipe:
         trainer: Options of Lightning's Trainer.
 
     Raises:
-        ValueError: If a number is out of range, or the Trainer would change the frozen network.
+        ValueError: If a number is out of range, the optimizer cannot be made, or the Trainer would change the
+            frozen network.
     """
 
     optimizer: Callable[..., torch.optim.Optimizer] = _ADAM
@@ -63,6 +65,15 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_trainer(self.trainer.get("precision", "32-true"))
+        epochs = self.trainer.get("max_epochs")
+        if epochs is not None and (epochs != int(epochs) or epochs < -1):
+            raise ValueError(
+                f"trainer.max_epochs={epochs} must be a whole number of at least 0, or -1 for no end."
+            )
+        try:
+            self.optimizer([torch.nn.Parameter(torch.zeros(1))])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"optimizer= makes no optimizer of parameters: {error}.") from error
         for key, value in (("warm_start", self.warm_epochs), ("settle", self.settle_epochs)):
             if value < 0:
                 raise ValueError(f"{key}.epochs={value} must be at least 0.")
@@ -96,11 +107,14 @@ class Recipe:
             options: Further options of the Trainer, over those of the recipe.
 
         Raises:
-            ValueError: If a callback would change the frozen network.
+            ValueError: If a callback would change the frozen network, or Lightning refuses an option.
         """
         check_trainer("32-true", callbacks)
         quiet()
         keeps = any(isinstance(callback, Checkpoint) for callback in callbacks)
         bars = [StageBar(stage)] if {**self.trainer, **options}.get("enable_progress_bar", True) else []
         own = {"logger": list(loggers), "callbacks": [*callbacks, *bars], "enable_checkpointing": keeps}
-        return Trainer(**{**self.trainer, **own, **options})
+        try:
+            return Trainer(**{**self.trainer, **own, **options})
+        except (MisconfigurationException, ValueError) as error:
+            raise ValueError(f"trainer= is refused by Lightning: {error}") from error

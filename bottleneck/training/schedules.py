@@ -37,7 +37,7 @@ def with_schedule(optimizer: Optimizer, schedule: Schedule | None, trainer: Any)
         trainer: Lightning's Trainer, which knows how many steps there will be.
 
     Raises:
-        ValueError: If the training has no end.
+        ValueError: If the training has no end, or no step.
     """
     if schedule is None:
         return optimizer
@@ -46,6 +46,11 @@ def with_schedule(optimizer: Optimizer, schedule: Schedule | None, trainer: Any)
         raise ValueError(
             "A learning-rate schedule needs a training that ends. Give the Trainer max_epochs or max_steps, "
             "or use scheduler=None."
+        )
+    if steps < 1:
+        raise ValueError(
+            "There is no batch of two training samples or more, so there is nothing to learn from. Use more "
+            "of them: data.train_limit, data.holdout."
         )
     scheduler = schedule(optimizer, total_steps=int(steps))
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
