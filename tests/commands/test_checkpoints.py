@@ -69,8 +69,16 @@ def write_imagenette(root, rng):
 WRITERS = {"espnet": write_camvid, "resnet20_cifar": write_cifar10, "squeezenet": write_imagenette}
 
 
-@pytest.mark.parametrize("experiment", WRITERS)
-def test_whole_path_from_a_checkpoint_to_graphs(experiment, tmp_path):
+@pytest.mark.parametrize(
+    ("experiment", "cut"),
+    [
+        ("espnet", ()),
+        ("espnet", ("split=encoder.b2", "unit.stride=[8,4]", "unit.latent_channels=[2,8]")),
+        ("resnet20_cifar", ()),
+        ("squeezenet", ()),
+    ],
+)
+def test_whole_path_from_a_checkpoint_to_graphs(experiment, cut, tmp_path):
     """A short training writes a bundle that measures, answers and, as graphs, computes what training did."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="extra `onnx` is not installed")
     torch.manual_seed(0)
@@ -78,7 +86,7 @@ def test_whole_path_from_a_checkpoint_to_graphs(experiment, tmp_path):
     weights = str(tmp_path / "weights.safetensors")
     save_file(models.create(NETWORKS[experiment]).network.state_dict(), weights)
     given = [f"experiment={experiment}", f"data.root={tmp_path / 'data'}", f"model.weights={weights}"]
-    given += [*SMALL[experiment], "suite.feature=null", f"cache.dir={tmp_path / 'cache'}"]
+    given += [*SMALL[experiment], *cut, "suite.feature=null", f"cache.dir={tmp_path / 'cache'}"]
 
     run = tmp_path / "run"
     run.mkdir()
