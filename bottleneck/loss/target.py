@@ -14,7 +14,8 @@ _GAIN, _FIRMNESS = 0.008, 3.0  # of a step: the integral and the proportional pa
 _TURNS = 16.0  # what the gains of all steps add up to at least
 _SLACK = 1.5  # bytes that may be spent in the beginning, over the target
 _SHARE = 0.5  # of training, after which the target is meant
-_LEAST = 0.05  # what all bytes cost at least, of what the task weighs
+_LEAST = 0.01  # what all bytes cost at least, of what the task weighs
+_LEAST_BEFORE = 0.2  # likewise in a stage before the one that is to end at the target
 
 
 class ByteTarget:
@@ -49,6 +50,6 @@ class ByteTarget:
         self._smooth += 0.05 * (spent - self._smooth)
         self._weight += 0.05 * (weight - self._weight)
         excess = max(-0.5, min(1.0, self._smooth / (self.wanted * _SLACK**left) - 1.0))
-        least = _LEAST * self._weight / max(self._smooth, 1e-9)
+        least = (_LEAST if progress > 0 else _LEAST_BEFORE) * self._weight / max(self._smooth, 1e-9)
         self._integral = max(least, self._integral * math.exp(gain * excess))
         self.price = self._integral * math.exp(_FIRMNESS * excess)
