@@ -56,7 +56,8 @@ class Cut:
         trainable: What is trained here: `bottleneck`, with it `tail`, or `all` of the network.
 
     Raises:
-        ValueError: If network and data set disagree about channels or classes, or the cut is not closed.
+        ValueError: If network and data set disagree about channels, sizes or classes, or the cut is not
+            closed.
     """
 
     def __init__(
@@ -79,12 +80,22 @@ class Cut:
         self.model, self.images, self.task, self.cache = model, images, task, cache
         self.made = dict(made or {})
         self.image: Tensor = images.subset("val")[0][0][None].to(device_of(model))
-        with torch.no_grad():
-            task.check_output(model(self.image), self.image)
+        task.check_output(self._first_output(), self.image)
         self._tallies: dict[str, Tally] = {}
         self.trainable = "bottleneck"
         self._original: Cut | None = None  # with the network as it was, where this one may change
         self._split(at, kind, open_cut)
+
+    @torch.no_grad()
+    def _first_output(self) -> Any:
+        try:
+            return self.model(self.image)
+        except RuntimeError as error:
+            raise ValueError(
+                f"{self.model.name} does not run on images of {tuple(self.image.shape[1:])} (C, H, W), as "
+                f"{self.images.name} gives them: {str(error).splitlines()[0]} Set data.crop, or "
+                "data.letterbox of a data set with objects, to a side that the network takes."
+            ) from error
 
     def __repr__(self) -> str:
         return f"Cut of {self.model.name} at {self.net.point}, on {self.images.name}"

@@ -1,6 +1,7 @@
 """From any image to the uint8 C×H×W tensor that enters the frozen network: the one place that resizes.
 
-    PIL image, or uint8 C×H×W ─► 8-bit PIL image ─► resize short side ─► centre crop ─► uint8 tensor C×H×W
+    PIL image, or uint8 C×H×W ─► 8-bit PIL image ─┬► resize short side ─► centre crop ─┬► uint8 tensor C×H×W
+                                                  └► resize long side ─► letterbox ────┘
 
 Data sets use it while training, bundles while deployed, so both sides see the same pixels. Everything passes
 through Pillow's integer arithmetic, so an array and a PIL image of the same pixels give the same result.
@@ -15,9 +16,12 @@ from torchvision.transforms import v2
 
 _WIDE = 16  # times the short side: what is longer is cut before it is resized
 _MODES = {1: "L", 3: "RGB"}  # channels: Pillow's name for 8 bits of each
+_GREY = 114  # of the rest of a letterbox: what single-stage detectors are trained with
 
 
-def preprocess(short_side: int | None = None, crop: int | None = None, channels: int = 3) -> v2.Compose:
+def preprocess(
+    short_side: int | None = None, crop: int | None = None, channels: int = 3, letterbox: int | None = None
+) -> v2.Compose:
     """Build the transform from a PIL image or uint8 C×H×W array to the uint8 tensor that a network is fed.
 
     An image that already has the right size passes bit-identical. Without sizes the transform only converts.
@@ -28,13 +32,16 @@ def preprocess(short_side: int | None = None, crop: int | None = None, channels:
             ratio. ``None``: images keep their size.
         crop: Pixels of both sides of the square cut from the centre. ``None``: nothing is cut.
         channels: 1 (grey) or 3 (RGB). PIL images of another mode are converted; arrays must have it already.
+        letterbox: Pixels of both sides of a grey square into whose top left corner the whole image goes,
+            after a bilinear, antialiased resize that makes its longer side as long; in place of the others.
 
     Returns:
         A picklable callable: PIL image, uint8 numpy array or uint8 tensor in; uint8 CPU tensor C×H×W out.
         What it raises for other input: see `as_pil`.
 
     Raises:
-        ValueError: If ``channels`` is neither 1 nor 3, or the crop would not fit into the resized image.
+        ValueError: If ``channels`` is neither 1 nor 3, the crop would not fit into the resized image, or a
+            letterbox is no size or is asked for beside them.
     """
     if channels not in _MODES:
         raise ValueError(f"channels={channels} cannot be read from an image. Use 1 (grey) or 3 (RGB).")
@@ -45,7 +52,14 @@ def preprocess(short_side: int | None = None, crop: int | None = None, channels:
             f"data.crop={crop} does not fit into data.short_side={short_side}: "
             "choose 1 <= data.crop <= data.short_side, such as 224 and 256."
         )
+    if letterbox is not None and (letterbox < 1 or short_side is not None):
+        raise ValueError(
+            f"data.letterbox={letterbox} must be pixels, at least 1, such as 416, without data.short_side "
+            "and data.crop."
+        )
     steps: list[nn.Module] = [_AsPIL(channels)]
+    if letterbox is not None:
+        steps.append(_Letterboxed(letterbox))
     if short_side is not None:
         resize = v2.Resize(short_side, interpolation=v2.InterpolationMode.BILINEAR)
         steps.append(_Resized(resize, None if crop is None else v2.CenterCrop(crop)))
@@ -166,6 +180,24 @@ class _Resized(nn.Module):
 
     def __repr__(self) -> str:
         return str(self.resize) if self.crop is None else f"{self.resize}\n    {self.crop}"
+
+
+class _Letterboxed(nn.Module):
+    """The whole image, as large as it fits, in the top left corner of a grey square."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, image: Image.Image) -> Image.Image:
+        longer = max(image.size)
+        size = [max(1, length * self.side // longer) for length in image.size]
+        square = Image.new(image.mode, (self.side, self.side), (_GREY,) * len(image.getbands()))
+        square.paste(image.resize(size, Image.Resampling.BILINEAR))
+        return square
+
+    def extra_repr(self) -> str:
+        return f"side={self.side}, grey={_GREY}"
 
 
 class _ToTensor(nn.Module):

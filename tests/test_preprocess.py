@@ -188,3 +188,33 @@ def test_transform_is_named_as_its_steps():
         "interpolation=InterpolationMode.BILINEAR, antialias=True)\n"
         "      CenterCrop(size=(224, 224))\n      _ToTensor()\n)"
     )
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "resized"),
+    [(50, 31, (20, 12)), (31, 50, (12, 20)), (9, 9, (20, 20)), (900, 1, (20, 1))],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_letterbox_holds_the_whole_image_in_its_corner(width, height, resized, channels):
+    """Top left lies the image as Pillow resizes it bilinearly, and grey 114 is all of the rest."""
+    array = noise(channels, height, width)
+    found = preprocess(letterbox=20, channels=channels)(array).numpy()
+    assert found.shape == (channels, 20, 20)
+    expected = np.full((channels, 20, 20), 114, np.uint8)
+    image = as_pil(array, channels).resize(resized, Image.Resampling.BILINEAR)
+    expected[:, : resized[1], : resized[0]] = np.asarray(image).reshape(*resized[::-1], -1).transpose(2, 0, 1)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_letterbox_of_the_images_size_changes_nothing():
+    """A square image of that side passes bit-identical, and the side is part of the transform's name."""
+    array = noise(3, 20, 20)
+    np.testing.assert_array_equal(preprocess(letterbox=20)(array).numpy(), array)
+    assert str(preprocess(letterbox=20)) != str(preprocess(letterbox=21))
+
+
+@pytest.mark.parametrize("sizes", [{"letterbox": 0}, {"letterbox": 20, "short_side": 20}])
+def test_letterbox_stands_alone(sizes):
+    """A side that is none, or a letterbox beside another resize, is refused with the keys."""
+    with pytest.raises(ValueError, match=r"data\.letterbox=.*without data\.short_side and data\.crop"):
+        preprocess(**sizes)

@@ -1,7 +1,7 @@
 """COCO as it ships: photographs, and the instances in them.
 
     root/  train2017/*.jpg  val2017/*.jpg
-           annotations/instances_train2017.json  annotations/instances_val2017.json
+           annotations/instances_train2017.json  annotations/instances_val2017.json     or beside the folders
 
 Source: Lin et al., "Microsoft COCO: common objects in context", ECCV 2014, arXiv:1405.0312.
 """
@@ -56,6 +56,11 @@ class Coco(ImageData):
         super().__init__(**shared)
         self.root = Path(root).expanduser()
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(3, H, W) of the largest photographs."""
+        return (3, 640, 640)
+
     @abstractmethod
     def keeps(self, picture: Picture) -> bool:
         """Whether a photograph is part of the data set."""
@@ -98,7 +103,9 @@ class Coco(ImageData):
         return f"{file_content(path)} {file_content(self._annotations_file(part))}"
 
     def _annotations_file(self, part: str) -> Path:
-        return self.root / "annotations" / f"instances_{part}2017.json"
+        name = f"instances_{part}2017.json"
+        beside = self.root / name
+        return beside if beside.is_file() else self.root / "annotations" / name
 
     def _layout(self) -> str:
         return (
@@ -168,41 +175,40 @@ class SemanticCoco(Coco):
 
 
 class DetectionCoco(Objects, Coco):
-    """COCO's instances at the photographs' own sizes; resizing is the detector's own first step.
+    """COCO's instances at the photographs' own sizes, where resizing is the detector's own first step.
 
     Targets are as torchvision's detectors take them: `boxes` float32 `(k, 4)` (left, top, right, bottom),
-    `labels` (COCO's category ids, 1 to 90) and `masks` uint8 `(k, H, W)`; for the metric also `iscrowd` and
-    `area`. Photographs without an object are left out.
+    `labels` (COCO's category ids, 1 to 90) and, where all have an outline, `masks` uint8 `(k, H, W)`; for the
+    metric also `iscrowd` and `area`. Photographs without an object are left out.
 
     Args:
         root: See `Coco`.
+        letterbox: For single-stage detectors: see `Objects`.
         shared: `ImageData`'s arguments.
     """
 
     name = "coco"
     num_classes = 91
 
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(3, H, W) of the largest photographs."""
-        return (3, 640, 640)
-
     def keeps(self, picture: Picture) -> bool:
         return any(not annotation["iscrowd"] for annotation in _with_extent(picture))
 
-    def target(self, picture: Picture) -> dict[str, Tensor]:
+    def target(self, picture: Picture) -> dict[str, Any]:
         annotations = _with_extent(picture)
         boxes = np.array([annotation["bbox"] for annotation in annotations], np.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         height, width = picture.size
-        masks = [instance_mask(annotation["segmentation"], picture.size) for annotation in annotations]
-        return {
+        found = {
             "boxes": torch.from_numpy(boxes.clip(0, [width, height, width, height]).astype(np.float32)),
             "labels": torch.tensor([annotation["category_id"] for annotation in annotations]),
-            "masks": torch.from_numpy(np.stack(masks).astype(np.uint8)),
+            "size": picture.size,
             "iscrowd": torch.tensor([annotation["iscrowd"] for annotation in annotations]),
             "area": torch.tensor([float(annotation["area"]) for annotation in annotations]),
         }
+        if self.letterbox is None and all("segmentation" in annotation for annotation in annotations):
+            masks = [instance_mask(annotation["segmentation"], picture.size) for annotation in annotations]
+            found["masks"] = torch.from_numpy(np.stack(masks).astype(np.uint8))
+        return found
 
 
 def instance_mask(segmentation: Any, size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -79,9 +79,6 @@ class Scenes(ImageData):
         height, width = rng.integers(*self.sides, size=2, endpoint=True).tolist()
         return compose(rng, *self._digits[part], (height, width), self.counts, self.digit_sides)
 
-    def target_transform(self, target: Any) -> Any:
-        return target
-
     def read_part(self, part: str) -> Part:
         count = self.sizes[part]
         return Part(_Lazily(self, part, count), np.zeros(count, np.int64))
@@ -116,6 +113,9 @@ class SemanticScenes(Scenes):
     def target_layout(self) -> tuple[tuple[int, ...], str]:
         return self.sides, "uint8"
 
+    def target_transform(self, target: Tensor) -> Tensor:
+        return target
+
     def target(self, scene: Scene) -> Tensor:
         return torch.from_numpy(scene.semantic)
 
@@ -123,14 +123,15 @@ class SemanticScenes(Scenes):
 class DetectionScenes(Objects, Scenes):
     """Scenes with a list of digits: `boxes` float32 `(k, 4)`, `labels` 1 to 10, `masks` uint8 `(k, H, W)`.
 
-    As torchvision's detectors take them: label 0 is the ground.
+    As torchvision's detectors take them: label 0 is the ground. With a `letterbox` see `Objects`.
     """
 
-    def target(self, scene: Scene) -> dict[str, Tensor]:
+    def target(self, scene: Scene) -> dict[str, Any]:
         return {
             "boxes": torch.from_numpy(scene.boxes),
             "labels": torch.from_numpy(scene.labels + 1),
             "masks": torch.from_numpy(scene.masks.astype(np.uint8)),
+            "size": scene.image.shape[1:],
         }
 
 

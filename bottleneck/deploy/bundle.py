@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ from bottleneck.devices import device_of
 from bottleneck.files import read_folder, replace_folder
 from bottleneck.identity import Identity, precision, state_identity, weights_identity
 from bottleneck.models.checkpoints import write_state_dict
+from bottleneck.models.image_sizes import Letterboxed
 from bottleneck.splitting import SplitModel, split
 from bottleneck.unit import Unit, build
 
@@ -84,6 +86,22 @@ class Bundle:
     def image_dtype(self) -> torch.dtype:
         """The type of the images that enter the head."""
         return torch.float32 if self.preprocessing is None else torch.uint8
+
+    @property
+    def letterbox(self) -> int | None:
+        """Side of the square that an image goes into, where answers are given in the image's own pixels."""
+        return (self.preprocessing or {}).get("letterbox") if self.task == "single_stage" else None
+
+    def letterboxed(self, image: Any) -> Letterboxed | None:
+        """What has to be known of an image besides, where it is letterboxed.
+
+        Args:
+            image: A PIL image, or an array or tensor C×H×W.
+        """
+        if self.letterbox is None:
+            return None
+        height, width = image.size[::-1] if isinstance(image, Image.Image) else image.shape[-2:]
+        return Letterboxed(height, width, self.letterbox)
 
     @property
     def place(self) -> Place:

@@ -22,9 +22,14 @@ def check_fields(content: dict[str, Any], file: Path) -> None:
     for name, (is_right, right) in _FIELDS.items():
         if not is_right(content.get(name)):
             raise ValueError(f"{file}: {name}={content.get(name)!r:.80} is not {right}. Export it again.")
-    crop, size = (content["preprocessing"] or {}).get("crop"), content["image_shape"][1:]
-    if crop is not None and size != [crop, crop]:
-        raise ValueError(f"{file}: preprocessing crops to {crop}, but images are {size}. Export it again.")
+    preprocessing, size = content["preprocessing"] or {}, content["image_shape"][1:]
+    for name in ("crop", "letterbox"):
+        if (side := preprocessing.get(name)) is not None and size != [side, side]:
+            raise ValueError(
+                f"{file}: preprocessing has {name}={side}, but images are {size}. Export it again."
+            )
+    if content.get("task") == "single_stage" and "letterbox" not in preprocessing:
+        raise ValueError(f"{file}: a single-stage detector's images have no letterbox. Export it again.")
 
 
 def check_sizes(latent_shape: Sequence[int], codec: dict[str, Any], file: Path) -> None:
@@ -68,7 +73,7 @@ def _is_image(value: Any) -> bool:
 def _is_preprocessing(value: Any) -> bool:
     return value is None or (
         isinstance(value, dict)
-        and set(value) <= {"short_side", "crop"}
+        and (set(value) <= {"short_side", "crop"} or set(value) == {"letterbox"})
         and all(_is_size(size) and size <= _LARGEST_OPTION for size in value.values())
     )
 

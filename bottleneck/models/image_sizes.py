@@ -14,6 +14,60 @@ _FORMAT = struct.Struct("<6H")
 #: Bytes that `ImageSizes.pack` makes for one image.
 PACKED_BYTES = _FORMAT.size
 
+_LETTERBOXED = struct.Struct("<2H")
+
+#: Bytes that `Letterboxed.pack` makes.
+LETTERBOXED_BYTES = _LETTERBOXED.size
+
+
+class Letterboxed(NamedTuple):
+    """What has to be known of an image that went into a letterbox, so that boxes are given in its pixels.
+
+    Attributes:
+        height: Of the image.
+        width: Of the image.
+        side: Of the square that it went into (`preprocess`).
+    """
+
+    height: int
+    width: int
+    side: int
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the square for each of the image's."""
+        return self.side / max(self.height, self.width)
+
+    def pack(self) -> bytes:
+        """The image's size as it crosses the channel: two little-endian 16-bit numbers.
+
+        Raises:
+            ValueError: If a side has more than 65,535 pixels.
+        """
+        try:
+            return _LETTERBOXED.pack(self.height, self.width)
+        except struct.error as error:
+            raise ValueError(
+                f"an image of {self.height}×{self.width} does not fit 16-bit numbers. Use smaller images."
+            ) from error
+
+    @classmethod
+    def unpack(cls, data: bytes, side: int) -> Self:
+        """From the bytes that `pack` made, and the side, which both ends of the channel know.
+
+        Raises:
+            ValueError: If the bytes cannot be such a size.
+        """
+        if len(data) != LETTERBOXED_BYTES:
+            raise ValueError(
+                f"{len(data)} bytes of an image's size where {LETTERBOXED_BYTES} are sent; the payload was "
+                "truncated."
+            )
+        height, width = _LETTERBOXED.unpack(data)
+        if not height or not width:
+            raise ValueError(f"the payload says that an image is {height}×{width}; it was damaged.")
+        return cls(height, width, side)
+
 
 class ImageSizes(NamedTuple):
     """Heights and widths in pixels of a batch of images.

@@ -11,6 +11,7 @@ from bottleneck.identity import unwrapped
 from bottleneck.models.checkpoints import read_state_dict
 from bottleneck.models.detection import Detector
 from bottleneck.models.pixels import Normalize, PixelNetwork, SelectLogits, SelectOutput
+from bottleneck.models.rows import Rows
 
 #: A frozen network that takes pixels, and says what it is called and usually fed.
 Network = PixelNetwork | Detector
@@ -30,6 +31,8 @@ def wrap(
     name: str = "custom",
     side: int | Sequence[int] = 224,
     enlarge: bool = False,
+    rows: str | None = None,
+    labels: Sequence[int] | None = None,
 ) -> Any:
     """Any network of your own as a frozen network that takes pixels.
 
@@ -48,6 +51,9 @@ def wrap(
         name: What results call it.
         side: Height and width of the images that it is usually fed; two numbers where they differ.
         enlarge: Whether its output, a map of logits, is enlarged to the image.
+        rows: Of a single-stage detector, the format of its rows: `yolox`, `yolov5`, `yolov8`, `corners`
+            (`rows.FORMATS`); what it returns then is as `Rows` says.
+        labels: The data set's number for each class of those rows; see `Rows`.
 
     Returns:
         A `PixelNetwork`, or a `Detector`.
@@ -61,6 +67,7 @@ def wrap(
         return Detector(network, name, (3, 800, 800)).eval()
     selects: list[nn.Module] = [] if output is None else [SelectOutput(output)]
     selects += [] if logits is None else [SelectLogits(logits)]
+    selects += [] if rows is None else [Rows(rows, labels)]
     select = nn.Sequential(*selects) if selects else None
     height, width = (side, side) if isinstance(side, int) else side
     normalize = Normalize(mean, std, maximum, order)

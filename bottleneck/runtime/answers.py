@@ -7,15 +7,20 @@ from typing import Any
 import numpy as np
 
 _MOST_OBJECTS = 100
+_LIKELY, _OVERLAP = 0.001, 0.65  # of a single-stage detector's boxes: the score, and the IoU with a surer one
 
 
-def answer_of(output: Any, task: str, top: int = 5) -> dict[str, Any]:
+def answer_of(
+    output: Any, task: str, top: int = 5, size: tuple[int, int, int] | None = None
+) -> dict[str, Any]:
     """The answer for one image.
 
     Args:
         output: What the network returned for a batch of one, in NumPy arrays.
-        task: `classification`, `segmentation` or `detection`; anything else is answered with the output.
+        task: `classification`, `segmentation`, `detection` or `single_stage`; anything else is answered with
+            the output.
         top: Most classes that are named.
+        size: Of an image that was letterboxed: its height and width, and the letterbox's side.
 
     Returns:
         `top`: classes with their scores, best first; `objects`: labels, scores and boxes (left, top, right,
@@ -28,6 +33,8 @@ def answer_of(output: Any, task: str, top: int = 5) -> dict[str, Any]:
             return {"mask": _png(output[0].argmax(axis=0))}
         case "detection":
             return {"objects": _objects(output[0])}
+        case "single_stage":
+            return {"objects": _objects(_found(output[0], size))}
     return {"output": np.asarray(output).tolist()}
 
 
@@ -49,6 +56,33 @@ def _objects(found: dict[str, np.ndarray]) -> list[dict[str, Any]]:
         }
         for index in best
     ]
+
+
+def _found(rows: np.ndarray, size: tuple[int, int, int] | None) -> dict[str, np.ndarray]:
+    """The objects in rows `(n, 4 + labels)`, as `models.suppression.objects_of` finds them."""
+    chosen, labels = np.nonzero(rows[:, 4:] > _LIKELY)
+    scores = rows[chosen, 4 + labels]
+    order = np.argsort(-scores, kind="stable")
+    kept: list[int] = []
+    while len(order) and len(kept) < _MOST_OBJECTS:
+        best, order = order[0], order[1:]
+        kept.append(best)
+        same = labels[order] == labels[best]
+        order = order[~same | (_overlaps(rows[chosen[best], :4], rows[chosen[order], :4]) <= _OVERLAP)]
+    boxes = rows[chosen[kept], :4]
+    if size is not None:
+        height, width, side = size
+        boxes = np.clip(boxes * max(height, width) / side, 0, [width, height, width, height])
+    return {"boxes": boxes, "labels": labels[kept], "scores": scores[kept]}
+
+
+def _overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of one box with others."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    shared = sides.clip(0).prod(1)
+    union = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - shared
+    found: np.ndarray = shared / np.maximum(union, 1e-9)
+    return found
 
 
 def _png(mask: np.ndarray) -> str:

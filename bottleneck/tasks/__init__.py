@@ -4,5 +4,6 @@ from bottleneck.tasks.base import Metrics, Task
 from bottleneck.tasks.classification import Classification
 from bottleneck.tasks.detection import Detection
 from bottleneck.tasks.segmentation import Segmentation
+from bottleneck.tasks.single_stage import SingleStage
 
-__all__ = ["Classification", "Detection", "Metrics", "Segmentation", "Task"]
+__all__ = ["Classification", "Detection", "Metrics", "Segmentation", "SingleStage", "Task"]

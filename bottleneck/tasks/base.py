@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
+from torch.nn import functional as F
 
 from bottleneck.tasks.intervals import Interval
 
@@ -54,6 +55,18 @@ class Task(Protocol):
     def loss(self, output: Any, target: Any) -> Tensor:
         """Loss of each sample of a batch, `(b,)`."""
 
+    def divergence(self, output: Any, wanted: Any, temperature: float) -> Tensor:
+        """How far an output is from the frozen network's, `(b,)`: 0 where they are the same.
+
+        Args:
+            output: Of a batch.
+            wanted: What the frozen network says there.
+            temperature: Larger: what it is not sure of counts for more.
+
+        Raises:
+            ValueError: If outputs of this task are nothing that can be compared.
+        """
+
     def metrics(self, prefix: str = "", synchronised: bool = True) -> Any:
         """Fresh `Metrics` with values in [0, 1], `metric` among them; a module, so that it follows devices.
 
@@ -75,6 +88,16 @@ class Task(Protocol):
 
     def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval | None:
         """95 % interval of the metric lost between two outputs for the same samples; see `interval`."""
+
+
+class Logits:
+    """Part of tasks whose outputs are logits of images or of pixels, `(b, classes, ...)`."""
+
+    def divergence(self, output: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+        """Kullback-Leibler divergence of softened distributions, times the temperature's square."""
+        given, wanted = output / temperature, wanted / temperature
+        found = F.kl_div(F.log_softmax(given, 1), F.softmax(wanted, 1), reduction="none").sum(1)
+        return temperature**2 * (found.flatten(1).mean(1) if found.dim() > 1 else found)
 
 
 class OneSize:

@@ -8,11 +8,11 @@ from torch.nn import functional as F
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
-from bottleneck.tasks.base import OneSize
+from bottleneck.tasks.base import Logits, OneSize
 from bottleneck.tasks.intervals import Interval, paired_interval, proportion_interval
 
 
-class Classification(OneSize):
+class Classification(Logits, OneSize):
     """One label per image.
 
     Attributes:
@@ -34,7 +34,8 @@ class Classification(OneSize):
             found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise ValueError(
                 f"The network returns {found} for an image, the data set has {self.num_classes} classes. "
-                "Set model.logits to the classes' indices, or model.num_classes and its weights."
+                "Set model.logits to the classes' indices, or model.num_classes and its weights; for a "
+                "network that returns rows of boxes, task=single_stage."
             )
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:

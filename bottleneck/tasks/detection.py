@@ -62,6 +62,17 @@ class Detection:
         losses = output.losses([_single(entry) for entry in target])
         return torch.stack(list(losses.values())).sum(0)
 
+    def divergence(self, output: Any, wanted: Any, temperature: float) -> Tensor:
+        """Lists of objects have no distance.
+
+        Raises:
+            ValueError: Always; the message has what there is instead.
+        """
+        raise ValueError(
+            "objective=logits: an R-CNN returns objects, which are no logits. Use objective=distillation, "
+            "pyramid, features, matching or task."
+        )
+
     def metrics(self, prefix: str = "", synchronised: bool = True) -> "DetectionMetrics":
         """Fresh metrics in [0, 1]: `map`, `map50`, and `mask_map`, `mask_map50` where masks are judged."""
         return DetectionMetrics(self.masks, prefix, synchronised)

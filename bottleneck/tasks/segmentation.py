@@ -9,13 +9,13 @@ from torch.nn import functional as F
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
-from bottleneck.tasks.base import OneSize
+from bottleneck.tasks.base import Logits, OneSize
 from bottleneck.tasks.intervals import Interval
 
 _RESAMPLES = 1000  # of the bootstrap; its ends then vary by a few hundredths of the interval
 
 
-class Segmentation(OneSize):
+class Segmentation(Logits, OneSize):
     """One class per pixel; outputs are logits `(b, num_classes, H, W)`, targets classes `(b, H, W)`.
 
     Attributes:

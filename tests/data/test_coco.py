@@ -9,6 +9,8 @@ import torch
 
 from bottleneck.data import DetectionCoco, SemanticCoco
 from bottleneck.data.coco import OVERLAP, VOC_CATEGORIES, instance_mask
+from bottleneck.models.image_sizes import Letterboxed
+from bottleneck.tasks.objects import unpack
 
 PERSON, DOG = 15, 12  # in VOC's order
 
@@ -80,6 +82,39 @@ def test_instances_are_as_torchvisions_detectors_take_them(coco_folder):
     assert target["masks"].sum((1, 2)).tolist() == target["area"].tolist() == [2500, 900, 81, 1200]
     assert target["masks"].shape[1:] == image.shape[1:]
     assert len(targets) == len(images) == 7
+
+
+def test_letterboxed_photographs_have_one_size_and_boxes_in_their_own_pixels(coco_folder):
+    """Batches are tensors, of images and of packed objects; what is in a photograph is what it was."""
+    data = DetectionCoco(coco_folder, letterbox=64, holdout=0, batch_size=7)
+    images, targets = next(iter(data.test_dataloader()))
+    assert (data.image_shape, data.preprocessing) == ((3, 64, 64), {"letterbox": 64})
+    assert (images.shape, images.dtype) == ((7, 3, 64, 64), torch.uint8)
+    assert (targets.shape[1:], str(targets.dtype)) == (data.target_layout[0], "torch.float32")
+    plain = DetectionCoco(coco_folder, holdout=0)
+    for index, packed in enumerate(targets):
+        objects, image = unpack(packed)
+        _, wanted = plain.subset("val")[index]
+        assert image == Letterboxed(*((120, 90) if index % 2 else (90, 120)), 64)
+        for name, values in objects.items():
+            assert torch.equal(values, wanted[name]), name
+    assert (images[0, :, 48:] == 114).all()
+    assert not (images[0, :, :48] == 114).all()
+    assert data.fingerprint("val") != plain.fingerprint("val")
+
+
+def test_annotations_without_outlines_beside_the_folders(own_folder):
+    """Boxes alone are enough, and the files may lie where the folders of photographs do."""
+    for part in ("train", "val"):
+        file = own_folder / "annotations" / f"instances_{part}2017.json"
+        content = json.loads(file.read_text())
+        for annotation in content["annotations"]:
+            del annotation["segmentation"]
+        (own_folder / file.name).write_text(json.dumps(content))
+    shutil.rmtree(own_folder / "annotations")
+    _, target = DetectionCoco(own_folder, holdout=0).subset("val")[0]
+    assert set(target) == {"boxes", "labels", "iscrowd", "area"}
+    assert len(target["boxes"]) == 3
 
 
 def test_polygons_of_one_instance_are_united():

@@ -140,3 +140,18 @@ def test_deeply_nested_description_is_refused(bundle_folder):
     (bundle_folder / "bundle.json").write_text("[" * 200_000)
     with pytest.raises(ValueError, match=r"bundle\.json is truncated or no JSON"):
         Bundle.read(bundle_folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"preprocessing": {"letterbox": 9}},
+        {"preprocessing": {"letterbox": 8, "crop": 8}},
+        {"task": "single_stage"},
+    ],
+)
+def test_letterbox_is_the_images_and_a_single_stage_detectors(bundle_folder, rewrite, changes):
+    """Of another side, beside a crop, or missing where boxes have to be rescaled: the file is refused."""
+    rewrite(bundle_folder / "bundle.json", **changes)
+    with pytest.raises(ValueError, match=r"bundle\.json: .*Export it again"):
+        Bundle.read(bundle_folder)

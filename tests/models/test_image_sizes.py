@@ -2,7 +2,7 @@
 
 import pytest
 
-from bottleneck.models.image_sizes import PACKED_BYTES, ImageSizes
+from bottleneck.models.image_sizes import LETTERBOXED_BYTES, PACKED_BYTES, ImageSizes, Letterboxed
 
 SIZES = ImageSizes((800, 1088), ((800, 1066), (608, 800)), ((480, 640), (608, 800)))
 
@@ -35,3 +35,21 @@ def test_only_one_image_of_possible_size_is_packed():
         SIZES.pack()
     with pytest.raises(ValueError, match="16-bit"):
         ImageSizes((1, 1), ((1, 1),), ((70_000, 1),)).pack()
+
+
+def test_size_of_a_letterboxed_image_comes_back_from_four_bytes():
+    """What is packed is unpacked in the pinned layout; the side is known to both ends."""
+    image = Letterboxed(480, 640, 416)
+    assert image.pack() == bytes.fromhex("e001 8002")
+    assert len(image.pack()) == LETTERBOXED_BYTES
+    assert Letterboxed.unpack(image.pack(), 416) == image
+    assert image.scale == 0.65
+
+
+@pytest.mark.parametrize(("data", "message"), [(b"abc", "truncated"), (bytes(4), "damaged")])
+def test_impossible_sizes_of_letterboxed_images_are_refused(data, message):
+    """Too few bytes and a side of no pixels, and on the way out a side beyond 16 bits."""
+    with pytest.raises(ValueError, match=message):
+        Letterboxed.unpack(data, 416)
+    with pytest.raises(ValueError, match="16-bit"):
+        Letterboxed(70_000, 1, 416).pack()

@@ -10,8 +10,9 @@ from torch import nn
 
 from bottleneck.models.defined.cifar_resnet import CifarResNet
 from bottleneck.models.defined.espnet import ESPNet
+from bottleneck.models.defined.yolox import YOLOXNano
 
-__all__ = ["DEFINED", "CifarResNet", "Defined", "ESPNet"]
+__all__ = ["DEFINED", "CifarResNet", "Defined", "ESPNet", "YOLOXNano"]
 
 
 class Defined(NamedTuple):
@@ -39,4 +40,15 @@ DEFINED: dict[str, Defined] = {
     ),
     "resnet20_cifar": Defined(lambda **options: CifarResNet(blocks=3, **options), {"side": 32}),
     "resnet56_cifar": Defined(lambda **options: CifarResNet(blocks=9, **options), {"side": 32}),
+    "yolox_nano": Defined(
+        YOLOXNano,
+        {  # blue, green, red from 0 to 255
+            "order": [2, 1, 0],
+            "mean": [0.0] * 3,
+            "std": [1.0] * 3,
+            "maximum": 1.0,
+            "side": 416,
+            "rows": "yolox",
+        },
+    ),
 }

@@ -1,6 +1,7 @@
 """What the device computes, without PyTorch: graphs that `bottleneck export` wrote, NumPy and Pillow."""
 
 import json
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,7 +56,7 @@ class GraphHalf:
             ValueError: If it has another size than the graph takes, or a picture codec is asked for.
         """
         point = self._point(route)
-        return point.codec.encode(point.coded(image))
+        return point.header(image) + point.codec.encode(point.coded(image))
 
     def refresh(self, route: Route) -> None:
         """Have the next payload of a route build on none before it."""
@@ -66,7 +67,7 @@ class GraphHalf:
         if self._tail is None:
             self._tail = self._session(self._best.folder / "server.onnx")
         (output,) = self._tail.run(None, {"symbols": self._best.coded(image)[None]})
-        return answer_of(output, self._best.about["task"], self._top)
+        return answer_of(output, self._best.about["task"], self._top, self._best.size(image))
 
     def value(self, route: Route) -> float:
         """What the frontier says of a point's metric; alone, the best point is what answers."""
@@ -92,13 +93,24 @@ class _Point:
         found: np.ndarray = coded[0]
         return found
 
+    def size(self, image: Any) -> tuple[int, int, int] | None:
+        """Height and width of an image that is letterboxed, and the letterbox's side."""
+        if self.about["task"] != "single_stage":
+            return None
+        height, width = image.size[::-1] if isinstance(image, Image.Image) else np.shape(image)[-2:]
+        return height, width, self.about["preprocessing"]["letterbox"]
+
+    def header(self, image: Any) -> bytes:
+        """What a payload begins with: the size of a letterboxed image, as `Letterboxed.pack` writes it."""
+        return b"" if (size := self.size(image)) is None else struct.pack("<2H", *size[:2])
+
 
 def prepared(image: Any, preprocessing: dict[str, int] | None, shape: list[int]) -> np.ndarray:
     """The array that enters the head: what `bottleneck.preprocess` makes, with Pillow and NumPy alone.
 
     Args:
         image: A PIL image, or uint8 C×H×W; a float array where the network has a transform of its own.
-        preprocessing: `short_side` and `crop`, if any; `None`: the array is taken as it is.
+        preprocessing: `short_side` and `crop`, or `letterbox`, if any; `None`: the array is taken as it is.
         shape: What the graph takes, (C, H, W).
 
     Raises:
@@ -114,6 +126,8 @@ def prepared(image: Any, preprocessing: dict[str, int] | None, shape: list[int])
         if (crop := preprocessing.get("crop")) is not None:
             left, top = (round((side - crop) / 2) for side in picture.size)
             picture = picture.crop((left, top, left + crop, top + crop))
+        if (side := preprocessing.get("letterbox")) is not None:
+            picture = _letterboxed(picture, side)
         array = np.asarray(picture).reshape(picture.height, picture.width, -1).transpose(2, 0, 1)
     if list(array.shape) != list(shape):
         raise ValueError(f"the image is {array.shape} after preprocessing, the graph takes {tuple(shape)}.")
@@ -130,6 +144,13 @@ def _resized(picture: Image.Image, short: int) -> Image.Image:
         return picture
     size = (short, short * height // width) if width <= height else (short * width // height, short)
     return picture.resize(size, Image.Resampling.BILINEAR)
+
+
+def _letterboxed(picture: Image.Image, side: int) -> Image.Image:
+    size = [max(1, length * side // max(picture.size)) for length in picture.size]
+    square = Image.new(picture.mode, (side, side), (114,) * len(picture.getbands()))
+    square.paste(picture.resize(size, Image.Resampling.BILINEAR))
+    return square
 
 
 class _Export(NamedTuple):

@@ -57,7 +57,9 @@ class TorchHalf:
             return self._devices[route.bundle or ""](image)
         if route.name not in self._pictures:
             self._pictures[route.name] = codecs.create(shape=self._bundle.image_shape, **route.codec)
-        return self._pictures[route.name].encode(self._preprocess(image).numpy())
+        size = self._bundle.letterboxed(image)
+        picture = self._pictures[route.name].encode(self._preprocess(image).numpy())
+        return picture if size is None else size.pack() + picture
 
     def refresh(self, route: Route) -> None:
         """Have the next payload of a route build on none before it; pictures never do."""
@@ -69,7 +71,7 @@ class TorchHalf:
         """The answer of the whole network."""
         output = self._whole(self._preprocess(image)[None].to(device_of(self._whole)))
         output = tree_map_only(Tensor, lambda tensor: tensor.float().cpu().numpy(), output)
-        return answer_of(output, self._bundle.task, self._top)
+        return answer_of(output, self._bundle.task, self._top, self._bundle.letterboxed(image))
 
     def value(self, route: Route) -> float:
         """What the bundles say of their metric, and of the whole network's."""

@@ -26,6 +26,7 @@ from bottleneck.deploy.frontier import read_bundles
 from bottleneck.deploy.sides import Server
 from bottleneck.devices import device_of
 from bottleneck.identity import weights_identity
+from bottleneck.models.image_sizes import LETTERBOXED_BYTES, Letterboxed
 from bottleneck.splitting import SplitModel, split
 
 _Cut = tuple[Place, tuple[int, ...]]  # where a tail begins, and the shape of the images
@@ -42,6 +43,8 @@ class Receiver(Protocol):
 
     def received(self, payload: bytes) -> tuple[Tensor, dict[str, Any]]: ...
 
+    def letterboxed(self, payload: bytes) -> Letterboxed | None: ...
+
     def warm_up(self) -> None: ...
 
 
@@ -51,11 +54,13 @@ class PictureServer:
     Args:
         codec: A codec of pixels.
         net: The network, split at `input`.
+        letterbox: `Bundle.letterbox` of the points beside it.
     """
 
-    def __init__(self, codec: codecs.Codec, net: SplitModel):
+    def __init__(self, codec: codecs.Codec, net: SplitModel, letterbox: int | None = None):
         self._channel = Channel(codec)
         self._net = net
+        self._letterbox = letterbox
 
     def session(self) -> Self:
         """The same: a picture knows of no earlier one."""
@@ -71,13 +76,25 @@ class PictureServer:
         Raises:
             ValueError: If the bytes are no such picture.
         """
-        return self._channel.receive([payload], device=device_of(self._net)), {}
+        picture = payload if self.letterboxed(payload) is None else payload[LETTERBOXED_BYTES:]
+        return self._channel.receive([picture], device=device_of(self._net)), {}
+
+    def letterboxed(self, payload: bytes) -> Letterboxed | None:
+        """See `Server.letterboxed`.
+
+        Raises:
+            ValueError: If the payload says what cannot be.
+        """
+        side = self._letterbox
+        return None if side is None else Letterboxed.unpack(payload[:LETTERBOXED_BYTES], side)
 
     def warm_up(self) -> None:
         """Answer once for nobody; `Server.warm_up` has the rest."""
+        side = self._letterbox
+        header = b"" if side is None else Letterboxed(side, side, side).pack()
         black = np.zeros(self._channel.codec.shape, np.uint8)
         with torch.no_grad():
-            self.tail(*self.received(self._channel.codec.encode(black)))
+            self.tail(*self.received(header + self._channel.codec.encode(black)))
 
 
 class UnknownPointError(ValueError):
@@ -209,7 +226,8 @@ class Tails:
             raise UnknownPointError(f"codec {name!r} codes no pictures.")
         example = torch.zeros(1, *bundle.image_shape, dtype=torch.uint8, device=device_of(self._network))
         cut = (("input", False, None), bundle.image_shape)
-        return PictureServer(codec, self._net(cut, lambda: split(self._network, "input", example).freeze()))
+        net = self._net(cut, lambda: split(self._network, "input", example).freeze())
+        return PictureServer(codec, net, bundle.letterbox)
 
     def _net(self, cut: _Cut, make: Callable[[], SplitModel]) -> SplitModel:
         """The network at a cut, which lives as long as a tail that is kept uses it."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from bottleneck.codecs.streams.stream import LostReferenceError
+from bottleneck.models.image_sizes import Letterboxed
 from bottleneck.runtime.answers import answer_of
 from bottleneck.runtime.messages import Reason
 from bottleneck.runtime.serving.sessions import Session
@@ -69,10 +70,12 @@ class Worker:
         """The outcomes of frames, decoded in their order; one's failure touches no other."""
         outcomes: dict[int, Outcome] = {}
         together: dict[nn.Module, list[tuple[int, Tensor]]] = defaultdict(list)
+        letterboxed: dict[int, Letterboxed | None] = {}
         for index, frame in enumerate(frames):
             try:
                 receiver = frame.session.of(self._tails.receiver(frame.point))
                 feature, sizes = receiver.received(frame.payload)
+                letterboxed[index] = receiver.letterboxed(frame.payload)
             except UnknownPointError as error:
                 outcomes[index] = Outcome(refusal=(Reason.UNKNOWN_POINT, str(error)))
             except LostReferenceError as error:
@@ -83,22 +86,28 @@ class Worker:
                 outcomes[index] = _failed(error)
             else:
                 if sizes:  # images of several sizes have features of several sizes
-                    outcomes |= self._finished(receiver.tail, [(index, feature)], sizes)
+                    outcomes |= self._finished(receiver.tail, [(index, feature)], sizes, letterboxed)
                 else:
                     together[receiver.tail].append((index, feature))
         for tail, features in together.items():
-            outcomes |= self._finished(tail, features, {})
+            outcomes |= self._finished(tail, features, {}, letterboxed)
         return [outcomes[index] for index in range(len(frames))]
 
     def _finished(
-        self, tail: nn.Module, features: list[tuple[int, Tensor]], sizes: dict[str, Any]
+        self,
+        tail: nn.Module,
+        features: list[tuple[int, Tensor]],
+        sizes: dict[str, Any],
+        letterboxed: dict[int, Letterboxed | None],
     ) -> dict[int, Outcome]:
         try:
             output = tail(torch.cat([feature for _, feature in features]), sizes)
             output = tree_map_only(Tensor, lambda tensor: tensor.float().cpu().numpy(), output)
             return {
                 index: Outcome(
-                    answer=answer_of(output[number : number + 1], self._tails.task, self._top),
+                    answer=answer_of(
+                        output[number : number + 1], self._tails.task, self._top, letterboxed[index]
+                    ),
                     feature=feature[0].float().cpu().numpy(),
                 )
                 for number, (index, feature) in enumerate(features)

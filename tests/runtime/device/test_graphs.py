@@ -60,7 +60,9 @@ with Client("127.0.0.1:9", GraphHalf([Path({str(exported)!r})]), timeout=0.2) as
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("options", [{}, {"short_side": 20}, {"short_side": 20, "crop": 15}])
+@pytest.mark.parametrize(
+    "options", [{}, {"short_side": 20}, {"short_side": 20, "crop": 15}, {"letterbox": 20}]
+)
 @pytest.mark.parametrize("size", [(33, 20), (20, 41), (57, 64)])
 def test_preparation_is_preprocess_itself(options, size):
     """With Pillow and NumPy alone the pixels are those of `preprocess`, bit for bit."""
