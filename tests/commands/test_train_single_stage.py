@@ -102,7 +102,7 @@ def test_evaluation_measures_the_bundle_and_every_kind_of_codec(trained, tmp_pat
     [
         ("objective=logits",),
         ("objective=features", "objective.layers=[dark4,n3]", "rate=l1", "unit=depthwise"),
-        ("objective=distillation", "split=dark3.1", "unit=slim", "rate=none", "codec=affine"),
+        ("objective=distillation", "unit=residual", "rate=none", "codec=affine"),
         ("objective=matching", "split=dark2", "cache.enabled=false", "codec=huffman"),
     ],
 )

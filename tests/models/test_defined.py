@@ -10,7 +10,7 @@ from bottleneck.models.defined import DEFINED
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("resnet20_cifar", 269_722), ("resnet56_cifar", 853_018), ("espnet", 354_517)],
+    [("resnet20_cifar", 269_722), ("resnet56_cifar", 853_018), ("espnet", 354_517), ("yolox_nano", 904_463)],
 )
 def test_networks_have_as_many_parameters_as_published(name, parameters):
     """The architecture is the papers', counted in parameters."""
