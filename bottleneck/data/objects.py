@@ -44,9 +44,10 @@ class Objects(ImageData):
 
     def target_transform(self, target: Any) -> Any:
         objects = {key: value for key, value in target.items() if key != "size"}
-        return (
-            objects if self.letterbox is None else pack(objects, Letterboxed(*target["size"], self.letterbox))
-        )
+        if self.letterbox is None:
+            return objects
+        height, width = target["size"]
+        return pack(objects, Letterboxed(height, width, self.letterbox))
 
     def collate(self, samples: list[tuple[Tensor, Any]]) -> Any:
         if self.letterbox is not None:

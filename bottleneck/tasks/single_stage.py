@@ -98,7 +98,8 @@ class SingleStage:
         scores = _bernoulli(output[..., 4:], wanted[..., 4:], temperature).sum(-1)
         boxes = generalized_box_iou_loss(output[..., :4], wanted[..., :4])
         total = (counts * scores + _BOX_WEIGHT * sure * boxes).sum(-1)
-        return total / sure.sum(-1).clamp_min(1)
+        found: Tensor = total / sure.sum(-1).clamp_min(1)
+        return found
 
     def metrics(self, prefix: str = "", synchronised: bool = True) -> "RowMetrics":
         """Fresh metrics in [0, 1]: `map` and `map50`."""
