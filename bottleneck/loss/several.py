@@ -41,6 +41,6 @@ class SeveralLosses(nn.Module):
     def judge(self, drop: float, progress: float) -> None:
         """Targets are of bytes, so a validation moves no price."""
 
-    def steer(self, output: UnitOutput, terms: Terms, progress: float) -> None:
+    def steer(self, output: UnitOutput, progress: float) -> None:
         """After a training step, let the price of this rate follow its target."""
-        self.losses[self.current].steer(output, terms, progress)
+        self.losses[self.current].steer(output, progress)

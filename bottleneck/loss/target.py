@@ -4,8 +4,8 @@
     loss = price · bytes + alpha · task
 
 A proportional part keeps the price from overshooting. What is wanted begins higher and comes down over the
-first half of training, so that a unit is not silenced before it has learned what to say. While less is spent
-than wanted the price falls, but not below where it has any weight: it would not be back in time.
+first half of training, so that a unit is not silenced before it has learned what to say. A stage before may
+spend less than it may for long; how far the price sinks there says nothing of where it has to be.
 """
 
 import math
@@ -14,8 +14,6 @@ _GAIN, _FIRMNESS = 0.008, 3.0  # of a step: the integral and the proportional pa
 _TURNS = 16.0  # what the gains of all steps add up to at least
 _SLACK = 1.5  # bytes that may be spent in the beginning, over the target
 _SHARE = 0.5  # of training, after which the target is meant
-_LEAST = 0.01  # what all bytes cost at least, of what the task weighs
-_LEAST_BEFORE = 0.2  # likewise in a stage before the one that is to end at the target
 
 
 class ByteTarget:
@@ -32,24 +30,23 @@ class ByteTarget:
     def __init__(self, wanted: float, price: float = 1e-3):
         if not wanted > 0 or not price > 0:
             raise ValueError(f"target_bytes={wanted} must be positive, and so must its price={price}.")
-        self.wanted, self._integral, self.price = wanted, price, price
+        self.wanted, self._begin, self._integral, self.price = wanted, price, price, price
         self._smooth = _SLACK * wanted
-        self._progress = self._weight = 0.0
+        self._progress = 0.0
 
-    def update(self, spent: float, weight: float, progress: float) -> None:
+    def update(self, spent: float, progress: float) -> None:
         """After a step.
 
         Args:
             spent: Bytes per sample in it.
-            weight: Of the task in the loss, `alpha * task`.
             progress: Share of the training that is done.
         """
         left = max(0.0, 1.0 - progress / _SHARE)
+        if self._progress == 0.0 < progress:
+            self._integral = max(self._integral, self._begin)
         gain = max(_GAIN, _TURNS * (progress - self._progress))  # a short training has to turn faster
         self._progress = progress
         self._smooth += 0.05 * (spent - self._smooth)
-        self._weight += 0.05 * (weight - self._weight)
         excess = max(-0.5, min(1.0, self._smooth / (self.wanted * _SLACK**left) - 1.0))
-        least = (_LEAST if progress > 0 else _LEAST_BEFORE) * self._weight / max(self._smooth, 1e-9)
-        self._integral = max(least, self._integral * math.exp(gain * excess))
+        self._integral *= math.exp(gain * excess)
         self.price = self._integral * math.exp(_FIRMNESS * excess)

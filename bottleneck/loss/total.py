@@ -80,17 +80,16 @@ class Loss(nn.Module):
         """The same rate and target with another weight of the task."""
         return Loss(self.rate, alpha, self.target)
 
-    def steer(self, output: UnitOutput, terms: Terms, progress: float) -> None:
+    def steer(self, output: UnitOutput, progress: float) -> None:
         """After a training step, let the price follow a target of bytes, if there is one.
 
         Args:
             output: What the unit made in that step.
-            terms: The loss there.
             progress: Share of the training that is done.
         """
         if isinstance(self.target, ByteTarget):
             bits = self.rate.sent(output).mean().item() * self.rate.pixels
-            self.target.update(bits / 8 + _ROUNDING, self.alpha * terms.task.item(), progress)
+            self.target.update(bits / 8 + _ROUNDING, progress)
 
     def judge(self, drop: float, progress: float) -> None:
         """After a validation, let the price follow a target of the metric, if there is one; see `steer`."""

@@ -180,7 +180,7 @@ class BottleneckSystem(LightningModule):
             inputs = cutmix(inputs, self.cutmix, self.input_layout(self.net))
         terms, _, sent = self.terms((inputs, target))
         self.log_dict(terms.logged("train/"))
-        self.loss.steer(sent, terms, self.progress)
+        self.loss.steer(sent, self.progress)
         return terms.loss
 
     @property

@@ -20,7 +20,7 @@ def test_price_settles_where_the_bytes_are_those_wanted(price, wanted):
     for step in range(3000):
         answer = wanted * math.exp(-0.4 * math.log(target.price / 0.01))  # what this price would lead to
         spent += 0.02 * (answer - spent)
-        target.update(spent, 0.01 * wanted, step / 3000)
+        target.update(spent, step / 3000)
     assert spent == pytest.approx(wanted, rel=0.05)
 
 
@@ -31,7 +31,7 @@ def test_price_does_not_sink_out_of_reach_while_little_is_spent():
     for step in range(6000):
         answer = wanted * min(1.2, math.exp(-0.4 * math.log(target.price / 0.001)))
         spent += 0.02 * (answer - spent)
-        target.update(spent, 1.0, max(0, step - 3000) / 3000)  # matching first, then the task
+        target.update(spent, max(0, step - 3000) / 3000)  # matching first, then the task
     assert spent == pytest.approx(wanted, rel=0.05)
 
 
