@@ -112,6 +112,7 @@ def test_whole_path_from_a_checkpoint_to_graphs(experiment, cut, tmp_path):
     np.testing.assert_allclose(output, answer, rtol=1e-3, atol=1e-3 * np.abs(answer).max())
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("experiment", "folder", "weights", "expected"),
     [
