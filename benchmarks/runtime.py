@@ -41,11 +41,14 @@ class Prepared:
     """A device that has computed already, so that only wire and server are timed."""
 
     def __init__(self, half: TorchHalf, image: Any):
-        self.routes, self.network = half.routes, half.network
+        self.routes, self.network, self.packing = half.routes, half.network, None
         self._payload = half.payload(image, half.routes[0])
 
     def payload(self, image: Any, route: Route) -> bytes:
         return self._payload
+
+    def packets(self, payload: bytes, route: Route) -> list[bytes]:
+        return [payload]
 
     def refresh(self, route: Route) -> None:
         """It sends one payload again and again."""
@@ -101,7 +104,7 @@ def worker_rate(tails: Tails, half: Prepared, batch: int, seconds: float) -> flo
     number, _ = tails.number(wanted(half.routes[0]))
     frames, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
-        worker([Coded(number, payload, session)] * batch)
+        worker([Coded(number, [payload], session)] * batch)
         frames += batch
     return frames / (time.perf_counter() - started)
 

@@ -18,7 +18,9 @@ import torch
 from torch import Tensor
 
 from bottleneck.codecs import Codec
+from bottleneck.codecs.packets.stage import Packets
 from bottleneck.layouts import Part
+from bottleneck.lossy.concealment.base import Concealment
 from bottleneck.lossy.link import Link
 from bottleneck.splitting.adapters import Direct
 from bottleneck.unit import AsIs, EachAsIs, Symbols, Transform, Unit, UnitOutput, transform_for
@@ -184,6 +186,30 @@ class Channel:
         """
         codec = self.codec_for(shape or self.codec.shape)
         return self._restored([codec.decode(payload) for payload in payloads], device)
+
+    def receive_in_part(
+        self, packets: Iterable[bytes], concealment: Concealment, device: torch.device | str = "cpu"
+    ) -> tuple[Tensor, float]:
+        """The feature that some of a sample's packets stand for.
+
+        Args:
+            packets: Those that arrived, or several joined, in any order.
+            concealment: Fills in what is missing, and takes note of the sample.
+            device: Where the feature is wanted.
+
+        Returns:
+            A feature as a batch of one, and the share of what was sent that is missing, from 0 to 1.
+
+        Raises:
+            ValueError: If the codec makes no packets, or these cannot be its own.
+        """
+        if not isinstance(coder := self.codec.coder, Packets):
+            raise ValueError(
+                f"codec {self.codec.name!r} makes no packets, so that a part of a payload is nothing. Use "
+                "codec 'packets'."
+            )
+        array, mask = coder.receive(packets)
+        return self._restored([concealment.fill(array, mask)], device), 1 - float(mask.mean())
 
     def transmit(self, given: Tensor) -> Transmission:
         """Send a batch through real bytes, with everything that is to be known of them."""

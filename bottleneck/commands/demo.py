@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from bottleneck.commands.deciding import frontiers_of
 from bottleneck.commands.serve import tails_of
 from bottleneck.commands.stream import TRIED, client_of, half_of, played, source_of
+from bottleneck.commands.transport import by_datagrams
 from bottleneck.runtime.device.slowed import Slowed
 from bottleneck.runtime.device.sources import shots
 from bottleneck.runtime.device.view import View
@@ -21,7 +22,7 @@ from bottleneck.runtime.journal import Journal, JsonLines
 from bottleneck.runtime.page import Page
 from bottleneck.runtime.relay import Relay, stepped
 from bottleneck.runtime.security import Security
-from bottleneck.runtime.serving.server import Server
+from bottleneck.runtime.serving.server import Limits, Server
 
 _LOOPBACK = "127.0.0.1"
 
@@ -33,10 +34,20 @@ async def demonstrate(cfg: DictConfig, folder: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(told, ended.set)
     folders = frontiers_of(cfg)
     decoded, journal = Journal(time.monotonic), Journal(time.monotonic)
-    server = Server(await asyncio.to_thread(tails_of, cfg, folders), journal=decoded, top=cfg.top)
+    datagrams = by_datagrams(cfg)
+    tails = await asyncio.to_thread(tails_of, cfg, folders)
+    limits = Limits(deadline=cfg.datagrams.deadline, patience=cfg.datagrams.patience)
+    server = Server(tails, limits=limits, journal=decoded, top=cfg.top, datagrams=datagrams)
     port = await server.start(f"{_LOOPBACK}:0")
     conditions = stepped([tuple(step) for step in cfg.trace], cfg.link.rtt)
-    relay = Relay((_LOOPBACK, port), conditions, jitter=cfg.jitter, loss=cfg.loss, seed=cfg.seed)
+    relay = Relay(
+        (_LOOPBACK, port),
+        conditions,
+        jitter=cfg.jitter,
+        loss=cfg.loss,
+        seed=cfg.seed,
+        datagrams=datagrams,
+    )
     relayed = await relay.start(_LOOPBACK)
     page = Page(journal, f"demo: {cfg.source or 'digits'}", features=decoded, relay=relay)
     if cfg.page.port is not None:

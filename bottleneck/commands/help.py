@@ -55,18 +55,29 @@ _HELP = {
             "bottleneck serve frontier=studies/NAME/frontier",
             "bottleneck serve host=0.0.0.0 port=50051 token=WORD",
         ),
-        ("frontier", "host", "port", "keep", "token", "device"),
+        ("frontier", "host", "port", "transport", "keep", "token", "device"),
     ),
     "stream": _Help(
         (
             "bottleneck stream source=video.mp4 server=HOST:50051 frontier=studies/NAME/frontier",
             "bottleneck stream source=rtsp://camera/1 policy=latency budget.latency=0.2",
         ),
-        ("source", "server", "frontier", "frames", "fps", "strategy", "policy", "half", "timeout"),
+        (
+            "source",
+            "server",
+            "frontier",
+            "frames",
+            "fps",
+            "strategy",
+            "policy",
+            "transport",
+            "half",
+            "timeout",
+        ),
     ),
     "demo": _Help(
         ("bottleneck demo", "bottleneck demo source=video.mp4 slower=1"),
-        ("source", "frames", "fps", "slower", "trace", "jitter", "loss"),
+        ("source", "frames", "fps", "slower", "trace", "jitter", "loss", "transport"),
     ),
     "choose": _Help(
         (

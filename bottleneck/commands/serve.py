@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from bottleneck.commands.deciding import frontiers_of
 from bottleneck.commands.export import network_of
 from bottleneck.commands.setup import torch_device
+from bottleneck.commands.transport import by_datagrams
 from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.journal import Journal
 from bottleneck.runtime.page import Page
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 def tails_of(cfg: DictConfig, folders: list[Path]) -> Tails:
     """What a server of the configuration runs."""
     network = network_of(cfg, numbered_bundles(folders[0])[0][0]).to(torch_device(cfg.device))
-    return Tails(folders, network, cfg.keep)
+    return Tails(folders, network, cfg.keep, cfg.datagrams.concealment)
 
 
 def limits_of(cfg: DictConfig) -> Limits:
@@ -36,6 +37,8 @@ def limits_of(cfg: DictConfig) -> Limits:
         most_devices=cfg.limits.devices,
         idle=cfg.limits.idle,
         grace=cfg.limits.grace,
+        deadline=cfg.datagrams.deadline,
+        patience=cfg.datagrams.patience,
     )
 
 
@@ -44,9 +47,11 @@ async def serve(cfg: DictConfig) -> None:
     ended = asyncio.Event()
     for told in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(told, ended.set)
+    datagrams = by_datagrams(cfg)
     tails = tails_of(cfg, frontiers_of(cfg))
     journal = Journal(time.monotonic)
-    server = Server(tails, Security(**cfg.tls, token=cfg.token), limits_of(cfg), journal, cfg.top)
+    security = Security(**cfg.tls, token=cfg.token)
+    server = Server(tails, security, limits_of(cfg), journal, cfg.top, datagrams)
     port = await server.start(f"{cfg.host}:{cfg.port}")
     print(f"serving {len(tails.describe()['bundles'])} points on {cfg.host}:{port}", flush=True)
     page = Page(journal, f"serving on port {port}")

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from bottleneck.commands.deciding import frontiers_of, policy_of
 from bottleneck.commands.export import network_of
 from bottleneck.commands.setup import torch_device
+from bottleneck.commands.transport import packing_of
 from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.controller import Controller
 from bottleneck.runtime.device.client import Client
@@ -47,14 +48,15 @@ def half_of(cfg: DictConfig, folders: list[Path]) -> Half:
     """What this device computes with.
 
     Raises:
-        ValueError: If `half` is unknown.
+        ValueError: If `half` or `transport` is unknown, or payloads cannot be cut in that way.
     """
+    packing = packing_of(cfg)
     if cfg.half == "onnx":
-        return GraphHalf(folders, cfg.top)
+        return GraphHalf(folders, cfg.top, packing)
     if cfg.half != "torch":
         raise ValueError(f"half={cfg.half} is unknown. Use torch, or onnx (`bottleneck export`).")
     network = network_of(cfg, numbered_bundles(folders[0])[0][0]).to(torch_device(cfg.device))
-    return TorchHalf(folders, network, cfg.top)
+    return TorchHalf(folders, network, cfg.top, packing)
 
 
 def client_of(

@@ -2,11 +2,13 @@
 
 image ──► Device ──► [sizes] + payload ┄┄► Server ──► output
 
+`in_packets` makes payloads of which a part is an answer too (`Server.received_in_part`).
 A detector's payload begins with the sizes that its tail needs (`ImageSizes`); images may then have any size.
 That of a letterboxed image begins with its own size (`Letterboxed`), in whose pixels the answer's boxes are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -14,8 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from bottleneck.channel import Channel
+from bottleneck.codecs.packets.stage import packed, packets_in
 from bottleneck.deploy.bundle import Bundle, Place
 from bottleneck.devices import device_of
+from bottleneck.lossy.concealment.base import Concealment
 from bottleneck.models.image_sizes import (
     IMAGE_SIZES,
     LETTERBOXED_BYTES,
@@ -56,6 +60,24 @@ class Device:
     def session(self) -> Self:
         """The same side for another stream."""
         return type(self)(self.bundle, self._net)
+
+    def in_packets(self, by: str, mtu: int) -> Self:
+        """The same side with payloads in packets that are decoded alone, where they can be.
+
+        One piece stays what builds on earlier images, has several tensors, or begins with its image's sizes.
+
+        Args:
+            by: How samples are cut; see `codecs.packets.stage.Packets`.
+            mtu: Bytes of a packet at most.
+
+        Raises:
+            ValueError: If no such packets can be made.
+        """
+        return type(self)(_packed(self.bundle, self._net, by, mtu), self._net)
+
+    def packets(self, payload: bytes) -> list[bytes]:
+        """What a payload of this side is made of; one that is no packets is one."""
+        return packets_in(self.bundle.codec, payload)
 
     def refresh(self) -> None:
         """Make the next payload one that needs none before it, because the server has lost one."""
@@ -125,6 +147,10 @@ class Server:
         """The same side for another device's stream."""
         return type(self)(self.bundle, self._net)
 
+    def in_packets(self, by: str, mtu: int) -> Self:
+        """The side that receives what the device's `in_packets` sends."""
+        return type(self)(_packed(self.bundle, self._net, by, mtu), self._net)
+
     def __call__(self, payload: bytes) -> Any:
         """The answer for one image: the class of every pixel, `(1, H, W)`, for segmentation, else `output`.
 
@@ -172,6 +198,21 @@ class Server:
         side = self.bundle.letterbox
         return None if side is None else Letterboxed.unpack(payload[:LETTERBOXED_BYTES], side)
 
+    def received_in_part(self, packets: Iterable[bytes], concealment: Concealment) -> tuple[Tensor, float]:
+        """What the tail takes where only some of a payload's packets arrived.
+
+        Args:
+            packets: Those, or several joined, in any order.
+            concealment: Fitted on what this bundle's codec codes; fills in the rest.
+
+        Returns:
+            A feature `(1, C, H, W)`, and the share of what was sent that is missing.
+
+        Raises:
+            ValueError: If the payload is not in packets, or these cannot be its own.
+        """
+        return self._channel.receive_in_part(packets, concealment, device_of(self.bundle.unit))
+
     def warm_up(self) -> None:
         """Answer once for nobody: what compiles or allocates at first use has then done so."""
         if not _takes_sizes(self._net):  # where images vary in size, so does what is allocated
@@ -203,6 +244,12 @@ class Server:
             )
         scaled = [p * part // whole for p, part, whole in zip(sizes.padded, size, seen, strict=True)]
         return (channels, *scaled)
+
+
+def _packed(bundle: Bundle, net: SplitModel, by: str, mtu: int) -> Bundle:
+    has_header = _takes_sizes(net) or bundle.letterbox is not None
+    codec = bundle.codec if has_header else packed(bundle.codec, by, mtu)
+    return bundle if codec is bundle.codec else replace(bundle, codec=codec)
 
 
 def _takes_sizes(net: SplitModel) -> bool:

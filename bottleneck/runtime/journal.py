@@ -34,6 +34,8 @@ class Record:
         answer: What the network says (`bottleneck.runtime.answers`).
         device: Which device, where a server writes.
         bandwidth: Estimate of the link, in bytes a second.
+        packets: Datagrams that were sent, where frames go by UDP; `lost_packets` of them did not arrive.
+        concealed: Share of what was sent that the server filled in for that reason, from 0 to 1.
     """
 
     id: int
@@ -50,6 +52,9 @@ class Record:
     reason: str | None = None
     device: str | None = None
     bandwidth: float | None = None
+    packets: int | None = None
+    lost_packets: int | None = None
+    concealed: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -5,9 +5,10 @@
 
     Frame         device ──► server   u8 point, payload
     Probe         device ──► server   zeros; only a confirmation comes back
-    Confirmation  device ◄── server   u32 bytes received, u32 microseconds between frames
-    Result        device ◄── server   u32 microseconds on the server, answer as JSON
+    Confirmation  device ◄── server   u32 bytes, u32 microseconds between frames, u32 held back, u16 lost
+    Result        device ◄── server   u32 microseconds on the server, u16 concealed, answer as JSON
     Refusal       device ◄── server   u8 reason, text
+    Announcement  device ──► server   u32 bytes, u16 datagrams; the frame itself has left by UDP
 
 Numbers are big-endian. One message of the stream is one message of gRPC, which knows its length.
 """
@@ -26,7 +27,8 @@ LONGEST = 16 << 20  # bytes of one message, unless a server says otherwise
 NO_FRAME = (1 << 32) - 1  # id of a refusal of bytes in which no id could be read
 _HEADER = struct.Struct(">BBBI")
 _CHECKED = 1  # flag: the last four bytes are a CRC-32 of all before them
-_POINT, _CONFIRMED, _SERVER_TIME = struct.Struct(">B"), struct.Struct(">II"), struct.Struct(">I")
+_POINT, _CONFIRMED = struct.Struct(">B"), struct.Struct(">IIIH")
+_ANSWERED, _ANNOUNCED = struct.Struct(">IH"), struct.Struct(">IH")
 _CRC = struct.Struct(">I")
 
 
@@ -39,6 +41,7 @@ class Reason(IntEnum):
     PAYLOAD = 4  # the bytes cannot be a payload of that operating point
     FAILED = 5  # the server failed; its log has more
     KEY_FRAME = 6  # it builds on one that was not decoded here; the next should build on none
+    LOST = 7  # too little of it arrived to be answered
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,18 @@ class Confirmation:
     """A frame or a probe has arrived; sent at once, before anything is computed.
 
     Attributes:
-        received: Bytes of the whole message that brought it.
+        received: Bytes of the whole message that brought it; of one in datagrams, all that were sent, as no
+            more of them are waited for.
         interval: Microseconds that should lie between two frames of this device from now on.
+        held: Microseconds that this was held back for, to see whether more of the frame arrives.
+        lost: Datagrams of the frame that did not.
     """
 
     id: int
     received: int
     interval: int
+    held: int = 0
+    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,11 +97,13 @@ class Result:
     Attributes:
         server_time: Microseconds between the frame's arrival and this message.
         answer: Top classes, boxes or a mask, as `bottleneck.runtime.answers` makes them.
+        concealed: Thousandths of what was sent that did not arrive and were filled in.
     """
 
     id: int
     server_time: int
     answer: Any
+    concealed: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,21 @@ class Refusal:
     text: str
 
 
-Message = Frame | Probe | Confirmation | Result | Refusal
+@dataclass(frozen=True)
+class Announcement:
+    """All datagrams of a frame have left.
+
+    Attributes:
+        total: Bytes in them.
+        datagrams: Their number.
+    """
+
+    id: int
+    total: int
+    datagrams: int
+
+
+Message = Frame | Probe | Confirmation | Result | Refusal | Announcement
 
 
 def pack(message: Message, checked: bool = False) -> bytes:
@@ -172,11 +196,14 @@ def _body(message: Message) -> bytes:
         case Probe():
             return bytes(message.padding)
         case Confirmation():
-            return _CONFIRMED.pack(message.received, message.interval)
+            return _CONFIRMED.pack(message.received, message.interval, message.held, message.lost)
         case Result():
-            return _SERVER_TIME.pack(message.server_time) + _as_json(message.answer)
+            numbers = _ANSWERED.pack(message.server_time, message.concealed)
+            return numbers + _as_json(message.answer)
         case Refusal():
             return bytes([message.reason]) + message.text.encode()
+        case Announcement():
+            return _ANNOUNCED.pack(message.total, message.datagrams)
 
 
 def _frame(number: int, body: bytes) -> Frame:
@@ -193,15 +220,19 @@ def _confirmation(number: int, body: bytes) -> Confirmation:
 
 
 def _result(number: int, body: bytes) -> Result:
-    (server_time,) = _SERVER_TIME.unpack_from(body)
-    answer = json.loads(body[_SERVER_TIME.size :], parse_float=_finite, parse_constant=_finite)
-    return Result(number, server_time, answer)
+    server_time, concealed = _ANSWERED.unpack_from(body)
+    answer = json.loads(body[_ANSWERED.size :], parse_float=_finite, parse_constant=_finite)
+    return Result(number, server_time, answer, concealed)
 
 
 def _refusal(number: int, body: bytes) -> Refusal:
     if not body:
         raise ValueError("the refusal gives no reason.")
     return Refusal(number, Reason(body[0]), body[1:].decode())
+
+
+def _announcement(number: int, body: bytes) -> Announcement:
+    return Announcement(number, *_ANNOUNCED.unpack(body))
 
 
 def _finite(text: str) -> float:
@@ -214,5 +245,12 @@ def _as_json(answer: Any) -> bytes:
     return json.dumps(answer, allow_nan=False, separators=(",", ":")).encode()
 
 
-_KINDS = (Frame, Probe, Confirmation, Result, Refusal)
-_READERS: tuple[Callable[[int, bytes], Message], ...] = (_frame, _probe, _confirmation, _result, _refusal)
+_KINDS = (Frame, Probe, Confirmation, Result, Refusal, Announcement)
+_READERS: tuple[Callable[[int, bytes], Message], ...] = (
+    _frame,
+    _probe,
+    _confirmation,
+    _result,
+    _refusal,
+    _announcement,
+)

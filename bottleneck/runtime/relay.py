@@ -1,10 +1,11 @@
-"""An emulated link: passes TCP connections on, as slowly and as late as a real link would.
+"""An emulated link: passes TCP connections and datagrams on, as slowly and as late as a real link would.
 
     device ──► queue ──► token clock: bytes / bandwidth ──► + RTT / 2, jitter, retransmissions ──► server
     device ◄── the same the other way round ◄── server
 
-All connections share one clock for each direction, as they would share a link. Kernels of small containers
-have no `netem`, and this needs no privileges.
+All connections and datagrams share one clock for each direction, as they would share a link. What is lost of
+a connection comes late, as TCP sends it again; a datagram is gone. Kernels of small containers have no
+`netem`, and this needs no privileges.
 """
 
 import asyncio
@@ -14,6 +15,8 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
+from bottleneck.lossy.processes import Independent
+from bottleneck.runtime.datagrams.relaying import DatagramRelay
 from bottleneck.runtime.link import Link
 
 _PACKET = 1460  # bytes
@@ -55,8 +58,9 @@ class Relay:
         server: Its host and port.
         conditions: The link, by seconds since `start`; may be replaced at any time.
         jitter: Standard deviation of the delay one way, in seconds.
-        loss: Share of packets that are lost, and sent again by TCP.
+        loss: Share of packets that are lost; those of TCP are sent again.
         seed: Of jitter and losses.
+        datagrams: Whether datagrams are passed on too, at the port of the same number.
 
     Attributes:
         conditions: The link at present.
@@ -70,11 +74,15 @@ class Relay:
         jitter: float = 0.0,
         loss: float = 0.0,
         seed: int = 0,
+        datagrams: bool = False,
     ):
         if jitter < 0 or not 0 <= loss < 1:
             raise ValueError(f"link.jitter={jitter} is below 0 s, or link.loss={loss} no share below 1.")
         self._server, self.conditions = server, conditions
         self._jitter, self._loss, self._random = jitter, loss, random.Random(seed)
+        # Datagrams, up and down: the same ones, whatever else is sent.
+        self._lost = [Independent(loss, seed), Independent(loss, seed + 1)]
+        self._datagrams = DatagramRelay(server, self._datagram_delay) if datagrams else None
         self._free_at = [0.0, 0.0]  # when the link has sent all that waits, up and down
         self._listening: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -83,7 +91,11 @@ class Relay:
         """Listen; the port."""
         self.rewind()
         self._listening = await asyncio.start_server(self._connected, host, port, limit=1 << 16)
-        return int(self._listening.sockets[0].getsockname()[1])
+        port = int(self._listening.sockets[0].getsockname()[1])
+        if (datagrams := self._datagrams) is not None:
+            loop = asyncio.get_running_loop()
+            await loop.create_datagram_endpoint(lambda: datagrams, local_addr=(host, port))
+        return port
 
     def link(self) -> Link:
         """What the link is at this moment."""
@@ -102,6 +114,8 @@ class Relay:
         """Listen no more, and break what there is."""
         if self._listening is not None:
             self._listening.close()
+            if self._datagrams is not None:
+                self._datagrams.close()
         self.cut()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
@@ -166,8 +180,20 @@ class Relay:
             await asyncio.sleep(free - now - _BUFFER)
         return free
 
+    def _datagram_delay(self, nbytes: int, direction: int) -> float | None:
+        """Seconds until a datagram is there; `None`: lost, or the queue is full, or the link dead."""
+        now, bandwidth = asyncio.get_running_loop().time(), self.link().bandwidth
+        begins = max(now, self._free_at[direction])
+        if bool(self._lost[direction].draw(1)[0]) or bandwidth <= 0 or begins - now > _BUFFER:
+            return None
+        self._free_at[direction] = begins + nbytes / bandwidth
+        return self._free_at[direction] - now + self._propagation()
+
+    def _propagation(self) -> float:
+        """Seconds from the last byte's leaving to its arrival, if it is not lost."""
+        return self.link().rtt / 2 + abs(self._random.gauss(0.0, self._jitter))
+
     def _delay(self) -> float:
-        """Seconds from the last byte's leaving to its arrival."""
-        rtt = self.link().rtt
-        delay = rtt / 2 + abs(self._random.gauss(0.0, self._jitter))
+        """The same, if it may be lost and sent again."""
+        rtt, delay = self.link().rtt, self._propagation()
         return delay + (_RETRANSMISSION + rtt if self._random.random() < self._loss else 0.0)

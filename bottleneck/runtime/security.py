@@ -65,6 +65,18 @@ class Security:
             return None
         return grpc.ssl_channel_credentials(_read(self.authority), _read(self.key), _read(self.certificate))
 
+    def require_clear(self) -> None:
+        """Refuse datagrams beside TLS, which would go past it.
+
+        Raises:
+            ValueError: If this end has TLS.
+        """
+        if self.certificate is not None or self.authority is not None:
+            raise ValueError(
+                "transport=datagram sends frames in the clear, past tls.*. Leave tls.* out and put all of it "
+                "into a tunnel (WireGuard, IPsec), or use transport=grpc."
+            )
+
     @property
     def metadata(self) -> Sequence[tuple[str, str]]:
         """What a device sends with every call."""

@@ -19,18 +19,22 @@ MADE = {"_target_": "bottleneck.models.create", "name": "digits_resnet"}
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory, digits_network, digits_images):
-    """Writes frontiers of untrained points by rising metric: `written((at, step, codec, options), ...)`."""
+    """Writes frontiers of untrained points, by rising metric: `written((at, step, codec, options), ...)`.
+
+    Channels and stride of a unit may follow.
+    """
 
     def write(*wanted):
         folder = tmp_path_factory.mktemp("runtime") / "frontier"
         points = []
-        for number, (at, step, name, options) in enumerate(wanted):
+        for number, (at, step, name, options, *size) in enumerate(wanted):
+            channels, stride = size or (4, 2)
             torch.manual_seed(number)
             net = split(digits_network, at, digits_images[:1]).freeze()
             with torch.no_grad():
                 feature = net.head(digits_images)
                 unit = BottleneckUnit.from_features(
-                    feature, "CHW", latent_channels=4, stride=2, step=step
+                    feature, "CHW", latent_channels=channels, stride=stride, step=step
                 ).eval()
                 symbols = unit.symbols(feature).numpy()
             codec = codecs.create(name, shape=unit.latent_shape, **options).fit(symbols)

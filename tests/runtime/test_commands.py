@@ -23,6 +23,9 @@ KEYS = {
     "server_ms",
     "age_ms",
     "answer",
+    "packets",
+    "lost_packets",
+    "concealed",
 }
 
 
@@ -131,3 +134,31 @@ def test_demo_shows_server_link_and_device(frontier, tmp_path):
     assert sorted(frame["id"] for frame in frames) == list(range(150))
     strategies = [frame["strategy"] for frame in frames if not frame["dropped"]]
     assert set(strategies) == {"layer2-2", "device"}
+
+
+@pytest.mark.slow
+def test_demo_conceals_what_is_lost(written, tmp_path):
+    """By UDP through a link that loses a fifth, frames are answered from what arrives, and say so."""
+    frontier = written(("layer1", 0.05, "range", {}, 16, 1))
+    options = [f"frontier={frontier}", "frames=60", "page.port=null", "strategy=layer1-0", "slower=1"]
+    lossy = ["transport=datagram", "datagrams.mtu=100", "loss=0.2", "trace=[[0,1e6],[60,1]]"]
+    subprocess.run(command("demo", *options, *lossy, f"hydra.run.dir={tmp_path}"), check=True, timeout=200)
+    frames = frames_of(tmp_path)
+    sent = [frame for frame in frames if frame["packets"] is not None and not frame["dropped"]]
+    concealed = [frame for frame in sent if frame["concealed"]]
+    assert concealed
+    assert all(0 < frame["lost_packets"] < frame["packets"] for frame in concealed)
+    assert 0.05 < sum(f["lost_packets"] for f in sent) / sum(f["packets"] for f in sent) < 0.4
+
+
+@pytest.mark.slow
+def test_an_unknown_transport_is_a_line(frontier, tmp_path):
+    """The line names what there is."""
+    done = subprocess.run(
+        command("stream", f"frontier={frontier}", "transport=pigeon", f"hydra.run.dir={tmp_path}"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "transport=pigeon is unknown. Use grpc, or datagram" in done.stderr

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from bottleneck.runtime.messages import (
     NO_FRAME,
+    Announcement,
     Confirmation,
     Frame,
     Probe,
@@ -20,6 +21,7 @@ from bottleneck.runtime.messages import (
 
 IDS = st.integers(0, NO_FRAME)
 WORDS = st.integers(0, (1 << 32) - 1)
+SHORTS = st.integers(0, (1 << 16) - 1)
 ANSWERS = st.recursive(
     st.none()
     | st.booleans()
@@ -31,9 +33,10 @@ ANSWERS = st.recursive(
 MESSAGES = st.one_of(
     st.builds(Frame, IDS, st.integers(0, 255), st.binary(max_size=60)),
     st.builds(Probe, IDS, st.integers(0, 60)),
-    st.builds(Confirmation, IDS, WORDS, WORDS),
-    st.builds(Result, IDS, WORDS, ANSWERS),
+    st.builds(Confirmation, IDS, WORDS, WORDS, WORDS, SHORTS),
+    st.builds(Result, IDS, WORDS, ANSWERS, SHORTS),
     st.builds(Refusal, IDS, st.sampled_from(Reason), st.text(max_size=20)),
+    st.builds(Announcement, IDS, WORDS, SHORTS),
 )
 
 
@@ -47,8 +50,8 @@ def test_what_is_packed_is_read_again(message, checked):
 
 
 @given(st.binary(max_size=80))
-@example(b"\x01\x03\x00" + bytes(8) + b"[NaN, 1e999]")
-@example(b"\x01\x03\x00" + bytes(8) + b"[" * 50_000)
+@example(b"\x01\x03\x00" + bytes(10) + b"[NaN, 1e999]")
+@example(b"\x01\x03\x00" + bytes(10) + b"[" * 50_000)
 def test_any_bytes_are_a_message_or_a_value_error(data):
     """Whatever arrives, nothing but ValueError is raised."""
     try:
@@ -101,7 +104,9 @@ def test_golden_bytes():
     frame = Frame(258, 7, b"\xaa\xbb")
     assert pack(frame).hex() == "010000" + "00000102" + "07" + "aabb"
     assert pack(frame, checked=True).hex() == "010001" + "00000102" + "07" + "aabb" + "5a9fca0f"
-    assert pack(Result(1, 2, {"a": 1})).hex() == "010300" + "00000001" + "00000002" + b'{"a":1}'.hex()
+    assert (
+        pack(Result(1, 2, {"a": 1})).hex() == "010300" + "00000001" + "00000002" + "0000" + b'{"a":1}'.hex()
+    )
 
 
 @pytest.mark.parametrize("message", [Frame(-1, 0, b""), Frame(0, 256, b""), Result(0, 0, float("nan"))])

@@ -88,6 +88,62 @@ def test_a_cut_breaks_connections_and_takes_new_ones():
     asyncio.run(through(Link(1e6), use))
 
 
+def through_udp(link, count, size=100, **options):
+    """Numbers of the datagrams that come back from an echo behind a link, and the seconds that each took."""
+
+    async def use():
+        loop, came, left = asyncio.get_running_loop(), {}, {}
+
+        class Echo(asyncio.DatagramProtocol):
+            """Answers with what came."""
+
+            def connection_made(self, transport):
+                self.transport = transport
+
+            def datagram_received(self, data, addr):
+                self.transport.sendto(data, addr)
+
+        class Device(asyncio.DatagramProtocol):
+            """Notes what comes back."""
+
+            def datagram_received(self, data, addr):
+                came[data[0]] = loop.time() - left[data[0]]
+
+        server, _ = await loop.create_datagram_endpoint(Echo, local_addr=("127.0.0.1", 0))
+        relay = Relay(server.get_extra_info("sockname"), constant(link), datagrams=True, **options)
+        port = await relay.start()
+        device, _ = await loop.create_datagram_endpoint(Device, remote_addr=("127.0.0.1", port))
+        for number in range(count):
+            left[number] = loop.time()
+            device.sendto(bytes([number]) * size)
+        seen = -1
+        while seen < len(came):  # until nothing more comes
+            seen = len(came)
+            await asyncio.sleep(1.0)
+        await relay.stop()
+        device.close()
+        server.close()
+        return came
+
+    return asyncio.run(use())
+
+
+def test_lost_datagrams_are_gone_and_the_same_ones_again():
+    """Datagrams take the round trip and their share of the bandwidth; of lost ones the seed decides."""
+    came = through_udp(Link(1e6, 0.06), 40)
+    assert len(came) == 40
+    assert all(0.06 <= seconds < 0.4 for seconds in came.values())
+    first, again = (set(through_udp(Link(1e6), 40, loss=0.3, seed=3)) for _ in range(2))
+    assert first == again
+    assert 5 < len(first) < 35
+
+
+def test_datagrams_that_find_the_queue_full_are_gone():
+    """A link holds half a second of them, and a dead one none."""
+    assert 2 <= len(through_udp(Link(1000.0), 100)) < 10
+    assert not through_udp(Link(0.0), 5)
+
+
 def test_steps_repeat():
     """A trace says what holds from when on, and begins again at its end."""
     at = stepped([(0, 5.0), (2, 7.0), (3, 0.0), (4, 1.0)], rtt=0.1)

@@ -24,6 +24,7 @@ from bottleneck.codecs.codec import Codec
 from bottleneck.codecs.named import recipe
 from bottleneck.codecs.packets.framing import LONGEST_HEADER, Packet, each, pack, unpack
 from bottleneck.codecs.packets.segments import Places, Segments
+from bottleneck.codecs.parts import Parts
 from bottleneck.codecs.stage import ArrayToBytes, Form, bytes_form
 
 _MOST_KEPT = 512  # segments whose codec is kept
@@ -177,7 +178,11 @@ class Packets(ArrayToBytes):
 
 def packets_of(codec: Codec, array: ArrayLike) -> list[bytes]:
     """A sample in packets; the payload of a codec that makes none is one."""
-    payload = codec.encode(array)
+    return packets_in(codec, codec.encode(array))
+
+
+def packets_in(codec: Codec, payload: bytes) -> list[bytes]:
+    """The packets that a codec's payload is made of; that of a codec that makes none is one."""
     return list(each(payload)) if isinstance(codec.coder, Packets) else [payload]
 
 
@@ -198,3 +203,12 @@ def in_packets(codec: Codec, by: str, mtu: int) -> Codec:
     packets = Codec(recipe("packets", options), codec.shape)
     packets.load_tables({"codec": codec.to_dict()["tables"]})
     return packets
+
+
+def packed(codec: Codec, by: str, mtu: int) -> Codec:
+    """`in_packets` where some of the packets are of use alone.
+
+    As it is stays a codec that remembers earlier samples, and one of several arrays behind each other.
+    """
+    whole = codec.session() is not codec or isinstance(codec.coder, Parts)
+    return codec if whole else in_packets(codec, by, mtu)

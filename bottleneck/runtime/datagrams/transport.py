@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
+from bottleneck.runtime.datagrams.inbox import Inbox
 from bottleneck.runtime.datagrams.packetiser import Packetiser
 from bottleneck.runtime.datagrams.reassembly import Arrived, Reassembly
 
@@ -31,23 +32,18 @@ class Confirmed(NamedTuple):
     total: int
 
 
-class Receiver(asyncio.DatagramProtocol):
-    """Hands on what arrives; made by `listen`.
+class Receiver(Inbox):
+    """Hands on what arrives, and confirms it; made by `listen`.
 
     Args:
         take: Is given every frame, whole or not, by rising number in each stream.
         patience: Seconds that a frame is waited for.
-
-    Attributes:
-        refused: Datagrams that were none.
     """
 
     def __init__(self, take: Callable[[Arrived], None], patience: float = 0.05):
-        self.refused = 0
-        self._take, self._reassembly = take, Reassembly(patience)
+        super().__init__(Reassembly(patience))
+        self._taken = take
         self._senders: dict[int, Any] = {}
-        self._transport: asyncio.DatagramTransport
-        self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
     async def listen(
@@ -59,43 +55,20 @@ class Receiver(asyncio.DatagramProtocol):
         )
         return receiver
 
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        found: int = self._transport.get_extra_info("sockname")[1]
-        return found
-
-    def close(self) -> None:
-        """Stop listening; what is incomplete is given up."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._transport.close()
-
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            arrived = self._reassembly.receive(data, loop.time())
+            arrived = self._reassembly.receive(data, asyncio.get_running_loop().time())
         except ValueError:
             self.refused += 1
             return
         self._senders[int.from_bytes(data[:2], "big")] = addr
         self._hand_on(arrived)
 
-    def _hand_on(self, arrived: Sequence[Arrived]) -> None:
-        for frame in arrived:
-            confirmation = _CONFIRMATION.pack(frame.stream, frame.frame, frame.received, frame.total)
-            self._transport.sendto(confirmation, self._senders[frame.stream])
-            self._take(frame)
-        due = self._reassembly.next_due()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None if due is None else asyncio.get_running_loop().call_at(due, self._when_due)
-
-    def _when_due(self) -> None:
-        self._hand_on(self._reassembly.due(asyncio.get_running_loop().time()))
+    def take(self, frame: Arrived) -> None:
+        """Confirm a frame, and hand it on."""
+        confirmation = _CONFIRMATION.pack(frame.stream, frame.frame, frame.received, frame.total)
+        self._transport.sendto(confirmation, self._senders[frame.stream])
+        self._taken(frame)
 
 
 class Sender(asyncio.DatagramProtocol):

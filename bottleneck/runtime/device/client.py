@@ -15,6 +15,7 @@ from bottleneck.runtime.controller import Controller
 from bottleneck.runtime.device.choice import Choice
 from bottleneck.runtime.device.coding import Coding
 from bottleneck.runtime.device.connection import Connection
+from bottleneck.runtime.device.desk import Desk
 from bottleneck.runtime.device.frames import Ended, Underway
 from bottleneck.runtime.device.half import Half
 from bottleneck.runtime.device.line import Line
@@ -23,10 +24,11 @@ from bottleneck.runtime.device.uplink import Uplink
 from bottleneck.runtime.estimator import Estimator
 from bottleneck.runtime.journal import Journal, Record
 from bottleneck.runtime.link import Link
-from bottleneck.runtime.messages import Confirmation, Frame, Message, Reason, Refusal, Result
+from bottleneck.runtime.messages import Confirmation, Message, Reason, Refusal, Result
 from bottleneck.runtime.security import Security
 
 _UNKNOWN_LINK = Link(bandwidth=1e6, rtt=0.05)  # what is believed before anything was measured
+_MOST_LOST = 20  # frames in a row of which no datagram arrived, before UDP is taken to be dead
 
 
 class Client:
@@ -69,6 +71,10 @@ class Client:
         checked: bool = False,
         journal: Journal | None = None,
     ):
+        security = security or Security()
+        if half.packing is not None:
+            security.require_clear()
+        mtu = None if half.packing is None else half.packing.mtu
         self._half, self._timeout = half, timeout
         self._clock = time.monotonic
 
@@ -79,15 +85,14 @@ class Client:
             journal, lambda: self._uplink.link(self._clock()).bandwidth, self._state.notify_all
         )
         self._coding = Coding(half, self._state)
-        self._offered: Underway | None = None
-        self._computing = False
+        self._desk = Desk(self._state, self._wait, self._process)
         self._frames = 0
-        self._error: Exception | None = None
-        self._closed = False
+        self._last_number = -1  # what the last frame that was sent is called on the line
+        self._lost_in_a_row = 0
         self._line = Line(
             server,
-            lambda: Connection(server, security or Security(), timeout, checked),
-            half.network,
+            lambda: Connection(server, security, timeout, checked, mtu),
+            half,
             self._state,
             first=lambda: self._choice.route,
             receive=self._receive,
@@ -96,7 +101,7 @@ class Client:
 
         self._threads = [
             threading.Thread(target=work, name=f"bottleneck-{name}", daemon=True)
-            for name, work in (("compute", self._compute), ("listen", self._line.listen))
+            for name, work in (("compute", self._desk.work), ("listen", self._line.listen))
         ]
         for thread in self._threads:
             thread.start()
@@ -132,15 +137,14 @@ class Client:
         with self._state:
             frame = self._new_frame(image, captured)
             now = self._clock()
-            if self._busy:
+            if self._desk.is_taken:
                 self._drop(frame, "the device is busy")
             elif frame.route.split is not None and self._uplink.gate.drops(
                 now, self._coding.seconds(frame.route)
             ):
                 self._drop(frame, "it would wait for the link")
             else:
-                self._offered = frame
-                self._state.notify_all()
+                self._desk.offer(frame)
                 return True
             return False
 
@@ -151,12 +155,12 @@ class Client:
             ValueError: If it is no image that the half can use.
         """
         with self._state:
-            self._state.wait_for(lambda: not self._busy or self._closed)
-            frame = self._offered = self._new_frame(image, None)
+            self._state.wait_for(lambda: not self._desk.is_taken or self._desk.closed)
+            frame = self._new_frame(image, None)
             frame.patient = True
-            self._state.notify_all()
-            self._state.wait_for(lambda: frame.finished or self._error is not None or self._closed)
-            self._raise_error()
+            self._desk.offer(frame)
+            self._state.wait_for(lambda: frame.finished or self._desk.error is not None or self._desk.closed)
+            self._desk.raise_error()
             return frame.record
 
     def finished(self) -> list[Record]:
@@ -167,12 +171,14 @@ class Client:
     def settle(self) -> None:
         """Wait until nothing is under way."""
         with self._state:
-            self._state.wait_for(lambda: (not self._busy and self._uplink.is_empty) or self._closed)
+            self._state.wait_for(
+                lambda: (not self._desk.is_taken and self._uplink.is_empty) or self._desk.closed
+            )
 
     def close(self) -> None:
         """End the connection and the threads."""
         with self._state:
-            self._closed = True
+            self._desk.closed = True
             self._line.close()
         for thread in self._threads:
             thread.join()
@@ -185,13 +191,9 @@ class Client:
 
     # What follows holds the state, or takes it.
 
-    @property
-    def _busy(self) -> bool:
-        return self._offered is not None or self._computing
-
     def _new_frame(self, image: Any, captured: float | None) -> Underway:
-        self._raise_error()
-        if self._closed:
+        self._desk.raise_error()
+        if self._desk.closed:
             raise RuntimeError("the client is closed.")
         now = self._clock()
         route = self._choice.at(now, self._line)
@@ -199,16 +201,10 @@ class Client:
         self._frames += 1
         return Underway(record, image, now if captured is None else captured, route)
 
-    def _raise_error(self) -> None:
-        if (error := self._error) is not None:
-            self._error = None
-            raise error
-
     def _drop(self, frame: Underway, reason: str, final: bool = False) -> None:
-        if frame.patient and not final and not self._closed:
+        if frame.patient and not final and not self._desk.closed:
             frame.again(self._choice.at(self._clock(), self._line))
-            self._offered = frame
-            self._state.notify_all()
+            self._desk.offer(frame)
             return
         self._ended.dropped(frame, reason)
 
@@ -220,46 +216,30 @@ class Client:
 
     # The thread that computes.
 
-    def _compute(self) -> None:
-        while True:
-            with self._state:
-                while self._offered is None and not self._closed:
-                    self._wait()
-                if self._offered is None:
-                    return
-                frame, self._offered, self._computing = self._offered, None, True
-            try:
-                self._process(frame)
-            except Exception as error:  # it belongs to whoever offered the image
-                self._error = error
-            finally:
-                with self._state:
-                    self._computing = False
-                    self._state.notify_all()
-
     def _process(self, frame: Underway) -> None:
         started = self._clock()
         if frame.route.split is not None:
-            payload = self._coding.payload(frame)
+            packets = self._coding.packets(frame)
             with self._state:
-                if self._sent(frame, payload):
+                if self._sent(frame, packets):
                     return
         answer = self._half.alone(frame.image)
         now = self._clock()
         with self._state:
             self._ended.alone(frame, answer, started, now)
 
-    def _sent(self, frame: Underway, payload: bytes) -> bool:
+    def _sent(self, frame: Underway, packets: list[bytes]) -> bool:
         """Send as soon as the gate opens; whether there was a connection to do so."""
         while self.connected and not self._uplink.gate.is_open(self._clock()):
             self._wait()
-        connection, number = self._line.connection, self._line.number(frame.route)
-        if connection is None or number is None:
+        connection, point = self._line.connection, self._line.number(frame.route)
+        if connection is None or point is None:
             self._coding.broken()
             return False
-        frame.record.bytes = 1 + len(payload)  # the number names the point, as a frontier's payload does
-        message = Frame(frame.record.id, number, payload)
-        self._uplink.sent(message.id, connection.send(message), self._clock(), frame)
+        frame.record.bytes = 1 + sum(map(len, packets))  # a byte names the point, as in a frontier's payload
+        number = self._last_number = max(self._last_number + 1, frame.record.id)
+        nbytes, frame.record.packets = connection.send_frame(number, point, packets)
+        self._uplink.sent(number, nbytes, self._clock(), frame)
         return True
 
     def _wait(self) -> None:
@@ -270,7 +250,9 @@ class Client:
             self._line.lose(f"no answer within {self._timeout:g} s")
             return
         opens = (
-            self._uplink.gate.wait(now) if self._computing and not self._uplink.gate.unreceived else patience
+            self._uplink.gate.wait(now)
+            if self._desk.computing and not self._uplink.gate.unreceived
+            else patience
         )
         self._state.wait(min(patience, opens, threading.TIMEOUT_MAX))
 
@@ -280,17 +262,25 @@ class Client:
         now = self._clock()
         with self._state:
             if isinstance(message, Confirmation):
-                self._uplink.confirmed(message.id, message.received, message.interval / 1e6, now)
+                held, interval = message.held / 1e6, message.interval / 1e6
+                sent = self._uplink.confirmed(message.id, message.received, interval, now, held)
+                if sent is not None and sent.record.packets is not None:
+                    sent.record.lost_packets = message.lost
                 self._state.notify_all()
             elif isinstance(message, Result | Refusal):
                 frame = self._uplink.answered(message.id)
                 if frame is None:
                     return
+                is_lost = isinstance(message, Refusal) and message.reason == Reason.LOST
+                self._lost_in_a_row = self._lost_in_a_row + 1 if is_lost else 0
                 if isinstance(message, Result):
                     self._ended.answered(frame, message, now)
                 else:
-                    self._coding.broken(message.id)
+                    self._coding.broken(frame.record.id)
                     if message.reason == Reason.UNKNOWN_POINT:
                         self._line.forget(frame.route)  # another frontier was put into its place
                     final = message.reason in (Reason.PAYLOAD, Reason.FAILED)
                     self._drop(frame, f"{message.reason.name.lower()}: {message.text}", final)
+                if self._lost_in_a_row >= _MOST_LOST:
+                    self._lost_in_a_row = 0
+                    self._line.lose(f"none of {_MOST_LOST} frames got through by UDP")

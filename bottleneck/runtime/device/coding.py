@@ -1,9 +1,9 @@
 """Payloads that the server can decode: timed, and building on none where the one before may not have arrived.
 
-    frame ──► behind a gap or a switch? ──► refresh ──► half ──► payload        the thread that computes
+    frame ──► behind a gap or a switch? ──► refresh ──► half ──► packets        the thread that computes
     refused, lost, never sent ──► broken                                        any thread
 
-Everything but `payload` is called with the client's state.
+Everything but `packets` is called with the client's state.
 """
 
 import threading
@@ -34,8 +34,8 @@ class Coding:
         """What a payload of a route takes by experience; 0 before there was one."""
         return self._seconds.get(route.name, 0.0)
 
-    def payload(self, frame: Underway) -> bytes:
-        """What is sent for a frame; how long it took is in the frame's record."""
+    def packets(self, frame: Underway) -> list[bytes]:
+        """What is sent for a frame, in one piece or several; how long it took is in the frame's record."""
         route, started = frame.route, self._clock()
         with self._state:
             anew, self._follows = self._follows != route.name, route.name
@@ -48,7 +48,7 @@ class Coding:
         frame.record.device_ms = 1000 * seconds
         with self._state:
             self._seconds[route.name] = 0.8 * self._seconds.get(route.name, seconds) + 0.2 * seconds
-        return payload
+        return self._half.packets(payload, route)
 
     def broken(self, frame: int | None = None) -> None:
         """A frame, of this number if that is known, was not decoded; later ones may build on it."""

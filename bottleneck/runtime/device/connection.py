@@ -5,12 +5,14 @@ The blocking API of gRPC, so that it fits into anybody's capture loop.
 
 import json
 import queue
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
 
-from bottleneck.runtime.messages import LONGEST, Message, pack, unpack
+from bottleneck.runtime.datagrams.greeting import DATAGRAMS
+from bottleneck.runtime.device.datagram_path import DatagramPath
+from bottleneck.runtime.messages import LONGEST, Announcement, Frame, Message, pack, unpack
 from bottleneck.runtime.security import Security
 
 _SERVICE = "/bottleneck.Runtime/"
@@ -29,13 +31,21 @@ class Connection:
         security: Certificates and token.
         timeout: Seconds until a server that is there answers; loading a point may take longer.
         checked: Whether messages carry a CRC.
+        mtu: Bytes of a datagram at most, where frames go by UDP; `None`: they do not.
 
     Raises:
         ConnectionError: If there is no server.
-        RefusedError: If the server does not take the token.
+        RefusedError: If the server does not take the token, or no datagrams.
     """
 
-    def __init__(self, server: str, security: Security, timeout: float, checked: bool = False):
+    def __init__(
+        self,
+        server: str,
+        security: Security,
+        timeout: float,
+        checked: bool = False,
+        mtu: int | None = None,
+    ):
         options = [
             ("grpc.use_local_subchannel_pool", 1),  # a new attempt is not held back by the last one's failure
             ("grpc.max_receive_message_length", LONGEST),
@@ -51,11 +61,16 @@ class Connection:
             else grpc.secure_channel(server, credentials, options)
         )
         self._server, self._metadata = server, security.metadata
-        self._checked = checked
+        self._checked, self._mtu, self._timeout = checked, mtu, timeout
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._stream: Any = None
+        self._path: DatagramPath | None = None
         try:
             self.about = self._call("Describe", b"", timeout)
+            if mtu is not None and not self.about.get("datagrams"):
+                raise RefusedError(
+                    f"{server} takes no datagrams. Set transport=datagram there, or transport=grpc here."
+                )
         except BaseException:
             self._channel.close()
             raise
@@ -74,11 +89,17 @@ class Connection:
         """Open the stream; the server's messages, until it ends.
 
         Raises:
-            ConnectionError: When it breaks.
+            ConnectionError: When it breaks, or no datagram gets through.
         """
+        asked = () if self._mtu is None else ((DATAGRAMS, ""),)
         self._stream = self._channel.stream_stream(_SERVICE + "Stream")(
-            iter(self._out.get, None), metadata=self._metadata
+            iter(self._out.get, None), metadata=(*self._metadata, *asked)
         )
+        if self._mtu is not None:
+            told = dict(self._stream.initial_metadata() or ()).get(DATAGRAMS)
+            if told is None:
+                raise ConnectionError(f"{self._server} ended the stream before it began.")
+            self._path = DatagramPath(self._server, bytes.fromhex(told), self._mtu, self._timeout)
         return self._received()
 
     def send(self, message: Message) -> int:
@@ -87,8 +108,22 @@ class Connection:
         self._out.put(data)
         return len(data)
 
+    def send_frame(self, number: int, point: int, packets: Sequence[bytes]) -> tuple[int, int | None]:
+        """Send a frame, by UDP where that is open.
+
+        Returns:
+            Its bytes, and the number of its datagrams if it went in some.
+        """
+        if self._path is None:
+            return self.send(Frame(number, point, b"".join(packets))), None
+        datagrams, total = self._path.send(number, point, packets), sum(map(len, packets))
+        self.send(Announcement(number, total, datagrams))
+        return total, datagrams
+
     def close(self) -> None:
         """End everything at once; `open`'s iterator ends as well."""
+        if self._path is not None:
+            self._path.close()
         self._out.put(None)
         if self._stream is not None:
             self._stream.cancel()

@@ -68,6 +68,8 @@ class Ended:
         record.server_ms = result.server_time / 1000
         record.link_ms = max(0.0, record.age_ms - (record.device_ms or 0.0) - record.server_ms)
         record.answer = result.answer
+        if record.packets is not None:
+            record.concealed = result.concealed / 1000
         self._add(frame)
 
     def alone(self, frame: Underway, answer: Any, started: float, now: float) -> None:

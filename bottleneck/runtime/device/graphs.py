@@ -10,7 +10,10 @@ import numpy as np
 from PIL import Image
 
 from bottleneck import codecs
+from bottleneck.codecs.packets.stage import packed, packets_in
 from bottleneck.runtime.answers import answer_of
+from bottleneck.runtime.datagrams.packetiser import room
+from bottleneck.runtime.datagrams.packing import Packing
 from bottleneck.runtime.device.routes import Route, routes_of
 
 
@@ -20,6 +23,7 @@ class GraphHalf:
     Args:
         folders: What `bottleneck export` wrote, or frontiers or bundles with such an `onnx/` in each bundle.
         top: Most classes of an answer.
+        packing: How payloads are cut; `None`: they are not.
 
     Raises:
         FileNotFoundError: If nothing was exported there.
@@ -27,13 +31,13 @@ class GraphHalf:
         ValueError: If it was exported by an older release.
     """
 
-    def __init__(self, folders: Sequence[Path], top: int = 5):
+    def __init__(self, folders: Sequence[Path], top: int = 5, packing: Packing | None = None):
         try:
             import onnxruntime
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError("half=onnx needs ONNX Runtime: pip install onnxruntime") from error
         self._session = onnxruntime.InferenceSession
-        self._top = top
+        self._top, self.packing = top, packing
         self._points: dict[str, _Point] = {}
         self._values: dict[str, float] = {}
         points = []
@@ -42,7 +46,7 @@ class GraphHalf:
             about = _described(export.folder)
             graph = self._session(export.folder / "device.onnx")
             self._values[about["bundle"]] = export.value
-            self._points[about["bundle"]] = _Point(export.folder, about, graph)
+            self._points[about["bundle"]] = _Point(export.folder, about, graph, packing)
             points.append((about["split"], export.point, about["bundle"]))
         self.routes = routes_of(points)
         self._best = self._points[self.routes[0].bundle or ""]
@@ -57,6 +61,10 @@ class GraphHalf:
         """
         point = self._point(route)
         return point.header(image) + point.codec.encode(point.coded(image))
+
+    def packets(self, payload: bytes, route: Route) -> list[bytes]:
+        """What a payload is made of: packets that are of use alone, or itself."""
+        return packets_in(self._point(route).codec, payload)
 
     def refresh(self, route: Route) -> None:
         """Have the next payload of a route build on none before it."""
@@ -82,9 +90,12 @@ class GraphHalf:
 class _Point:
     """One exported operating point."""
 
-    def __init__(self, folder: Path, about: dict[str, Any], graph: Any):
+    def __init__(self, folder: Path, about: dict[str, Any], graph: Any, packing: Packing | None):
         self.folder, self.about, self._graph = folder, about, graph
-        self.codec = codecs.from_dict(about["codec"]).session()
+        codec = codecs.from_dict(about["codec"])
+        if packing is not None and about["task"] != "single_stage":  # whose image's size stands in front
+            codec = packed(codec, packing.by, room(packing.mtu))
+        self.codec = codec.session()
 
     def coded(self, image: Any) -> np.ndarray:
         """What the codec codes."""

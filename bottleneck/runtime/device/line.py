@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from bottleneck.runtime.device.connection import Connection, RefusedError
+from bottleneck.runtime.device.half import Half
 from bottleneck.runtime.device.routes import Route, wanted
 from bottleneck.runtime.messages import Message
 
@@ -28,7 +29,7 @@ class Line:
     Args:
         server: `HOST:PORT`, for errors.
         connect: Opens a connection.
-        network: Identity of the weights that the server has to have.
+        half: Whose server it has to be: with the same weights, for payloads that are cut in the same way.
         state: Guards this, and is told of every change.
         first: The route that a new connection begins with.
         receive: Takes the server's messages; called without the state.
@@ -44,14 +45,14 @@ class Line:
         self,
         server: str,
         connect: Callable[[], Connection],
-        network: str,
+        half: Half,
         state: threading.Condition,
         *,
         first: Callable[[], Route],
         receive: Callable[[Message], None],
         lost: Callable[[str], None],
     ):
-        self._server, self._connect, self._network = server, connect, network
+        self._server, self._connect, self._half = server, connect, half
         self._state, self._first, self._receive, self._lost = state, first, receive, lost
         self.connection: Connection | None = None
         self.tried = threading.Event()
@@ -119,12 +120,12 @@ class Line:
         """
         connection, route = self._connect(), self._first()
         try:
-            if connection.about["network"] != self._network:
+            if connection.about["network"] != self._half.network:
                 raise RefusedError(
                     f"{self._server} runs a network with weights {connection.about['network'][:12]}…, this "
-                    f"device one with {self._network[:12]}…. Load the same weights on both sides."
+                    f"device one with {self._half.network[:12]}…. Load the same weights on both sides."
                 )
-            number, _ = connection.switch(wanted(route))
+            number, _ = connection.switch(wanted(route, self._half.packing))
             messages = connection.open()
         except BaseException:
             connection.close()
@@ -139,7 +140,7 @@ class Line:
 
     def _switch(self, connection: Connection, route: Route) -> None:
         try:
-            number, _ = connection.switch(wanted(route))
+            number, _ = connection.switch(wanted(route, self._half.packing))
         except (ConnectionError, RefusedError) as error:
             log.warning("%s cannot be used: %s", route.name, error)
             time.sleep(_ASKED_AGAIN)

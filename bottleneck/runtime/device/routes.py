@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from bottleneck.runtime.datagrams.packing import Packing
+
 
 class Route(Protocol):
     """A route from an image to its answer, as far as sending needs it; every `Strategy` is one.
@@ -42,9 +44,11 @@ class Fixed:
 ALONE = Fixed("device", None)
 
 
-def wanted(route: Route) -> dict[str, Any]:
-    """What a server is asked to load for it."""
-    return {"codec": dict(route.codec)} if route.codec is not None else {"bundle": route.bundle}
+def wanted(route: Route, packing: Packing | None = None) -> dict[str, Any]:
+    """What a server is asked to load for it, and how its payloads are cut; pictures never are."""
+    if route.codec is not None:
+        return {"codec": dict(route.codec)}
+    return {"bundle": route.bundle} | ({} if packing is None else {"packing": packing._asdict()})
 
 
 def routes_of(points: Sequence[tuple[str, int, str]]) -> list[Fixed]:

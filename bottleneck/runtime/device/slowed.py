@@ -22,7 +22,7 @@ class Slowed:
         if not factor >= 1:
             raise ValueError(f"slower={factor} makes no slower device. Use 1 or more, such as 20.")
         self._half, self._factor = half, factor
-        self.routes, self.network = half.routes, half.network
+        self.routes, self.network, self.packing = half.routes, half.network, half.packing
 
     def payload(self, image: Any, route: Route) -> bytes:
         """As the half's own."""
@@ -30,6 +30,10 @@ class Slowed:
         payload = self._half.payload(image, route)
         self._hold(started)
         return payload
+
+    def packets(self, payload: bytes, route: Route) -> list[bytes]:
+        """As the half's own."""
+        return self._half.packets(payload, route)
 
     def refresh(self, route: Route) -> None:
         """As the half's own."""

@@ -14,6 +14,8 @@ from bottleneck.deploy.sides import Device, both_sides
 from bottleneck.devices import device_of
 from bottleneck.preprocess import prepared, preprocess
 from bottleneck.runtime.answers import answer_of
+from bottleneck.runtime.datagrams.packetiser import room
+from bottleneck.runtime.datagrams.packing import Packing
 from bottleneck.runtime.device.routes import Route, routes_of
 
 
@@ -24,18 +26,23 @@ class TorchHalf:
         folders: Of frontiers or bundles.
         network: The network that it was made for.
         top: Most classes of an answer.
+        packing: How payloads are cut; `None`: they are not.
 
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If a file cannot be read, or belongs to another network.
     """
 
-    def __init__(self, folders: Sequence[Path], network: nn.Module, top: int = 5):
+    def __init__(
+        self, folders: Sequence[Path], network: nn.Module, top: int = 5, packing: Packing | None = None
+    ):
         numbered = [pair for folder in folders for pair in numbered_bundles(folder)]
         bundles = [bundle for bundle, _ in numbered]
         self._devices: dict[str, Device] = {
-            device.bundle.id: device for device, _ in both_sides(bundles, network)
+            device.bundle.id: device if packing is None else device.in_packets(packing.by, room(packing.mtu))
+            for device, _ in both_sides(bundles, network)
         }
+        self.packing = packing
         numbered.sort(key=lambda pair: -pair[0].result.get("value", 0.0))
         self.routes = routes_of([(bundle.split, point, bundle.id) for bundle, point in numbered])
         self._bundle = bundles[0]
@@ -60,6 +67,10 @@ class TorchHalf:
         size = self._bundle.letterboxed(image)
         picture = self._pictures[route.name].encode(self._preprocess(image).numpy())
         return picture if size is None else size.pack() + picture
+
+    def packets(self, payload: bytes, route: Route) -> list[bytes]:
+        """What a payload is made of: packets that are of use alone, or itself; a picture is one piece."""
+        return [payload] if route.codec is not None else self._devices[route.bundle or ""].packets(payload)
 
     def refresh(self, route: Route) -> None:
         """Have the next payload of a route build on none before it; pictures never do."""

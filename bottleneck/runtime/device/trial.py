@@ -10,7 +10,7 @@ from typing import Any
 
 from bottleneck.runtime.device.connection import Connection
 from bottleneck.runtime.device.half import Half
-from bottleneck.runtime.device.routes import ALONE, Route, wanted
+from bottleneck.runtime.device.routes import ALONE, wanted
 from bottleneck.runtime.security import Security
 from bottleneck.runtime.strategy import Spread, Strategy
 
@@ -36,7 +36,7 @@ def tried(
     strategies = [
         Strategy(ALONE.name, None, Spread(alone_ms[1:]), Spread(sizes), Spread([0.0]), half.value(ALONE))
     ]
-    server_ms = _server_ms(half.routes, server, security, timeout)
+    server_ms = _server_ms(half, server, security, timeout)
     for route in half.routes:
         payloads, ms = zip(*(_timed(half.payload, image, route) for image in images), strict=True)
         device_ms = Spread(ms[1:])
@@ -56,13 +56,13 @@ def tried(
     return strategies
 
 
-def _server_ms(routes: Sequence[Route], server: str, security: Security, timeout: float) -> dict[str, float]:
+def _server_ms(half: Half, server: str, security: Security, timeout: float) -> dict[str, float]:
     try:
         connection = Connection(server, security, timeout)
     except ConnectionError:
         return {}
     try:
-        return {route.name: connection.switch(wanted(route))[1] for route in routes}
+        return {route.name: connection.switch(wanted(route, half.packing))[1] for route in half.routes}
     except ConnectionError:
         return {}
     finally:

@@ -55,12 +55,26 @@ class Uplink(Generic[T]):
         if frame is not None:
             self._frames[number] = frame
 
-    def confirmed(self, number: int, received: int, interval: float, now: float) -> None:
-        """The server says that a message has arrived, and how far apart frames should be."""
+    def confirmed(
+        self, number: int, received: int, interval: float, now: float, held: float = 0.0
+    ) -> T | None:
+        """The server says that a message has arrived, and how far apart frames should be.
+
+        Args:
+            number: Of the message.
+            received: Its bytes.
+            interval: Seconds between two frames.
+            now: The time.
+            held: Seconds that the server has waited before it said so, which the link has not taken.
+
+        Returns:
+            The frame, if the message has one that is not answered yet.
+        """
         self.gate.confirmed(number, received, interval)
-        self._estimator.confirmed(number, received, now)
+        self._estimator.confirmed(number, received, now - held)
         if number not in self._frames:
             self._deadlines.pop(number, None)
+        return self._frames.get(number)
 
     def answered(self, number: int) -> T | None:
         """A result or refusal has come; the frame that it belongs to, once."""

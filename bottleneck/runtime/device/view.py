@@ -58,6 +58,10 @@ class View:
             table.add_row("bandwidth", f"{(last.bandwidth or 0) / 1000:,.0f} kB/s")
             for name in ("age_ms", "device_ms", "link_ms", "server_ms", "bytes"):
                 table.add_row(name, _spread([getattr(record, name) for record in answered]))
+            if packets := sum(record.packets or 0 for record in answered):
+                lost = sum(record.lost_packets or 0 for record in answered)
+                concealed = sum(bool(record.concealed) for record in answered)
+                table.add_row("packets", f"{lost} of {packets} lost, {concealed} frames concealed in part")
             table.add_row("answer", _shown(last.answer))
         table.add_row("frames", self.summary())
         return table

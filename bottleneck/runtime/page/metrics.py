@@ -29,6 +29,8 @@ class Metrics:
         self._frames = Counter("frames", "Frames that were answered", ["strategy"], **known)
         self._drops = Counter("drops", "Frames that were dropped", **known)
         self._bytes = Counter("payload_bytes", "Bytes that were sent for them", **known)
+        self._packets = Counter("packets", "Datagrams that were sent for them", ["fate"], **known)
+        self._concealed = Counter("concealed", "Frames of which something was concealed", **known)
         self._seconds = Histogram("seconds", "What a frame took", ["part"], buckets=_BUCKETS, **known)
         self._bandwidth = Gauge("bandwidth_bytes_per_second", "Estimate of the link", **known)
         journal.listen(self._add)
@@ -42,6 +44,11 @@ class Metrics:
             self._bytes.inc(record.bytes)
         if record.bandwidth is not None:
             self._bandwidth.set(record.bandwidth)
+        if record.packets is not None and record.lost_packets is not None:
+            self._packets.labels("lost").inc(record.lost_packets)
+            self._packets.labels("arrived").inc(record.packets - record.lost_packets)
+        if record.concealed:
+            self._concealed.inc()
         if record.dropped:
             self._drops.inc()
             return

@@ -19,9 +19,10 @@ function bandwidthText(value) {
 function answerText(record) {
   if (record.dropped) return `dropped: ${record.reason}`;
   const answer = record.answer || {};
-  if (answer.top) return answer.top.slice(0, 2).map(top => `class ${top.class}, ${number(100 * top.score, 0)} %`).join("; ");
-  if (answer.objects) return `${answer.objects.length} objects`;
-  return answer.mask ? "a mask" : "an output";
+  const filled = record.concealed ? ` (${number(100 * record.concealed, 0)} % concealed)` : "";
+  if (answer.top) return answer.top.slice(0, 2).map(top => `class ${top.class}, ${number(100 * top.score, 0)} %`).join("; ") + filled;
+  if (answer.objects) return `${answer.objects.length} objects${filled}`;
+  return (answer.mask ? "a mask" : "an output") + filled;
 }
 
 function tiles(state) {
@@ -37,6 +38,12 @@ function tiles(state) {
   const span = recent.length > 1 ? recent[recent.length - 1].time - recent[0].time : 0;
   say("fps", span > 0 ? number((recent.length - 1) / span) : "–");
   say("rate", span > 0 ? `${number(known(recent, "bytes").reduce((a, b) => a + b, 0) / span, 0)} bytes a second` : "");
+  const cut = seen.filter(record => record.packets != null && record.lost_packets != null), sum = key => known(cut, key).reduce((a, b) => a + b, 0);
+  find("losses").hidden = !cut.length;
+  if (cut.length) {
+    say("concealed", `${number(100 * known(cut, "concealed").filter(share => share > 0).length / cut.length, 0)} %`);
+    say("lost", `of frames; ${number(sum("lost_packets"), 0)} of ${number(sum("packets"), 0)} packets lost`);
+  }
   say("frames", `${state.frames} frames`);
   say("drops", number(state.drops, 0));
   say("share", state.frames ? `${number(100 * state.drops / state.frames)} %` : "");
@@ -46,7 +53,7 @@ function rows() {
   const body = find("rows");
   body.replaceChildren(...seen.slice(-ROWS).reverse().map(record => {
     const row = document.createElement("tr");
-    row.className = record.dropped ? "dropped" : "";
+    row.className = record.dropped ? "dropped" : record.concealed ? "concealed" : "";
     const cells = [record.id, null, answerText(record), record.strategy || record.split || "", record.age_ms == null ? "" : `${number(record.age_ms)} ms`];
     cells.forEach((text, index) => {
       const cell = row.insertCell();

@@ -2,7 +2,7 @@
 
     Describe ──► what there is       Switch ──► load a point ──► its number       health, as gRPC defines it
     Stream:  frame ──► confirmation, at once
-                  └──► engine ──► result, or refusal
+                  └──► engine ──► result, or refusal       frames may come by UDP (`serving.datagrams`)
 
 Payloads and answers are raw bytes (`bottleneck.runtime.messages`); nothing is generated from a .proto file.
 """
@@ -14,14 +14,17 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from bottleneck.runtime.datagrams.greeting import DATAGRAMS, greeting
 from bottleneck.runtime.journal import Journal, Record
 from bottleneck.runtime.messages import LONGEST
 from bottleneck.runtime.security import Security
+from bottleneck.runtime.serving.datagrams import Datagrams
 from bottleneck.runtime.serving.engine import Engine
 from bottleneck.runtime.serving.stream import Stream
 from bottleneck.runtime.serving.tails import Tails, UnknownPointError
@@ -46,6 +49,8 @@ class Limits:
         idle: Seconds without a frame after which a stream is ended.
         keepalive: Seconds between two signs of life on a silent connection.
         grace: Seconds that frames have to be answered when the server ends.
+        deadline: Seconds that a frame in datagrams is waited for, from the first one on.
+        patience: Seconds that the rest of it is waited for once all have left the device.
     """
 
     max_batch: int = 8
@@ -56,6 +61,8 @@ class Limits:
     idle: float = 60.0
     keepalive: float = 10.0
     grace: float = 5.0
+    deadline: float = 1.0
+    patience: float = 0.03
 
 
 class Server:
@@ -67,6 +74,10 @@ class Server:
         limits: See `Limits`.
         journal: Where every frame is written.
         top: Most classes of an answer.
+        datagrams: Whether devices may send their frames by UDP, to the port of the same number.
+
+    Raises:
+        ValueError: If datagrams are to be taken beside TLS, which does not protect them.
     """
 
     def __init__(
@@ -76,10 +87,17 @@ class Server:
         limits: Limits | None = None,
         journal: Journal | None = None,
         top: int = 5,
+        datagrams: bool = False,
     ):
         self._tails = tails
         self._security, self._limits, self._journal = security or Security(), limits or Limits(), journal
         self._engine = Engine(Worker(tails, top), self._limits.max_batch, self._limits.max_wait)
+        if datagrams:
+            self._security.require_clear()
+        self._datagrams: Datagrams | None = None
+        if datagrams:
+            limits = self._limits
+            self._datagrams = Datagrams(limits.deadline, limits.patience, limits.most_devices)
         self._streams: set[Stream] = set()
         self._count = 0
         self._draining = False
@@ -124,6 +142,10 @@ class Server:
                 port = self._server.add_insecure_port(address)
             else:
                 port = self._server.add_secure_port(address, credentials)
+            if (datagrams := self._datagrams) is not None:
+                host, _ = _host_and_port(address)
+                loop = asyncio.get_running_loop()
+                await loop.create_datagram_endpoint(lambda: datagrams, local_addr=(host, port))
         except (RuntimeError, OSError, ValueError) as error:
             raise ValueError(
                 f"nothing can listen on {address}; another server may run there. Choose another port=."
@@ -144,6 +166,8 @@ class Server:
         for stream in self._streams:
             stream.close()
         await self._server.stop(self._limits.grace)
+        if self._datagrams is not None:
+            self._datagrams.close()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -171,7 +195,8 @@ class Server:
 
     async def _describe(self, request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         await self._admit(context)
-        return json.dumps(self._tails.describe()).encode()
+        about = self._tails.describe() | {"datagrams": self._datagrams is not None}
+        return json.dumps(about).encode()
 
     async def _switch(self, request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         await self._admit(context)
@@ -199,12 +224,29 @@ class Server:
             f"{context.peer()}#{self._count}", self._engine, limits.longest, limits.most_replies, self._write
         )
         self._streams.add(stream)
+        number = None
         try:
+            number = await self._open_datagrams(stream, context)
             async for reply in stream.replies(requests, limits.idle):
                 yield reply
         finally:
             self._streams.discard(stream)
+            if self._datagrams is not None and number is not None:
+                self._datagrams.release(number)
             self._engine.forget(stream)
+
+    async def _open_datagrams(
+        self, stream: Stream, context: grpc.aio.ServicerContext[bytes, bytes]
+    ) -> int | None:
+        """Tell a device that asks for it how to send its frames by UDP; the number of its stream there."""
+        if (datagrams := self._datagrams) is None or DATAGRAMS not in dict(
+            context.invocation_metadata() or ()
+        ):
+            return None
+        number, secret = datagrams.admit(stream.take_datagrams)
+        stream.announce = partial(datagrams.announce, number)
+        await context.send_initial_metadata([(DATAGRAMS, greeting(number, secret).hex())])
+        return number
 
     def _write(self, record: Record, feature: Any) -> None:
         if self._journal is not None:
@@ -226,7 +268,11 @@ def _require_free(address: str) -> None:
     Raises:
         OSError: If somebody does, or the address is none of this machine's.
     """
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
+    host, port = _host_and_port(address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    socket.create_server((host, int(port)), family=family).close()
+    socket.create_server((host, port), family=family).close()
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -2,6 +2,7 @@
 
 bytes ──► message ──► confirmation          malformed ──► refusal, and the stream goes on
              └──► allowance ──► engine ──► result or refusal
+announcement ──► datagrams ──► what has arrived, as a frame; nothing ──► refusal
 """
 
 import asyncio
@@ -11,8 +12,10 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
+from bottleneck.runtime.datagrams.reassembly import Arrived
 from bottleneck.runtime.journal import Record
 from bottleneck.runtime.messages import (
+    Announcement,
     Confirmation,
     Frame,
     Message,
@@ -42,6 +45,9 @@ class Stream:
         longest: Bytes of the longest message.
         most_replies: Replies that may wait until the device reads them.
         write: Takes the record of every frame, and the feature that was decoded.
+
+    Attributes:
+        announce: Takes what the device says of datagrams that have left; `None` where it sends none.
     """
 
     def __init__(
@@ -63,6 +69,8 @@ class Stream:
         self._pending = 0
         self._closing = False
         self._last_id: int | None = None
+        self.announce: Callable[[Announcement], None] | None = None
+        self._announced: dict[int, int] = {}  # datagrams of frames that have not come yet
 
     async def replies(self, requests: AsyncIterator[bytes], idle: float) -> AsyncIterator[bytes]:
         """What the device is told, until the stream ends.
@@ -109,42 +117,73 @@ class Stream:
         self._checked = is_checked(data)
         try:
             message = unpack(data, self._longest)
+            if isinstance(message, Announcement) and self.announce is not None:
+                self._announced[message.id] = message.datagrams
+                self.announce(message)
+                return
             if not isinstance(message, Frame | Probe):
                 raise ValueError(f"a server takes frames, and no {type(message).__name__}.")
         except ValueError as error:
             self._tell(Refusal(id_of(data), Reason.MALFORMED, str(error)))
             return
-        told, self._interval = self._interval, self._engine.interval(arrived)
-        self._tell(Confirmation(message.id, len(data), min(round(1e6 * self._interval), (1 << 32) - 1)))
-        if isinstance(message, Probe):
-            return
-        self._note_gaps(message.id)
-        self._pending += 1
-        finish = partial(self._finish, message, len(data), arrived)
-        if self._allowance.admits(arrived, told):
-            self._engine.submit(
-                Work(self, Coded(message.point, message.payload, self._session), arrived, finish)
-            )
-        else:
-            text = f"frames should be {1000 * told:.3g} ms apart"
-            finish(Outcome(refusal=(Reason.BUSY, text)))
+        told = self._confirm(message.id, len(data), arrived)
+        if isinstance(message, Frame):
+            record = Record(message.id, point=message.point, bytes=len(data), device=self._name)
+            coded = Coded(message.point, [message.payload], self._session)
+            self._submit(record, coded, arrived, self._refusal_at(arrived, told))
 
-    def _finish(self, frame: Frame, nbytes: int, arrived: float, outcome: Outcome) -> None:
+    def take_datagrams(self, frame: Arrived) -> None:
+        """A frame that came in datagrams, whole or not."""
+        if self._closing:
+            return
+        now = time.monotonic()
+        sent = frame.datagrams if frame.is_whole else self._announced.get(frame.frame)
+        self._announced = {known: count for known, count in self._announced.items() if known > frame.frame}
+        lost = (
+            0 if frame.is_whole else 1 if sent is None else max(0, sent - frame.datagrams)
+        )  # 1: it is not known
+        told = self._confirm(frame.frame, frame.total, now, now - frame.last, lost)
+        record = Record(frame.frame, point=frame.point, bytes=frame.received, device=self._name)
+        record.packets, record.lost_packets = sent, lost
+        refusal = self._refusal_at(now, told)
+        if not frame.runs:
+            refusal = Reason.LOST, "none of its packets arrived"
+        coded = Coded(frame.point, frame.runs, self._session, frame.is_whole)
+        self._submit(record, coded, frame.last, refusal)
+
+    def _confirm(self, frame: int, nbytes: int, now: float, held: float = 0.0, lost: int = 0) -> float:
+        """Confirm, and tell how far apart frames should be; what was told before, and this one is held to."""
+        told, self._interval = self._interval, self._engine.interval(now)
+        self._tell(Confirmation(frame, nbytes, _microseconds(self._interval), _microseconds(held), lost))
+        return told
+
+    def _refusal_at(self, now: float, told: float) -> tuple[Reason, str] | None:
+        if self._allowance.admits(now, told):
+            return None
+        return Reason.BUSY, f"frames should be {1000 * told:.3g} ms apart"
+
+    def _submit(
+        self, record: Record, coded: Coded, arrived: float, refusal: tuple[Reason, str] | None
+    ) -> None:
+        self._note_gaps(record.id)
+        self._pending += 1
+        finish = partial(self._finish, record, arrived)
+        if refusal is None:
+            self._engine.submit(Work(self, coded, arrived, finish))
+        else:
+            finish(Outcome(refusal=refusal))
+
+    def _finish(self, record: Record, arrived: float, outcome: Outcome) -> None:
         seconds = time.monotonic() - arrived
-        record = Record(
-            frame.id,
-            point=frame.point,
-            bytes=nbytes,
-            server_ms=1000 * seconds,
-            answer=outcome.answer,
-            device=self._name,
-        )
+        record.server_ms, record.answer = 1000 * seconds, outcome.answer
         if outcome.refusal is not None:
             reason, text = outcome.refusal
             record.dropped, record.reason = True, text
-            self._tell(Refusal(frame.id, reason, text))
+            self._tell(Refusal(record.id, reason, text))
         else:
-            self._tell(Result(frame.id, round(1e6 * seconds), outcome.answer))
+            record.concealed = outcome.concealed
+            thousandths = round(1000 * (outcome.concealed or 0.0))
+            self._tell(Result(record.id, _microseconds(seconds), outcome.answer, thousandths))
         self._write(record, outcome.feature)
         self._pending -= 1
         self._end_behind_the_last()
@@ -172,3 +211,7 @@ class Stream:
             self._handler.cancel()
         else:
             self._replies.put_nowait(reply)
+
+
+def _microseconds(seconds: float) -> int:
+    return min(round(1e6 * seconds), (1 << 32) - 1)

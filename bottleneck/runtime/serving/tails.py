@@ -27,6 +27,8 @@ from bottleneck.deploy.sides import Server
 from bottleneck.devices import device_of
 from bottleneck.identity import weights_identity
 from bottleneck.models.image_sizes import LETTERBOXED_BYTES, Letterboxed
+from bottleneck.runtime.datagrams.packetiser import room
+from bottleneck.runtime.serving.partial import PacketServer, concealment_of
 from bottleneck.splitting import SplitModel, split
 
 _Cut = tuple[Place, tuple[int, ...]]  # where a tail begins, and the shape of the images
@@ -108,16 +110,20 @@ class Tails:
         folders: The frontiers' folders.
         network: The frozen network.
         keep: Most tails that are kept in memory.
+        concealment: What fills the gaps of payloads that arrive in part.
 
     Raises:
         FileNotFoundError: If a folder is no bundle and no frontier.
-        ValueError: If there is none, or one belongs to another network.
+        ValueError: If there is none, or one belongs to another network, or the concealment is unknown.
     """
 
-    def __init__(self, folders: Sequence[Path], network: nn.Module, keep: int = 16):
+    def __init__(
+        self, folders: Sequence[Path], network: nn.Module, keep: int = 16, concealment: str = "previous"
+    ):
         if not folders:
             raise ValueError("frontier= names nothing to serve. Give the folder of a frontier or a bundle.")
         self._folders, self._network, self._keep = list(folders), network.eval(), keep
+        self._concealment = concealment_of(concealment)
         self._identity = weights_identity(network)
         self._lock = threading.Lock()
         self._loaded: OrderedDict[str, Receiver] = OrderedDict()
@@ -155,7 +161,8 @@ class Tails:
         """Load what a device is going to send to.
 
         Args:
-            wanted: `{"bundle": id}`, or `{"codec": options}` with a picture codec's name and options.
+            wanted: `{"bundle": id}`, with `packing` where its payloads come in packets, or
+                `{"codec": options}` with a picture codec's name and options.
 
         Returns:
             What its frames call it from then on, and the seconds that one of them takes here.
@@ -204,17 +211,25 @@ class Tails:
 
     def _load(self, wanted: Mapping[str, Any]) -> Receiver:
         match wanted:
-            case {"bundle": str(name)} if name in self._bundles:
+            case {"bundle": str(name), **others} if name in self._bundles:
                 bundle = self._bundles[name]
                 bundle.unit.to(device_of(self._network))
                 cut = (bundle.place, bundle.image_shape)
-                return Server(bundle, self._net(cut, lambda: bundle.split_network(self._network)))
+                server = Server(bundle, self._net(cut, lambda: bundle.split_network(self._network)))
+                return server if "packing" not in others else self._in_packets(server, others["packing"])
             case {"codec": {"name": str(name), **options}}:
                 return self._picture(name, {str(key): value for key, value in options.items()})
         raise UnknownPointError(
             f"{json.dumps(wanted)} is nothing that this server can run. It has the bundles "
             f"{sorted(self._bundles)} and picture codecs; serve the same frontier that the device has."
         )
+
+    def _in_packets(self, server: Server, packing: Any) -> Receiver:
+        try:
+            packed = server.in_packets(str(packing["by"]), room(int(packing["mtu"])))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnknownPointError(f"payloads cannot be cut as in {packing}: {error}") from error
+        return packed if packed.bundle is server.bundle else PacketServer(packed, self._concealment)
 
     def _picture(self, name: str, options: Mapping[str, Any]) -> PictureServer:
         bundle = next(iter(self._bundles.values()))

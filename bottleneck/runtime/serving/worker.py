@@ -20,8 +20,9 @@ from bottleneck.codecs.streams.stream import LostReferenceError
 from bottleneck.models.image_sizes import Letterboxed
 from bottleneck.runtime.answers import answer_of
 from bottleneck.runtime.messages import Reason
+from bottleneck.runtime.serving.partial import PacketServer
 from bottleneck.runtime.serving.sessions import Session
-from bottleneck.runtime.serving.tails import Tails, UnknownPointError
+from bottleneck.runtime.serving.tails import Receiver, Tails, UnknownPointError
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +32,15 @@ class Coded(NamedTuple):
 
     Attributes:
         point: Number of the operating point.
-        payload: Its bytes.
+        parts: Its payload, or what has arrived of it.
         session: Its device's.
+        is_whole: Whether nothing is missing.
     """
 
     point: int
-    payload: bytes
+    parts: Sequence[bytes]
     session: Session
+    is_whole: bool = True
 
 
 class Outcome(NamedTuple):
@@ -47,11 +50,17 @@ class Outcome(NamedTuple):
         answer: The answer; `None` where there is none.
         refusal: Why there is none, with a text.
         feature: What was decoded, `(C, H, W)`, for people to look at.
+        concealed: Share of what was sent that had to be filled in; `None` where there were no packets.
     """
 
     answer: dict[str, Any] | None = None
     refusal: tuple[Reason, str] | None = None
     feature: np.ndarray | None = None
+    concealed: float | None = None
+
+
+class _TooLittleError(Exception):
+    """Of a payload in one piece something is missing."""
 
 
 class Worker:
@@ -69,15 +78,19 @@ class Worker:
     def __call__(self, frames: Sequence[Coded]) -> list[Outcome]:
         """The outcomes of frames, decoded in their order; one's failure touches no other."""
         outcomes: dict[int, Outcome] = {}
+        concealed: dict[int, float | None] = {}
         together: dict[nn.Module, list[tuple[int, Tensor]]] = defaultdict(list)
         letterboxed: dict[int, Letterboxed | None] = {}
         for index, frame in enumerate(frames):
             try:
                 receiver = frame.session.of(self._tails.receiver(frame.point))
-                feature, sizes = receiver.received(frame.payload)
-                letterboxed[index] = receiver.letterboxed(frame.payload)
+                feature, sizes, letterboxed[index], concealed[index] = _received(receiver, frame)
             except UnknownPointError as error:
                 outcomes[index] = Outcome(refusal=(Reason.UNKNOWN_POINT, str(error)))
+            except _TooLittleError:
+                outcomes[index] = Outcome(
+                    refusal=(Reason.LOST, "a part of it was lost, and it was one piece")
+                )
             except LostReferenceError as error:
                 outcomes[index] = Outcome(refusal=(Reason.KEY_FRAME, str(error)))
             except ValueError as error:
@@ -91,7 +104,7 @@ class Worker:
                     together[receiver.tail].append((index, feature))
         for tail, features in together.items():
             outcomes |= self._finished(tail, features, {}, letterboxed)
-        return [outcomes[index] for index in range(len(frames))]
+        return [outcomes[index]._replace(concealed=concealed.get(index)) for index in range(len(frames))]
 
     def _finished(
         self,
@@ -114,6 +127,19 @@ class Worker:
             }
         except Exception as error:
             return {index: _failed(error) for index, _ in features}
+
+
+def _received(
+    receiver: Receiver, frame: Coded
+) -> tuple[Tensor, dict[str, Any], Letterboxed | None, float | None]:
+    """What the tail takes, what is known of its image, and the share that had to be filled in."""
+    if isinstance(receiver, PacketServer):
+        feature, missing = receiver.received_in_part(frame.parts)
+        return feature, {}, None, missing
+    if not frame.is_whole:
+        raise _TooLittleError
+    payload = b"".join(frame.parts)
+    return *receiver.received(payload), receiver.letterboxed(payload), None
 
 
 def _failed(error: Exception) -> Outcome:

@@ -13,16 +13,16 @@ packets = st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=12)
 
 
 def test_golden_bytes():
-    """Stream, frame, offset, total, flags, body."""
-    (data,) = Packetiser(7).cut(9, [b"ab", b"c"])
-    assert data.hex() == "0007" + "00000009" + "00000000" + "00000003" + "03" + "616263"
+    """Stream, frame, offset, total, flags, point, body."""
+    (data,) = Packetiser(7).cut(9, [b"ab", b"c"], 5)
+    assert data.hex() == "0007" + "00000009" + "00000000" + "00000003" + "03" + "05" + "616263"
 
 
 @quick
 @given(sent=packets, room=st.integers(1, 60))
 def test_datagrams_are_the_frame(sent, room):
     """They keep to their size, cover the frame in order, and begin with a packet unless one is too long."""
-    cut = [Datagram.unpack(data) for data in Packetiser(1, 15 + room).cut(4, sent)]
+    cut = [Datagram.unpack(data) for data in Packetiser(1, 16 + room).cut(4, sent)]
     starts = {sum(map(len, sent[:n])) for n in range(len(sent))}
     offset = 0
     for datagram in cut:
@@ -53,7 +53,7 @@ def test_foreign_bytes_are_refused_or_possible(data):
 @pytest.mark.parametrize(
     ("use", "message"),
     [
-        (lambda: Packetiser(1, 15), "mtu=15 leaves no room behind a datagram's header of 15 bytes"),
+        (lambda: Packetiser(1, 16), "mtu=16 leaves no room behind a datagram's header of 16 bytes"),
         (lambda: Packetiser(1, 70_000), "the 65,507 of UDP"),
         (lambda: Packetiser(1 << 16), "stream=65536 is no number"),
         (lambda: Packetiser(1).cut(0, []), "a frame of 0 bytes"),

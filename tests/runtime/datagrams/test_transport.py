@@ -47,7 +47,7 @@ def test_what_is_lost_is_not_waited_for():
         for data in datagrams[:2] + datagrams[3:]:
             original(data)
         said = await lost
-        assert said.received == said.total - (len(datagrams[2]) - 15)
+        assert said.received == said.total - (len(datagrams[2]) - 16)
         assert len(frames[0].runs) == 2
 
     asyncio.run(both(use, patience=0.01))

@@ -32,13 +32,15 @@ class Clock:
 
 @pytest.fixture
 def journal():
-    """Nine answered frames, a switch of strategy between them, and a dropped one."""
+    """Nine answered frames, a switch between them, the last concealed in part, and a dropped one."""
     journal = Journal(Clock())
     for number in range(9):
         strategy = HOSTILE if number > 5 else "layer2-0"
         answer = {"top": [{"class": number, "score": 0.75}]}
         parts = {"device_ms": 2.0, "link_ms": 10.0, "server_ms": 3.0, "age_ms": 15.0}
         record = Record(number, strategy, "layer2", 0, 12, answer=answer, bandwidth=2e5, **parts)
+        if number == 8:
+            record.packets, record.lost_packets, record.concealed = 4, 1, 0.25
         feature = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
         journal.add(record, torch.zeros(1, 8, 8, dtype=torch.uint8), feature)
     journal.add(Record(9, dropped=True, reason="it would wait for the link"))
@@ -98,6 +100,8 @@ def test_metrics_are_prometheus_own(loop):
     port = loop.run(page.start("127.0.0.1", 0))
     journal.add(Record(0, "layer2-0", bytes=12, age_ms=15.0, bandwidth=5.0))
     journal.add(Record(1, dropped=True))
+    journal.add(Record(2, "layer2-0", packets=5, lost_packets=2, concealed=0.4))
+    journal.add(Record(3, packets=3, lost_packets=3, dropped=True))
     text = get(f"http://127.0.0.1:{port}/metrics")[2].decode()
     loop.run(page.stop())
     samples = {
@@ -105,8 +109,11 @@ def test_metrics_are_prometheus_own(loop):
         for family in parser.text_string_to_metric_families(text)
         for sample in family.samples
     }
-    assert samples["bottleneck_frames_total", "layer2-0"] == 1
-    assert samples["bottleneck_drops_total",] == 1
+    assert samples["bottleneck_frames_total", "layer2-0"] == 2
+    assert samples["bottleneck_drops_total",] == 2
+    assert samples["bottleneck_packets_total", "lost"] == 5
+    assert samples["bottleneck_packets_total", "arrived"] == 3
+    assert samples["bottleneck_concealed_total",] == 1
     assert samples["bottleneck_payload_bytes_total",] == 12
     assert samples["bottleneck_seconds_bucket", "0.02", "age"] == 1
     assert samples["bottleneck_seconds_bucket", "0.01", "age"] == 0
@@ -209,7 +216,9 @@ def test_page_in_a_browser(chromium, address, relay):
     shown = ("#age", "#bytes", "#bandwidth", "#drops", "#switches")
     assert [text(selector) for selector in shown] == ["15 ms", "12", "200 kB/s", "1", "1 switches"]
     assert "it would wait for the link" in text("#rows")
-    assert "class 8, 75 %" in text("#rows")
+    assert "class 8, 75 % (25 % concealed)" in text("#rows")
+    assert chromium.evaluate("document.querySelectorAll('tr.concealed').length") == 1
+    assert text("#lost") == "of frames; 1 of 4 packets lost"
     assert chromium.evaluate(DRAWN) == [True] * 3
     chromium.evaluate(SLIDE)
     wait(lambda: relay.conditions(0.0) == Link(1e4, 0.05))
