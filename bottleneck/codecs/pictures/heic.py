@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 
 from bottleneck.codecs.libraries import require
 from bottleneck.codecs.pictures.files.endings import check_boxes
+from bottleneck.codecs.pictures.files.headers import check_heic
 from bottleneck.codecs.pictures.files.picture import QualityPicture
 
 
 class Heic(QualityPicture):
-    """HEIC through libheif and x265; options: `QualityPicture`.
-
-    A file whose inner picture is larger than its header says is held back only by libheif's own limits.
-    """
+    """HEIC through libheif and x265; options: `QualityPicture`."""
 
     name = "heic"
 
@@ -43,6 +41,7 @@ class Heic(QualityPicture):
         import pillow_heif
 
         check_boxes(payload)
+        check_heic(payload, *self.shape[1:])
         image = pillow_heif.open_heif(io.BytesIO(payload), convert_hdr_to_8bit=False)
         width, height = image.size
         self._check_form(height, width, image.mode)

@@ -1,7 +1,7 @@
 """What a file's headers say, read before a library believes them: what our encoders never write is refused.
 
 A small file may ask a library for much time (a JPEG of thousands of empty scans) or memory (a JPEG 2000 of
-large tiles, an AVIF whose inner picture is larger than it says).
+large tiles, an AVIF or HEIC whose inner picture is larger than it says).
 """
 
 from __future__ import annotations
@@ -96,6 +96,60 @@ def check_avif(payload: bytes, height: int, width: int) -> None:
         raise ValueError(f"its picture is made of units {[kind for kind, _ in units]}")
     if (found := _av1_size(units[1][1])) != (height, width):
         raise ValueError(f"its inner picture is {found}")
+
+
+def check_heic(payload: bytes, height: int, width: int) -> None:
+    """Refuse a HEIC whose only item is not one HEVC picture of about the file's size, in the last box.
+
+    Raises:
+        ValueError: Naming what it has instead.
+    """
+    at = payload.find(b"mdat") + 4
+    data = payload[at:]
+    places = b"iloc" + bytes(4) + struct.pack(">HHHHIHII", 0x4440, 1, 1, 0, at, 1, 0, len(data))
+    if at < 8 or int.from_bytes(payload[at - 8 : at - 4], "big") != 8 + len(data):
+        raise ValueError("its last box is not its picture")
+    if payload[:at].count(b"iloc") != 1 or places not in payload[:at]:
+        raise ValueError("it has other items than its picture")
+    if int.from_bytes(data[:4], "big") != len(data) - 4 or data[4:5] not in (b"\x26", b"\x28"):
+        raise ValueError("its picture is not one slice of a key frame")
+    settings = payload[payload.find(b"hvcC") + 4 : at]
+    sizes = [_hevc_size(unit) for unit in _parameter_sets(settings) if unit[:1] == b"\x42"]
+    # Sides are extended to whole blocks, 64 at most.
+    if payload.count(b"hvcC") != 1 or len(sizes) != 1 or not _fits(sizes[0], height + 64, width + 64):
+        raise ValueError(f"its inner picture is {sizes}")
+
+
+def _parameter_sets(settings: bytes) -> list[bytes]:
+    """The parameter sets of an HEVC decoder configuration (ISO/IEC 14496-15)."""
+    found, at = [], 23
+    for _ in range(settings[22]):
+        count, at = int.from_bytes(settings[at + 1 : at + 3], "big"), at + 3
+        for _ in range(count):
+            length = int.from_bytes(settings[at : at + 2], "big")
+            found.append(settings[at + 2 : at + 2 + length])
+            at += 2 + length
+    return found
+
+
+def _hevc_size(unit: bytes) -> tuple[int, int] | None:
+    """Height and width in a sequence parameter set; `None` for one with layers."""
+    bits = "".join(f"{byte:08b}" for byte in unit.replace(b"\0\0\3", b"\0\0"))
+    if bits[20:23] != "000":  # sub-layers; behind them and a flag lie profile, tier and level
+        return None
+    numbers, at = [], 120
+    while len(numbers) < 4:  # identifier, chroma format, width, height, each behind as many zeros as bits
+        ones = bits.find("1", at)
+        if ones < 0 or ones - at > 16:
+            return None
+        end = ones + 1 + ones - at
+        numbers.append(int(bits[ones:end], 2) - 1)
+        at = end
+    return (numbers[3], numbers[2]) if numbers[1] in (0, 1) else None
+
+
+def _fits(size: tuple[int, int] | None, height: int, width: int) -> bool:
+    return size is not None and size[0] <= height and size[1] <= width
 
 
 def _units(data: bytes) -> list[tuple[int, bytes]]:

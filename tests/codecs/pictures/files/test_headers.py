@@ -107,6 +107,29 @@ def test_avif_of_other_items(pixels):
     assert "other items" in refused("avif", payload)
 
 
+def test_heic_of_a_larger_inner_picture(pixels):
+    """An HEVC picture of 2048×2048 behind a header of 64×96 is not decoded."""
+    pytest.importorskip("pillow_heif", reason="extra not installed")
+    inner = payload_of("heic", np.zeros((3, 2048, 2048), np.uint8))
+    outer = payload_of("heic", pixels)
+    forged = inner.copy()
+    sizes = [forged.index(b"ispe") + 8, outer.index(b"ispe") + 8]
+    forged[sizes[0] : sizes[0] + 8] = outer[sizes[1] : sizes[1] + 8]
+    assert "its inner picture is [(2048, 2048)]" in refused("heic", forged)
+
+
+@pytest.mark.parametrize(("at", "told"), [(21, "other items"), (-1, "one slice")])
+def test_heic_of_other_items(pixels, at, told):
+    """A picture that is looked for elsewhere, or that brings settings of its own, is none of ours."""
+    pytest.importorskip("pillow_heif", reason="extra not installed")
+    payload = payload_of("heic", pixels)
+    if at > 0:
+        payload[payload.index(b"iloc") + at] ^= 1
+    else:
+        payload[payload.index(b"mdat") + 8] = 0x42  # a sequence parameter set in place of the slice
+    assert told in refused("heic", payload)
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_flipped_bits_are_refused_or_make_a_picture(name, pixels):
     """Whatever single bit is flipped, decoding gives a picture of the right form or a `ValueError`."""
