@@ -137,7 +137,7 @@ def _hevc_size(unit: bytes) -> tuple[int, int] | None:
     bits = "".join(f"{byte:08b}" for byte in unit.replace(b"\0\0\3", b"\0\0"))
     if bits[20:23] != "000":  # sub-layers; behind them and a flag lie profile, tier and level
         return None
-    numbers, at = [], 120
+    numbers, at = list[int](), 120
     while len(numbers) < 4:  # identifier, chroma format, width, height, each behind as many zeros as bits
         ones = bits.find("1", at)
         if ones < 0 or ones - at > 16:
