@@ -114,6 +114,42 @@ def test_what_is_no_payload_of_the_point_is_refused_alone(serve, raw, payload, d
     assert isinstance(replies[3], Result)
 
 
+def test_a_payload_of_another_point_harms_its_own_frame_alone(serve, raw, half, digits_images, payload):
+    """It is refused or answered with nonsense, and the frame behind it as ever, in either order of points."""
+    _, port = serve()
+    device = raw(port)
+    other = next(route for route in half.routes if route.point == 0)
+    numbers = device.switch(), device.switch({"bundle": other.bundle})
+    theirs = half.payload(digits_images[0], other)
+    frames = [(0, theirs), (0, payload), (1, payload), (1, theirs)]
+
+    def slowly():
+        for index, (which, data) in enumerate(frames):
+            yield pack(Frame(index, numbers[which], data))
+            time.sleep(0.3)
+
+    last = {message.id: message for message in map(unpack, device.stream(slowly()))}
+    for wrong in (last[0], last[2]):
+        assert isinstance(wrong, Result) or wrong.reason == Reason.PAYLOAD
+    assert isinstance(last[1], Result)
+    assert isinstance(last[3], Result)
+    assert last[3].answer["top"][0]["class"] < 10
+
+
+def test_a_clock_that_jumps_changes_nothing(serve, half, digits_images, monkeypatch):
+    """Set a day forward, then two back, the system's clock has no part in ages, gates and time-outs."""
+    _, port = serve()
+    real, offset = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() + offset[0])
+    with Client(f"127.0.0.1:{port}", half, timeout=30) as client:
+        for jump in (0.0, 86_400.0, -86_400.0):
+            offset[0] = jump
+            record = client.ask(digits_images[0])
+            assert record.strategy == "layer2-2"
+            assert 0 < record.server_ms <= record.age_ms < 30_000
+        assert client.connected
+
+
 @pytest.mark.parametrize(
     "wanted", [{"bundle": "000000000000"}, {"codec": {"name": "range"}}, {"codec": {"name": "no"}}, {}, [1]]
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bottleneck import codecs
 from bottleneck.codecs.packets.framing import Packet, pack
 from bottleneck.codecs.packets.segments import CUTS, Segments
-from bottleneck.codecs.packets.stage import in_packets
+from bottleneck.codecs.packets.stage import in_packets, packed
 
 quick = settings(deadline=None, max_examples=15, derandomize=True, database=None)
 SHAPE = (8, 6, 5)
@@ -177,3 +177,14 @@ def test_what_cannot_be_cut_further_is_refused():
         ValueError, match=r"mtu=100 is too little: a segment of shape \(1, 40, 40\).* by='elements'"
     ):
         codec.encode(np.random.default_rng(0).normal(size=(2, 40, 40)))
+
+
+def test_what_is_of_no_use_in_part_stays_one_piece():
+    """A codec that remembers, and one of several arrays, are not cut; others are."""
+    samples = [np.full(24, value, np.int32) for value in range(3)]
+    parts = codecs.for_parts([(2, 2, 2), (4, 2, 2)], "range").fit(samples)
+    maps = [sample.reshape(6, 2, 2) for sample in samples]
+    remembering, plain = (codecs.create(name, (6, 2, 2)).fit(maps) for name in ("stream", "range"))
+    assert packed(parts, "channels", 100) is parts
+    assert packed(remembering, "channels", 100) is remembering
+    assert packed(plain, "channels", 100).name == "packets"

@@ -12,6 +12,7 @@ from bottleneck.deploy.frontier import read_bundles
 from bottleneck.deploy.sides import Server
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.torch_half import TorchHalf
+from bottleneck.runtime.journal import Journal
 
 PATIENCE = 30.0  # seconds: a busy machine is no dead link
 
@@ -80,7 +81,8 @@ def test_two_devices_are_answered_as_evaluation_has_it(serve, streams, halves, e
 
 def test_after_a_lost_frame_the_next_is_a_key_frame(serve, streams, halves, expected, digits_images):
     """What builds on a frame that never came is refused in its own way, and the one behind it is answered."""
-    _, port = serve(folder=streams)
+    seen = Journal(time.monotonic)
+    _, port = serve(folder=streams, journal=seen)
     half = halves()
     (answer,), (key_size,) = expected(digits_images[9:10])
     with Client(f"127.0.0.1:{port}", half, timeout=PATIENCE) as client:
@@ -96,6 +98,7 @@ def test_after_a_lost_frame_the_next_is_a_key_frame(serve, streams, halves, expe
         record = client.ask(digits_images[9])
         assert record.bytes == 1 + key_size
         assert is_answer(record, answer)
+    assert seen.drops == 1
 
 
 def test_pictures_that_do_not_get_old_are_sent_again(serve, streams, halves, digits_images):
