@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bottleneck.deploy import description
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.places import found
@@ -157,6 +159,7 @@ class FrontierDevice:
         point: int | None = None,
         max_bytes: int | None = None,
         min_metric: float | None = None,
+        policy: str | None = None,
         offset: float | None = None,
     ) -> bytes:
         """The payload of one image; its first byte names the point, so the server needs nothing else.
@@ -167,13 +170,19 @@ class FrontierDevice:
             max_bytes: Use the best point whose payload for this very image has no more bytes.
             min_metric: Use the cheapest point that reached this metric; with `max_bytes`, consider
                 only points that did.
+            policy: `verified` tries the points from the cheapest and takes the first whose answer is the
+                network's own, which the device computes too: decoder and tail for each point that it tries.
+                The best point where none agrees. With `max_bytes` or `min_metric`, of those that keep to it.
             offset: How latents are rounded, as for `Device`.
 
         Raises:
-            ValueError: If no point fits; the message says what would.
+            ValueError: If no point fits; the message says what would. If the policy is unknown, or the
+                network does not classify.
         """
-        if point is not None and (max_bytes is not None or min_metric is not None):
-            raise ValueError("point= names one point already: leave out max_bytes= and min_metric=.")
+        if policy not in (None, "verified"):
+            raise ValueError(f"policy={policy!r} is unknown. Use policy='verified', or none.")
+        if point is not None and (max_bytes, min_metric, policy) != (None, None, None):
+            raise ValueError("point= names one point already: leave out max_bytes=, min_metric= and policy=.")
         candidates = sorted(self.points, key=lambda candidate: candidate.value, reverse=True)
         if point is not None:
             candidates = [candidate for candidate in candidates if candidate.id == point]
@@ -185,15 +194,23 @@ class FrontierDevice:
             candidates = [candidate for candidate in candidates if candidate.value >= min_metric]
             if not candidates:
                 raise ValueError(f"min_metric={min_metric} is not reached; the best point has {best:.4f}.")
-            if max_bytes is None:
+            if max_bytes is None and policy is None:
                 candidates = [min(candidates, key=lambda candidate: candidate.bpp)]
         feature = self.devices[candidates[0].id].feature(image)
-        sizes = []
-        for candidate in candidates:
-            payload = bytes([candidate.id]) + self.devices[candidate.id].encode(feature, offset)
-            if max_bytes is None or len(payload) <= max_bytes:
-                return payload
+        kept, sizes = None, []  # from the best to the cheapest, or, to be verified, the other way round
+        for candidate in candidates if policy is None else sorted(candidates, key=lambda each: each.bpp):
+            device = self.devices[candidate.id]
+            coded = device.encode(feature, offset)
+            payload = bytes([candidate.id]) + coded
             sizes.append(len(payload))
+            if max_bytes is not None and len(payload) > max_bytes:
+                continue
+            if policy is None or torch.equal(*device.answers(feature, coded)):
+                return payload
+            if kept is None or candidate.value > kept[0]:
+                kept = candidate.value, payload
+        if kept is not None:
+            return kept[1]
         raise ValueError(
             f"max_bytes={max_bytes} is too few for this image: its smallest payload has {min(sizes)} bytes."
         )

@@ -127,6 +127,24 @@ class Device:
         (payload,) = channel.send(given)
         return header + payload
 
+    @torch.no_grad()
+    def answers(self, sent: tuple[Tensor, bytes], payload: bytes) -> tuple[Tensor, Tensor]:
+        """The network's class for what `feature` returned, and the server's for a payload of it, `(1,)` each.
+
+        The device then runs decoder and tail itself, which is cheap behind a late cut.
+
+        Raises:
+            ValueError: If the network does not classify images.
+        """
+        if self.bundle.task != "classification":
+            raise ValueError(
+                f"policy='verified' compares classes, and this network is for {self.bundle.task}. Choose a "
+                "point by max_bytes= or min_metric=."
+            )
+        received = self._channel.receive([payload], device=device_of(self.bundle.unit))
+        own, served = self._net.rest(sent[0]), self._net.tail(received)
+        return own.argmax(1), served.argmax(1)
+
 
 class Server:
     """The server's side of one operating point, for one device where its codec remembers any payloads.

@@ -73,6 +73,29 @@ def test_metric_floor_uses_the_cheapest_point_that_reaches_it(folder, digits_net
     assert [device(digits_images[0], min_metric=m)[0] for m in (0.5, 0.9, 0.93, 0.98)] == [0, 0, 1, 2]
 
 
+def test_verified_point_is_the_cheapest_whose_answer_is_the_networks(folder, digits_network, digits_images):
+    """Point by point from the cheapest; the best one where none agrees; limits hold."""
+    device, server = bottleneck.load(folder, digits_network)
+    used = set()
+    for image in digits_images:
+        with torch.no_grad():
+            own = digits_network(image[None]).argmax(1)
+        agree = [
+            point.id for point in device.points if server(device(image, point=point.id)).argmax(1).equal(own)
+        ]
+        payload = device(image, policy="verified")
+        used.add(payload[0])
+        assert payload[0] == (agree[0] if agree else 2)
+        dearer = device(image, policy="verified", min_metric=0.93)[0]
+        assert dearer == next((number for number in agree if number > 0), 2)
+        assert device(image, policy="verified", max_bytes=len(device(image, point=0)))[0] == 0
+    assert len(used) > 1
+    with pytest.raises(ValueError, match="policy='cheap' is unknown"):
+        device(digits_images[0], policy="cheap")
+    with pytest.raises(ValueError, match="leave out max_bytes=, min_metric= and policy="):
+        device(digits_images[0], policy="verified", point=1)
+
+
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
