@@ -44,7 +44,7 @@ async def demonstrate(cfg: DictConfig, folder: Path) -> None:
         (_LOOPBACK, port),
         conditions,
         jitter=cfg.jitter,
-        loss=cfg.loss,
+        loss=cfg.lost,
         seed=cfg.seed,
         datagrams=datagrams,
     )

@@ -77,7 +77,7 @@ _HELP = {
     ),
     "demo": _Help(
         ("bottleneck demo", "bottleneck demo source=video.mp4 slower=1"),
-        ("source", "frames", "fps", "slower", "trace", "jitter", "loss", "transport"),
+        ("source", "frames", "fps", "slower", "trace", "jitter", "lost", "transport"),
     ),
     "choose": _Help(
         (

@@ -141,7 +141,7 @@ def test_demo_conceals_what_is_lost(written, tmp_path):
     """By UDP through a link that loses a fifth, frames are answered from what arrives, and say so."""
     frontier = written(("layer1", 0.05, "range", {}, 16, 1))
     options = [f"frontier={frontier}", "frames=60", "page.port=null", "strategy=layer1-0", "slower=1"]
-    lossy = ["transport=datagram", "datagrams.mtu=100", "loss=0.2", "trace=[[0,1e6],[60,1]]"]
+    lossy = ["transport=datagram", "datagrams.mtu=100", "lost=0.2", "trace=[[0,1e6],[60,1]]"]
     subprocess.run(command("demo", *options, *lossy, f"hydra.run.dir={tmp_path}"), check=True, timeout=200)
     frames = frames_of(tmp_path)
     sent = [frame for frame in frames if frame["packets"] is not None and not frame["dropped"]]
