@@ -55,7 +55,7 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
     pictures = suite_channels(cfg.suite, whole, "input")
     log.info("%s cut at %s: feature %s", cut.model.name, cut.net.point.name, cut.net.point.shape)
     loggers, callbacks = run_outputs(cfg, folder)
-    outputs: dict[str, Any] = {"loggers": loggers, "callbacks": callbacks, "default_root_dir": folder}
+    outputs: dict[str, Any] = {"logger": loggers, "callbacks": callbacks, "default_root_dir": folder}
     several = point.rates > 1 and cfg.trainable == "bottleneck"
     trained = (_train_rates if several else _train_one)(cfg, cut, point, recipe, folder, outputs)
     if not trained:  # another process of this run measures

@@ -4,12 +4,10 @@ point ──► unit ──► [matching, without the tail] ──► training �
 """
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningDataModule, seed_everything
-from pytorch_lightning.loggers import Logger
+from pytorch_lightning import LightningDataModule, seed_everything
 
 from bottleneck.channel import Channel
 from bottleneck.cut import Cut
@@ -27,11 +25,8 @@ def train(
     cut: Cut,
     point: OperatingPoint,
     recipe: Recipe | None = None,
-    *,
-    loggers: Sequence[Logger] = (),
-    callbacks: Sequence[Callback] = (),
     ckpt_path: str | None = None,
-    **options: Any,
+    **trainer: Any,
 ) -> Channel | None:
     """Train a unit at a cut, from the point's seed.
 
@@ -39,10 +34,9 @@ def train(
         cut: Where, on which data.
         point: What is trained, and towards what.
         recipe: How; `None`: as `Recipe()` says.
-        loggers: Of the training proper.
-        callbacks: Of the training proper.
         ckpt_path: Checkpoint to go on from.
-        options: Further options of Lightning's Trainer, over those of the recipe.
+        trainer: Options of Lightning's Trainer for the training proper, such as `logger` and `callbacks`,
+            over those of the recipe.
 
     Returns:
         The trained channel, its codec's tables fitted, ready to be measured; `None` in all but the first
@@ -55,18 +49,15 @@ def train(
     run = _Run(cut, point, recipe or Recipe(), warm=ckpt_path is None)
     channel = run.channel(cut)
     system = BottleneckSystem(channel, cut.net.folded(point.objective.layers), **run.parts)
-    return run.fit(system, cut, cut.features, ckpt_path, loggers, callbacks, options)
+    return run.fit(system, cut, cut.features, ckpt_path, trainer)
 
 
 def train_rates(
     cut: Cut,
     point: OperatingPoint,
     recipe: Recipe | None = None,
-    *,
-    loggers: Sequence[Logger] = (),
-    callbacks: Sequence[Callback] = (),
     ckpt_path: str | None = None,
-    **options: Any,
+    **trainer: Any,
 ) -> list[Channel]:
     """Train one unit at the several rates of a point (`point.rates`); see `train`.
 
@@ -79,8 +70,8 @@ def train_rates(
     """
     run = _Run(cut, point, recipe or Recipe(), warm=ckpt_path is None, system=RatesSystem)
     system = RatesSystem(run.channel(cut), cut.net.folded(point.objective.layers), **run.parts)
-    options = {**options, "limit_val_batches": 0}  # at which rate?
-    if run.fit(system, cut, cut.features, ckpt_path, loggers, callbacks, options) is None:
+    trainer = {**trainer, "limit_val_batches": 0}  # at which rate?
+    if run.fit(system, cut, cut.features, ckpt_path, trainer) is None:
         return []
     channels, own = [], system.loss.rate
     for number in range(point.rates):
@@ -100,11 +91,8 @@ def train_with_tail(
     cut: Cut,
     point: OperatingPoint,
     recipe: Recipe | None = None,
-    *,
-    loggers: Sequence[Logger] = (),
-    callbacks: Sequence[Callback] = (),
     ckpt_path: str | None = None,
-    **options: Any,
+    **trainer: Any,
 ) -> tuple[Cut, Channel | None]:
     """Train a unit, and a copy of the tail with it, which the server then keeps; see `train`.
 
@@ -117,18 +105,15 @@ def train_with_tail(
     tuned = cut.with_own_tail()
     channel = run.channel(tuned)
     system = TailSystem(channel, tuned.net, cut.net, **run.parts)
-    return tuned, run.fit(system, tuned, cut.features, ckpt_path, loggers, callbacks, options)
+    return tuned, run.fit(system, tuned, cut.features, ckpt_path, trainer)
 
 
 def train_end_to_end(
     cut: Cut,
     point: OperatingPoint,
     recipe: Recipe | None = None,
-    *,
-    loggers: Sequence[Logger] = (),
-    callbacks: Sequence[Callback] = (),
     ckpt_path: str | None = None,
-    **options: Any,
+    **trainer: Any,
 ) -> tuple[Cut, Channel | None]:
     """Train a unit, and a copy of the network with it, to compare with; see `train`.
 
@@ -139,7 +124,7 @@ def train_end_to_end(
     tuned = cut.unfrozen(point.kind)
     channel = run.channel(tuned)
     system = EndToEndSystem(channel, tuned.net, cut.model, **run.parts)
-    return tuned, run.fit(system, tuned, cut.images, ckpt_path, loggers, callbacks, options)
+    return tuned, run.fit(system, tuned, cut.images, ckpt_path, trainer)
 
 
 class _Run:
@@ -209,15 +194,14 @@ class _Run:
         cut: Cut,
         data: LightningDataModule,
         ckpt_path: str | None,
-        loggers: Sequence[Logger],
-        callbacks: Sequence[Callback],
         options: dict[str, Any],
     ) -> Channel | None:
         recipe = self.recipe
         if self.judged:  # whatever else validates
             steps = len(data.train_dataloader()) * {**recipe.trainer, **options}["max_epochs"]
             options |= {"val_check_interval": max(1, steps // JUDGEMENTS), "check_val_every_n_epoch": None}
-        trainer = recipe.new_trainer(loggers, [*callbacks, *recipe.averaging()], **options)
+        callbacks = [*options.pop("callbacks", ()), *recipe.averaging()]
+        trainer = recipe.new_trainer(callbacks=callbacks, **options)
         trainer.fit(system, data, ckpt_path=ckpt_path)
         if recipe.settle_epochs and not trainer.should_stop:
             system.settle(recipe.settle_pace)

@@ -9,7 +9,6 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import Checkpoint, WeightAveraging
-from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
 from bottleneck.loss import check_alpha
@@ -93,7 +92,6 @@ class Recipe:
 
     def new_trainer(
         self,
-        loggers: Sequence[Logger] = (),
         callbacks: Sequence[Callback] = (),
         stage: str = "Training",
         **options: Any,
@@ -101,10 +99,10 @@ class Recipe:
         """A Lightning Trainer.
 
         Args:
-            loggers: Where it logs; none: nowhere.
             callbacks: Its callbacks.
             stage: What its progress bar calls it.
-            options: Further options of the Trainer, over those of the recipe.
+            options: Further options of the Trainer, over those of the recipe; it logs nowhere without a
+                `logger` among them.
 
         Raises:
             ValueError: If a callback would change the frozen network, or Lightning refuses an option.
@@ -113,7 +111,7 @@ class Recipe:
         quiet()
         keeps = any(isinstance(callback, Checkpoint) for callback in callbacks)
         bars = [StageBar(stage)] if {**self.trainer, **options}.get("enable_progress_bar", True) else []
-        own = {"logger": list(loggers), "callbacks": [*callbacks, *bars], "enable_checkpointing": keeps}
+        own = {"logger": False, "callbacks": [*callbacks, *bars], "enable_checkpointing": keeps}
         try:
             return Trainer(**{**self.trainer, **own, **options})
         except (MisconfigurationException, ValueError) as error:
