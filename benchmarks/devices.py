@@ -1,17 +1,27 @@
 """Which way to an answer wins where: one plan, for slower devices and other links.
 
-    python benchmarks/devices.py PLAN [--drop 0.03]
+    python benchmarks/devices.py PLAN [--drop 0.03] [--watts COMPUTING WAITING --byte JOULES]
 
 PLAN is the `plan.json` of `bottleneck plan`. A device that is k times slower takes k times what this machine
 took for the device's half; the server stays as it is. Of the strategies that lose no more than the drop, the
 table names the fastest, its milliseconds, and those of the fastest of each other kind.
+
+Below it, what choosing is worth over a sweep of bandwidths, against always finishing on the device and always
+sending the picture that is best there: mean (geometric) and largest ratio of the latencies, and of the
+device's energies where its constants are given; the choice is the fastest, or the one of least energy.
+
+Source of these ratios: Kang et al., "Neurosurgeon", ASPLOS 2017.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import geometric_mean
+
+import numpy as np
 
 from benchmarks.shared import markdown, parser
+from bottleneck.runtime.energy import Energy
 from bottleneck.runtime.link import Link
 from bottleneck.runtime.plan import read_strategies
 from bottleneck.runtime.strategy import Spread, Strategy
@@ -23,6 +33,8 @@ LINKS = {
     "40 kbit/s, 100 ms": Link(5e3, 0.1),  # NB-IoT
     "10 kbit/s, 200 ms": Link(1.25e3, 0.2),
 }
+SWEEP = np.geomspace(1.25e3, 12.5e6, 61)  # bytes a second: 10 kbit/s to 100 Mbit/s
+ROUND_TRIP = 0.03
 KINDS = {"device": "finish on the device", "server": "send a picture", "shared": "split"}
 
 
@@ -50,16 +62,47 @@ def rows(strategies: Sequence[Strategy]) -> list[list[str]]:
     return table
 
 
+def gains(strategies: Sequence[Strategy], cost: Callable[[Strategy, Link], float]) -> list[str]:
+    """How many times as much it costs never to choose: mean and largest, over the sweep.
+
+    Args:
+        strategies: Of one device.
+        cost: Of a strategy on a link.
+    """
+    cells = []
+    links = [Link(float(bandwidth), ROUND_TRIP) for bandwidth in SWEEP]
+    best = [min(cost(strategy, link) for strategy in strategies) for link in links]
+    for kind in ("device", "server"):
+        own = [s for s in strategies if s.kind == kind]
+        always = [min(cost(strategy, link) for strategy in own) for link in links]
+        ratios = [worse / better for worse, better in zip(always, best, strict=True)]
+        cells.append(f"{geometric_mean(ratios):.2f} / {max(ratios):.1f}")
+    return cells
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read, print."""
     options = parser(__doc__)
     options.add_argument("plan", type=Path)
     options.add_argument("--drop", type=float, default=0.03, help="of the metric, below the network's own")
+    options.add_argument("--watts", type=float, nargs=2, help="of the device, computing and waiting")
+    options.add_argument("--byte", type=float, default=0.0, help="joules for each byte sent")
     given = options.parse_args(arguments)
     strategies = read_strategies(given.plan)
     whole = max(strategy.value for strategy in strategies if strategy.kind == "device")
     kept = [strategy for strategy in strategies if strategy.value >= whole - given.drop]
     print(markdown(rows(kept), ["device", "link", "fastest", *KINDS.values()]))
+    header = ["device", "against the device alone", "against the best picture"]
+    table = []
+    for device, factor in SLOWER.items():
+        own = [slower(strategy, factor) for strategy in kept]
+        table.append([device, *gains(own, lambda strategy, link: strategy.latency_ms(link))])
+        if given.watts is not None:
+            energy = Energy(*given.watts, byte=given.byte)
+            table[-1] += gains(own, energy.mj)
+    if given.watts is not None:
+        header += ["energy, against the device alone", "energy, against the best picture"]
+    print(f"\n{markdown(table, header)}")
 
 
 if __name__ == "__main__":

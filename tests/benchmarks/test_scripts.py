@@ -138,12 +138,16 @@ def test_devices(run, tmp_path):
     ]
     path = tmp_path / "plan.json"
     Plan(strategies, Link(1e6), Policy(), "accuracy_top1").write(path)
-    (rows,) = tables(run("devices", path))
+    rows, gains = tables(run("devices", path, "--watts", 3, 1, "--byte", 3.5e-6))
     fastest = {(row["device"], row["link"].split(",")[0]): row["fastest"] for row in rows}
     assert fastest["a core of this machine", "10 kbit/s"] == "finish on the device"
     assert fastest["20 times slower", "50 Mbit/s"] == "send a picture"
     assert fastest["20 times slower", "40 kbit/s"] == "split"
     assert "poor" not in str(rows)
+    best_alone, worst_alone = map(float, gains[0]["against the device alone"].split(" / "))
+    assert 1 <= best_alone <= worst_alone < 1.1  # a fast device finishes by itself nearly everywhere
+    assert all(float(row["against the best picture"].split(" / ")[1]) > 5 for row in gains)
+    assert float(gains[2]["energy, against the device alone"].split(" / ")[0]) > 2
 
 
 def test_detection(run, weights, tmp_path):
