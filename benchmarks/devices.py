@@ -98,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         own = [slower(strategy, factor) for strategy in kept]
         table.append([device, *gains(own, lambda strategy, link: strategy.latency_ms(link))])
         if given.watts is not None:
-            energy = Energy(*given.watts, byte=given.byte)
+            computing, waiting = given.watts
+            energy = Energy(computing, waiting, given.byte)
             table[-1] += gains(own, energy.mj)
     if given.watts is not None:
         header += ["energy, against the device alone", "energy, against the best picture"]
