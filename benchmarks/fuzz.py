@@ -23,7 +23,7 @@ from torch import nn
 from bottleneck import codecs
 from bottleneck.codecs import Codec
 from bottleneck.deploy.bundle import Bundle
-from bottleneck.deploy.sides import both_sides
+from bottleneck.deploy.pairs import both_sides
 from bottleneck.identity import weights_identity
 from bottleneck.unit import BottleneckUnit
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from torch import nn
 
 from bottleneck.deploy.frontier import FrontierDevice, FrontierServer, read_bundles
+from bottleneck.deploy.pairs import both_sides
 from bottleneck.deploy.places import found
-from bottleneck.deploy.sides import Device, Server, both_sides
+from bottleneck.deploy.sides import Device, Server
 
 __all__ = ["Device", "FrontierDevice", "FrontierServer", "Server", "load"]
 

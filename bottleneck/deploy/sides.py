@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bottleneck.channel import Channel
 from bottleneck.codecs.packets.stage import packed, packets_in
-from bottleneck.deploy.bundle import Bundle, Place
+from bottleneck.deploy.bundle import Bundle
 from bottleneck.devices import device_of
 from bottleneck.lossy.concealment.base import Concealment
 from bottleneck.models.image_sizes import (
@@ -108,7 +108,7 @@ class Device:
         pixels = self._preprocess(image)
         if pixels.is_floating_point():
             pixels = pixels.to(self._net.tail.dtype)
-        if _takes_sizes(self._net):
+        if takes_sizes(self._net):
             images = pixels[None].to(device_of(self.bundle.unit))
             return self._net.head(images).float(), self._net.sizes(images)[IMAGE_SIZES].pack()
         if tuple(pixels.shape) != tuple(self.bundle.image_shape):
@@ -201,7 +201,7 @@ class Server:
         shape = None
         if self.letterboxed(payload) is not None:
             payload = payload[LETTERBOXED_BYTES:]
-        if _takes_sizes(self._net):
+        if takes_sizes(self._net):
             header, payload = payload[:PACKED_BYTES], payload[PACKED_BYTES:]
             sizes = {IMAGE_SIZES: ImageSizes.unpack(header)}
             shape = self._channel.coded_shape(self._entry_shape(sizes[IMAGE_SIZES]))
@@ -233,7 +233,7 @@ class Server:
 
     def warm_up(self) -> None:
         """Answer once for nobody: what compiles or allocates at first use has then done so."""
-        if not _takes_sizes(self._net):  # where images vary in size, so does what is allocated
+        if not takes_sizes(self._net):  # where images vary in size, so does what is allocated
             codec = self._channel.codec
             side = self.bundle.letterbox
             header = b"" if side is None else Letterboxed(side, side, side).pack()
@@ -265,47 +265,11 @@ class Server:
 
 
 def _packed(bundle: Bundle, net: SplitModel, by: str, mtu: int) -> Bundle:
-    has_header = _takes_sizes(net) or bundle.letterbox is not None
+    has_header = takes_sizes(net) or bundle.letterbox is not None
     codec = bundle.codec if has_header else packed(bundle.codec, by, mtu)
     return bundle if codec is bundle.codec else replace(bundle, codec=codec)
 
 
-def _takes_sizes(net: SplitModel) -> bool:
+def takes_sizes(net: SplitModel) -> bool:
+    """Whether a network takes images of any size, whose sizes travel with each payload."""
     return IMAGE_SIZES in net.tail.sizes
-
-
-def _check_shapes(bundle: Bundle, net: SplitModel) -> None:
-    """Refuse a unit that does not stand between these two halves.
-
-    Raises:
-        ValueError: Naming the shapes.
-    """
-    unit, shape = bundle.unit, tuple(net.point.shape)
-    latent = unit.latent_shape_of(tuple(net.entry.shape) if unit.replaces else shape)
-    with torch.no_grad():
-        made = tuple(unit.decode(torch.zeros(1, *latent, device=device_of(unit))).shape[1:])
-    if latent != unit.latent_shape and not _takes_sizes(net):
-        raise ValueError(f"The unit's latent is {unit.latent_shape}, at {bundle.split} it would be {latent}.")
-    # Released geometries give some maps back a little larger or smaller, which tails that pool allow.
-    if len(made) != len(shape) or (made != shape and getattr(unit, "geometry", "") != "released"):
-        raise ValueError(f"The unit gives features of {made}, the network at {bundle.split} takes {shape}.")
-
-
-def both_sides(bundles: list[Bundle], model: nn.Module) -> list[tuple[Device, Server]]:
-    """Device and server of each bundle; all share one network, which is split once per split point and tail.
-
-    Raises:
-        ValueError: If a bundle belongs to another network.
-    """
-    where = device_of(model)
-    nets: dict[Place, SplitModel] = {}
-    sides = []
-    for bundle in bundles:
-        bundle.check_network(model)
-        bundle.unit.to(where)
-        place = bundle.place
-        if place not in nets:
-            nets[place] = bundle.split_network(model)
-        _check_shapes(bundle, nets[place])
-        sides.append((Device(bundle, nets[place]), Server(bundle, nets[place])))
-    return sides

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from bottleneck.channel import Channel
 from bottleneck.deploy.bundle import Bundle
-from bottleneck.deploy.sides import both_sides
+from bottleneck.deploy.pairs import both_sides
 from bottleneck.devices import device_of
 from bottleneck.measure.harness import Tally
 from bottleneck.measure.timing import timed

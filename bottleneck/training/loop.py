@@ -16,7 +16,8 @@ from bottleneck.loss.drop import JUDGEMENTS
 from bottleneck.loss.objectives import Matching
 from bottleneck.loss.rates import Rate
 from bottleneck.training.recipe import Recipe
-from bottleneck.training.systems import BottleneckSystem, EndToEndSystem, RatesSystem, TailSystem
+from bottleneck.training.systems import BottleneckSystem
+from bottleneck.training.variants import EndToEndSystem, RatesSystem, TailSystem
 from bottleneck.unit import Unit, latent_codec
 from bottleneck.unit.gains import Gains
 

@@ -1,79 +1,31 @@
-"""What Lightning trains: the unit alone between a frozen head and a frozen tail, or with the tail, or all.
+"""What Lightning trains: a unit between a frozen head and a frozen tail; `variants.py` has the rest.
 
     given ──► channel, quantised ──► feature' ──► tail ──► output        loss = rate + alpha · objective
 
 Source: Datta et al., ICPR 2022.
 """
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable
 from typing import Any, Self
 
 import torch
 from pytorch_lightning import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bottleneck.channel import Channel
 from bottleneck.codecs.entropy.tables.histogram import Histogram
 from bottleneck.layouts import Layout
 from bottleneck.loss import Loss, Objective, Passage, Terms
-from bottleneck.loss.density import DensityRate
 from bottleneck.loss.several import SeveralLosses
 from bottleneck.splitting import SplitModel
 from bottleneck.tasks import Task
 from bottleneck.training import checkpoint as entry
 from bottleneck.training.averaging import FrozenTensors
 from bottleneck.training.cutmix import check_cutmix, cutmix
+from bottleneck.training.frozen import FrozenHalves
 from bottleneck.training.schedules import Schedule, with_schedule
 from bottleneck.unit import UnitOutput
-from bottleneck.unit.gains import Gains
-
-
-class FrozenHalves:
-    """The frozen network on a batch of what its head gives; see `loss.objectives.Frozen`.
-
-    Its tail runs once, when it is first asked for its output or for layers, whatever is asked for then.
-
-    Args:
-        net: The network, split.
-        given: What its head gives.
-        sizes: What its tail takes beside the feature.
-        names: Modules of the tail whose outputs may be asked for.
-        finish: Whether its output may be asked for.
-    """
-
-    def __init__(
-        self,
-        net: SplitModel,
-        given: Tensor,
-        sizes: dict[str, Any],
-        names: Sequence[str] = (),
-        finish: bool = True,
-    ):
-        self._net, self._given = net, given.detach()
-        self._sizes, self._names, self._finish = sizes, names, finish
-
-    @torch.no_grad()
-    def feature(self) -> Tensor:
-        return self._net.at_cut(self._given)
-
-    def output(self) -> Any:
-        return self._passage[0]
-
-    def layers(self, names: Sequence[str]) -> dict[str, Tensor]:
-        return {name: self._passage[1][name] for name in names}
-
-    def layout(self, name: str) -> Layout:
-        return self._net.tail.layers[name].layout
-
-    def parts(self, feature: Tensor) -> list[tuple[Tensor, Layout]]:
-        return self._net.point.apart(feature)
-
-    @cached_property
-    def _passage(self) -> tuple[Any, dict[str, Tensor]]:
-        with torch.no_grad():
-            return self._net.tail.watch(self.feature(), self._names, self._sizes, self._finish)
 
 
 class BottleneckSystem(LightningModule):
@@ -256,126 +208,3 @@ class BottleneckSystem(LightningModule):
         output, layers = self.net.tail.watch(reconstruction, self.objective.layers, sizes, finish)
         passage = Passage(self.task, target, output, layers, reconstruction, self.frozen(inputs, sizes))
         return self.loss([sent], self.objective(passage)), output, sent
-
-
-class RatesSystem(BottleneckSystem):
-    """Train one unit at several rates: each step draws one. Nothing is validated on the way.
-
-    Args:
-        channel: Its unit's quantizer has a step for each channel and rate (`Gains`).
-        net: The split network; it is frozen here.
-        options: What `BottleneckSystem` takes besides; `loss` is `SeveralLosses`.
-    """
-
-    loss: SeveralLosses
-
-    @property
-    def gains(self) -> Gains:
-        """The unit's quantizer."""
-        assert isinstance(self.unit.quantizer, Gains), "a step for each rate is what is learned"
-        return self.unit.quantizer
-
-    @property
-    def density(self) -> DensityRate:
-        """That of the latent, for all rates."""
-        assert isinstance(self.loss.rate, DensityRate), "targets of bytes need bits"
-        return self.loss.rate
-
-    def training_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> Tensor:
-        self.gains.rate = self.loss.current = int(torch.randint(self.gains.rates, ()))
-        return super().training_step(batch, batch_idx)
-
-    def on_train_end(self) -> None:
-        super().on_train_end()
-        self.density.width = self.density.width.detach()
-
-    def sent(self, inputs: Tensor) -> UnitOutput:
-        """What the unit makes of a batch's inputs, its latent in steps."""
-        found = super().sent(inputs)
-        step = self.gains.step_for(found.exact)
-        self.density.width = step.flatten() / self.gains.step
-        return found._replace(latent=found.latent / step, exact=found.exact / step)
-
-
-class TailSystem(BottleneckSystem):
-    """Train a unit and the tail behind it on features. The tail's statistics of BatchNorm stay at rest.
-
-    Checkpoints hold unit and tail.
-
-    Args:
-        channel: Holds the unit.
-        net: The network with a tail of its own, which is trained.
-        original: The network as it was; what `objective` compares with.
-        options: What `BottleneckSystem` takes besides.
-
-    Raises:
-        ValueError: If the objective does not look at what the tail gives.
-
-    Source: Matsubara et al., WACV 2022, arXiv:2108.11898; Duan and Zhu, PCS 2022.
-    """
-
-    kept = ("unit.", "loss.", "net.tail.")
-
-    def __init__(self, channel: Channel, net: SplitModel, original: SplitModel, **options: Any):
-        super().__init__(channel, net, **options)
-        if not self.objective.needs_output:
-            raise ValueError(
-                "trainable=tail needs an objective that looks at the output, and "
-                f"{type(self.objective).__name__} does not. Use objective=task, logits, or a sum with one."
-            )
-        self.net.tail.requires_grad_(True)
-        self._original = [original]  # in a list, so that Lightning neither moves, trains nor saves it
-
-    def frozen(self, inputs: Tensor, sizes: dict[str, Any]) -> Any:
-        return FrozenHalves(self._original[0], inputs, sizes, self.objective.layers)
-
-
-class WholeNetwork:
-    """A frozen network as it was, on a batch of images; see `loss.objectives.Frozen`."""
-
-    def __init__(self, network: nn.Module, images: Tensor):
-        self._network, self._images = network, images
-
-    @torch.no_grad()
-    def output(self) -> Any:
-        return self._network(self._images)
-
-
-class EndToEndSystem(BottleneckSystem):
-    """Train a unit and the network around it on images, to see what freezing them costs.
-
-    Batches are `(images, targets)`. Checkpoints hold unit and network.
-
-    Args:
-        channel: Holds the unit.
-        net: The network that is trained, split; it is no longer frozen afterwards.
-        original: The network as it was, whole; what `objective` compares with.
-        options: What `BottleneckSystem` takes besides.
-
-    Raises:
-        ValueError: If the objective matches features, which have no reason to stay what they were.
-
-    Source: the comparison with full-model training in Datta et al., ICPR 2022, figures 6 and 7.
-    """
-
-    kept = ("unit.", "loss.", "net.")
-
-    def __init__(self, channel: Channel, net: SplitModel, original: nn.Module, **options: Any):
-        super().__init__(channel, net, **options)
-        if self.objective.layers or not self.objective.needs_output:
-            raise ValueError(
-                "trainable=all cannot match the frozen network's features, as "
-                f"{type(self.objective).__name__} does. Use objective=task or objective=logits."
-            )
-        self.net.unfreeze().train()
-        self._original = [original]  # in a list, so that Lightning neither moves, trains nor saves it
-
-    def input_layout(self, net: SplitModel) -> Layout:
-        return Layout("CHW")
-
-    def given(self, inputs: Tensor) -> Tensor:
-        found: Tensor = self.net.head(inputs)
-        return found
-
-    def frozen(self, inputs: Tensor, sizes: dict[str, Any]) -> Any:
-        return WholeNetwork(self._original[0], inputs)

@@ -17,7 +17,7 @@ from bottleneck.loss.objectives import (
 )
 from bottleneck.splitting import split
 from bottleneck.tasks import Classification
-from bottleneck.training.systems import FrozenHalves
+from bottleneck.training.frozen import FrozenHalves
 
 TASK = Classification(5)
 FEATURE, TARGET = torch.randn(6, 5, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 5

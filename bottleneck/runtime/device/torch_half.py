@@ -10,7 +10,8 @@ from torch.utils._pytree import tree_map_only
 
 from bottleneck import codecs
 from bottleneck.deploy.frontier import numbered_bundles
-from bottleneck.deploy.sides import Device, both_sides
+from bottleneck.deploy.pairs import both_sides
+from bottleneck.deploy.sides import Device
 from bottleneck.devices import device_of
 from bottleneck.preprocess import prepared, preprocess
 from bottleneck.runtime.answers import answer_of

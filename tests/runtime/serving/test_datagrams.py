@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bottleneck.deploy.frontier import read_bundles
-from bottleneck.deploy.sides import both_sides
+from bottleneck.deploy.pairs import both_sides
 from bottleneck.lossy.concealment import create
 from bottleneck.runtime.datagrams.greeting import greeting
 from bottleneck.runtime.datagrams.packing import Packing
