@@ -18,6 +18,8 @@ from bottleneck.unit.base import Unit
 class UnitSet(Unit):
     """A unit for each of several tensors; its features and its latents are vectors that hold all of them.
 
+    Its `size` is that of the smallest map, which every stride has to fit.
+
     Args:
         units: In the order of the tensors; they have the same quantization step.
 
@@ -36,7 +38,8 @@ class UnitSet(Unit):
             sum(math.prod(shape) for shape in shapes)
             for shapes in ([u.feature_shape for u in units], [u.latent_shape for u in units])
         )
-        super().__init__(numbers, latents, 1, steps.pop(), (1, 1), "C")
+        height, width = (min(unit.size[axis] for unit in units) for axis in (0, 1))
+        super().__init__(numbers, latents, 1, steps.pop(), (height, width), "C")
         self.feature_shape, self.latent_shape = (numbers,), (latents,)
         self._options = [unit.options for unit in units]
         self._latent_shapes = tuple(unit.latent_shape for unit in units)

@@ -30,6 +30,7 @@ def test_each_tensor_goes_through_its_own_unit():
         member.encoder.load_state_dict(unit.encoder.each[number].state_dict())
         member.decoder.load_state_dict(unit.decoder.each[number].state_dict())
     assert unit.latent_shapes == ((3, 4, 4), (3, 2, 2))
+    assert unit.size == (4, 4)
     vectors = features()
     with torch.no_grad():
         output = unit(vectors)
