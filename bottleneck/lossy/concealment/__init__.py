@@ -8,6 +8,7 @@ Spatial        what the neighbours in the channel deviate by        `spatial`
 Correlated     an affine copy of the channel that resembles it most `correlated`
 Previous       the last sample                                      `previous`
 RunningMean    the mean of the last ones                            `running-mean`
+MotionCompensated  the last one, moved as what arrived has moved    `motion`
 LowRank        the matrix of least rank; a slow reference           `low-rank`
 """
 
@@ -16,7 +17,7 @@ from bottleneck.lossy.concealment.completion import LowRank
 from bottleneck.lossy.concealment.correlated import Correlated
 from bottleneck.lossy.concealment.means import ChannelMean, DataSetMean, Hybrid, Zero
 from bottleneck.lossy.concealment.spatial import Spatial
-from bottleneck.lossy.concealment.temporal import Previous, RunningMean
+from bottleneck.lossy.concealment.temporal import MotionCompensated, Previous, RunningMean
 
 __all__ = [
     "CONCEALMENTS",
@@ -26,6 +27,7 @@ __all__ = [
     "DataSetMean",
     "Hybrid",
     "LowRank",
+    "MotionCompensated",
     "Previous",
     "RunningMean",
     "Spatial",
@@ -45,6 +47,7 @@ CONCEALMENTS: dict[str, type[Concealment]] = {
         Correlated,
         Previous,
         RunningMean,
+        MotionCompensated,
         LowRank,
     )
 }

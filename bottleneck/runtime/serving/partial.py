@@ -11,7 +11,7 @@ from bottleneck.lossy.concealment import create
 from bottleneck.lossy.concealment.base import Concealment
 
 #: Concealments that need no training samples, which a server has not, and nothing beside the packets.
-CONCEALMENTS = ("previous", "running-mean", "zero")
+CONCEALMENTS = ("previous", "running-mean", "motion", "zero")
 
 
 def concealment_of(name: str) -> str:

@@ -86,6 +86,30 @@ def test_a_running_mean_forgets_slowly():
     assert np.allclose(filled, 1.3)
 
 
+@pytest.mark.parametrize(("down", "across"), [(1, 0), (-2, 1), (0, 0)])
+def test_a_map_that_moves_is_filled_from_where_it_was(down, across):
+    """Whole cells are found from half of the elements, and the gaps are then exact inside the map."""
+    scene = np.random.default_rng(3).normal(size=(6, 14, 14)).astype(np.float32)
+    before, now = scene[:, 3:11, 3:11], scene[:, 3 + down : 11 + down, 3 + across : 11 + across]
+    concealment = create("motion").fit(TRAINING)
+    concealment.fill(before, np.ones(SHAPE, bool))
+    mask = losing(0.5)
+    filled = concealment.fill(np.where(mask, now, 0), mask)
+    inside = (slice(None), slice(2, 6), slice(2, 6))
+    assert np.allclose(filled[inside], now[inside], atol=1e-6)
+
+
+def test_half_a_cell_is_found_too():
+    """A smooth map that moved by half a cell is nearer than the last one as it was."""
+    maps = [np.broadcast_to(np.sin(2 * (X * 8 + shift)), SHAPE).astype(np.float32) for shift in (0.0, 0.5)]
+    mask, errors = losing(0.5), {}
+    for name in ("previous", "motion"):
+        concealment = create(name).fit(TRAINING)
+        concealment.fill(maps[0], np.ones(SHAPE, bool))
+        errors[name] = np.abs(concealment.fill(np.where(mask, maps[1], 0), mask) - maps[1]).mean()
+    assert errors["motion"] < 0.7 * errors["previous"]
+
+
 @pytest.mark.parametrize("name", CONCEALMENTS)
 def test_untouched_where_nothing_is_lost(name):
     """The very array comes back, and symbols stay integers."""

@@ -317,5 +317,7 @@ def test_an_unknown_concealment_is_refused(frontier, digits_network):
     """Those that need training samples are none of a server's."""
     from bottleneck.runtime.serving.tails import Tails
 
-    with pytest.raises(ValueError, match=r"datagrams\.concealment=correlated.*previous, running-mean, zero"):
+    with pytest.raises(
+        ValueError, match=r"datagrams\.concealment=correlated.*previous, running-mean, motion, zero"
+    ):
         Tails([frontier], digits_network, concealment="correlated")
