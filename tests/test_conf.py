@@ -114,6 +114,7 @@ def test_experiments_compose_for_every_command(experiment, command, tmp_path):
         "imagenette_mid",
         "imagenette_resnet18_mid",
         "resnet20_cifar",
+        "resnet50_early",
         "squeezenet",
     ],
 )
