@@ -1,12 +1,15 @@
 """`bottleneck serve`: the server's half of frontiers, until SIGTERM or Ctrl-C; see `bottleneck.runtime`."""
 
 import asyncio
+import functools
 import logging
 import signal
+import threading
 import time
 from pathlib import Path
 
 from omegaconf import DictConfig
+from torch import nn
 
 from bottleneck.commands.deciding import frontiers_of
 from bottleneck.commands.export import network_of
@@ -17,15 +20,20 @@ from bottleneck.runtime.journal import Journal
 from bottleneck.runtime.page import Page
 from bottleneck.runtime.security import Security
 from bottleneck.runtime.serving.server import Limits, Server
+from bottleneck.runtime.serving.stateless import stateless_bundles
 from bottleneck.runtime.serving.tails import Tails
 
 log = logging.getLogger(__name__)
 
 
+def network_for(cfg: DictConfig, folder: Path) -> nn.Module:
+    """The frozen network of a frontier, on the configuration's device."""
+    return network_of(cfg, numbered_bundles(folder)[0][0]).to(torch_device(cfg.device))
+
+
 def tails_of(cfg: DictConfig, folders: list[Path]) -> Tails:
     """What a server of the configuration runs."""
-    network = network_of(cfg, numbered_bundles(folders[0])[0][0]).to(torch_device(cfg.device))
-    return Tails(folders, network, cfg.keep, cfg.datagrams.concealment)
+    return Tails(folders, network_for(cfg, folders[0]), cfg.keep, cfg.datagrams.concealment)
 
 
 def limits_of(cfg: DictConfig) -> Limits:
@@ -63,7 +71,59 @@ async def serve(cfg: DictConfig) -> None:
     await page.stop()
 
 
+def on_ray(cfg: DictConfig) -> None:
+    """Serve on Ray until told to end.
+
+    Raises:
+        ModuleNotFoundError: If Ray is not installed.
+        ValueError: If what is asked for needs the runtime's own server, or replicas cannot answer it.
+    """
+    if by_datagrams(cfg) or any(cfg.tls.values()):
+        raise ValueError(
+            "engine=ray listens for HTTP in the clear. Leave transport= and tls.* out and put a proxy for "
+            "TLS in front of it, or use engine=own."
+        )
+    folders = frontiers_of(cfg)
+    if len(folders) > 1:
+        raise ValueError(
+            f"frontier= names {len(folders)}, and engine=ray serves one. Start a command for each, on "
+            "a port of its own."
+        )
+    from bottleneck.runtime.serving import ray_app  # is an extra, and takes seconds
+
+    folder = folders[0].resolve()
+    network = network_of(cfg, numbered_bundles(folder)[0][0])
+    for bundle in stateless_bundles(folder).values():
+        bundle.check_network(network)  # what every replica would fail at is said once, in a line
+    options = ray_app.Options(
+        replicas=cfg.ray.replicas,
+        most=cfg.ray.most,
+        cpus=cfg.ray.cpus,
+        gpus=cfg.ray.gpus,
+        max_batch=cfg.batch.max,
+        max_wait=cfg.batch.wait_ms / 1000,
+        longest=cfg.limits.message,
+        most_waiting=cfg.limits.devices,
+        top=cfg.top,
+        token=cfg.token,
+    )
+    made = functools.partial(network_for, cfg, folder)
+    ended = threading.Event()
+    with ray_app.running(folder, made, options, cfg.host, cfg.port, cfg.ray.cluster) as port:
+        for told in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(told, lambda *_: ended.set())
+        print(f"serving {folder.name} on http://{cfg.host}:{port}", flush=True)
+        ended.wait()
+        print("ending", flush=True)
+
+
 def run(cfg: DictConfig) -> None:
     """Serve."""
     logging.getLogger("bottleneck").setLevel(logging.INFO)
-    asyncio.run(serve(cfg))
+    match cfg.engine:
+        case "own":
+            asyncio.run(serve(cfg))
+        case "ray":
+            on_ray(cfg)
+        case _:
+            raise ValueError(f"engine={cfg.engine} is unknown. Use own, or ray (replicas on Ray Serve).")

@@ -9,6 +9,7 @@ frontier/  frontier.json   the points by rising bpp, each with its bundle's SHA-
 import hashlib
 import math
 import re
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,23 @@ def numbered_bundles(path: str | Path) -> list[tuple[Bundle, int]]:
     return list(zip(bundles, [point.id for point in points] or [0], strict=True))
 
 
+def point_of(payload: bytes, known: Collection[Any]) -> int:
+    """The point that a frontier's payload names.
+
+    Args:
+        payload: With the byte in front.
+        known: The ids of the frontier's points.
+
+    Raises:
+        ValueError: If the payload is empty, or names another.
+    """
+    if not payload:
+        raise ValueError("The payload is empty; its first byte should name the operating point.")
+    if payload[0] not in known:
+        raise ValueError(f"The payload names point {payload[0]}; this frontier has {sorted(known)}.")
+    return payload[0]
+
+
 class FrontierDevice:
     """The device's side of a whole frontier: one frozen head, a small unit for each point.
 
@@ -232,12 +250,7 @@ class FrontierServer:
         Raises:
             ValueError: If the first byte names no point, or the rest cannot be its payload.
         """
-        if not payload:
-            raise ValueError("The payload is empty; its first byte should name the operating point.")
-        if payload[0] not in self._servers:
-            known = sorted(self._servers)
-            raise ValueError(f"The payload names point {payload[0]}; this frontier has {known}.")
-        return self._servers[payload[0]](payload[1:])
+        return self._servers[point_of(payload, self._servers)](payload[1:])
 
 
 def _told(points: list[Point]) -> str:
