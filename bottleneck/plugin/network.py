@@ -49,7 +49,7 @@ def surroundings(module: nn.Module, at: str, image: Tensor, shape: tuple[int, ..
         try:
             traced = trace(network, image.to(device_of(network)))
             layout = layout or traced.layouts.get(find_node(traced, inner))
-            point = point_of(traced, find_cut(traced, inner))
+            point = point_of(traced, find_cut(traced, inner, tensors=1))  # a hook sees one
         except ValueError as error:
             reasons.append(f"{called}: {error}")
             continue

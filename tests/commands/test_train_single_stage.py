@@ -176,7 +176,7 @@ def test_running_server_answers_payloads_and_pictures_in_the_images_pixels(train
     (route,) = half.routes
     payload = half.payload(photograph, route)
     point, _ = tails.number({"bundle": Bundle.read(folder).id})
-    (outcome,) = worker([Coded(point, payload, Session())])
+    (outcome,) = worker([Coded(point, [payload], Session())])
     (found,) = bottleneck.load(folder, network)[1](payload)
     objects = outcome.answer["objects"]
     assert len(objects) == len(found["scores"])
@@ -184,9 +184,9 @@ def test_running_server_answers_payloads_and_pictures_in_the_images_pixels(train
 
     picture = dataclasses.replace(route, name="png", codec={"name": "png"}, bundle=None)
     number, _ = tails.number({"codec": {"name": "png"}})
-    (outcome,) = worker([Coded(number, half.payload(photograph, picture), Session())])
+    (outcome,) = worker([Coded(number, [half.payload(photograph, picture)], Session())])
     assert outcome.answer == half.alone(photograph)
-    (outcome,) = worker([Coded(number, b"ab", Session())])
+    (outcome,) = worker([Coded(number, [b"ab"], Session())])
     assert "truncated" in outcome.refusal[1]
 
 
