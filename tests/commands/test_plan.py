@@ -57,5 +57,5 @@ def test_plan_without_arguments(tmp_path):
     """The zoo's frontier of the digits stands beside the pictures, every point of it of use."""
     assert "Finish on the device" in run(tmp_path)
     strategies = json.loads((tmp_path / "plan.json").read_text())["strategies"]
-    assert {"device", "packed-input", "layer2-0", "layer2-1"} < {s["name"] for s in strategies}
+    assert {"device", "avif-10", "layer2-0", "layer2-1"} < {s["name"] for s in strategies}
     assert all(s["value"] > 0.7 for s in strategies if s["bundle"])

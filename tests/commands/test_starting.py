@@ -1,6 +1,7 @@
 """Starting commands: help that helps, and mistakes that are answered in a line."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -162,4 +163,4 @@ def test_wheel_alone_can_do_everything(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "| bottleneck " in done.stdout
+    assert re.search(r"^bottleneck +layer2 ", done.stdout, re.MULTILINE)
