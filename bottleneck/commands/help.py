@@ -55,7 +55,7 @@ _HELP = {
             "bottleneck serve frontier=studies/NAME/frontier",
             "bottleneck serve host=0.0.0.0 port=50051 token=WORD",
         ),
-        ("frontier", "host", "port", "transport", "engine", "ray.replicas", "keep", "token", "device"),
+        ("frontier", "host", "port", "transport", "engine", "keep", "token", "device"),
     ),
     "stream": _Help(
         (
