@@ -55,7 +55,7 @@ _HELP = {
             "bottleneck serve frontier=studies/NAME/frontier",
             "bottleneck serve host=0.0.0.0 port=50051 token=WORD",
         ),
-        ("frontier", "host", "port", "transport", "engine", "keep", "token", "device"),
+        ("frontier", "host", "port", "transport", "engine", "ray.replicas", "keep", "token", "device"),
     ),
     "stream": _Help(
         (
@@ -122,16 +122,17 @@ def help_of(command: str, summary: str) -> str:
 
 
 def _meaning(key: str, command: str) -> str:
-    """Default and comment of a key, from the file that sets it."""
+    """Default and comment of a key, from the file that sets it: that of its group, or a section of others."""
     group, _, leaf = key.rpartition(".")
     conf = Path(config_dir())
     own = [conf / f"{name}.yaml" for name in (command, "base", "decide", "connection")]
-    files = sorted((conf / group).glob("de*.yaml")) if group else own
-    for file in files:
-        for line in file.read_text("utf-8").splitlines():
-            if found := re.fullmatch(rf"{leaf}: (.*?)(?: # (.*))?", line):
-                value, comment = found.groups()
-                return f"{comment or ''} [{value}]".strip()
+    files = sorted((conf / group).glob("de*.yaml")) if group else []
+    section = rf"{group}:.*\n(?:  .*\n)*?  " if group and not files else ""
+    for file in files or own:
+        found = re.search(rf"^{section}{leaf}: (.*?)(?: # (.*))?$", file.read_text("utf-8"), re.MULTILINE)
+        if found:
+            value, comment = found.groups()
+            return f"{comment or ''} [{value}]".strip()
     raise KeyError(f"conf/ has no {key} for {command}")
 
 

@@ -14,11 +14,7 @@ def table(rows: Sequence[Result]) -> str:
     header = ["method", "at", "metric", "drop (95 %)", "bytes", "MMACs", "ms"]
     cells = [
         [
-            row.method,
-            row.place,
-            f"{row.value:.4f}",
-            _drop(row),
-            _number(row.payload_bytes, ",.1f"),
+            *_beginning(row),
             _short(None if row.device_macs is None else row.device_macs / 1e6),
             _short(row.device_ms),
         ]
@@ -35,17 +31,19 @@ def table(rows: Sequence[Result]) -> str:
     )
 
 
+def _beginning(row: Result) -> list[str]:
+    """What every table of rows begins with."""
+    place, value = row.place, f"{row.value:.4f}"
+    return [row.method, place, value, _drop(row), _number(row.payload_bytes, ",.1f")]
+
+
 def full_table(rows: Sequence[Result]) -> str:
     """Rows as a Markdown table: the metric with its paired drop, sizes, times, and what the device spends."""
     header = ["method", "split", rows[0].metric, "drop (95 %)", "bytes", "p95", "bpp", "ideal bpp", "zeros"]
     header += ["encode ms", "decode ms", "device MMACs", "device ms"]
     cells = [
         [
-            row.method,
-            row.place,
-            f"{row.value:.4f}",
-            _drop(row),
-            _number(row.payload_bytes, ",.1f"),
+            *_beginning(row),
             _number(row.payload_bytes_p95, ",.0f"),
             _number(row.bpp, ".4g"),
             _number(row.estimated_bpp, ".4g"),
