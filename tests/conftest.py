@@ -1,10 +1,11 @@
 """Fixtures that several test files share."""
 
 import json
+import logging
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,23 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     os.environ["BOTTLENECK_CACHE"] = str(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def loggers_stay() -> Iterator[None]:
+    """What a command or a script does to loggers (Hydra silences older ones) ends with the test."""
+    before = {logger: (logger.level, logger.disabled) for logger in _loggers()}
+    yield
+    for logger in _loggers():
+        level, logger.disabled = before.get(logger, (logger.level, False))
+        if logger.level != level:
+            logger.setLevel(level)
+
+
+def _loggers() -> list[logging.Logger]:
+    root = logging.getLogger()
+    known = list(root.manager.loggerDict.values())
+    return [root, *(logger for logger in known if isinstance(logger, logging.Logger))]
 
 
 @pytest.fixture(scope="session")
