@@ -239,7 +239,7 @@ class Cut:
         Raises:
             ValueError: If the channel has no unit, or the cut is open.
         """
-        if channel.unit is None or not self.net.point.closed:
+        if channel.unit is None or not self.net.point.complete:
             raise ValueError(
                 f"{channel.name} at {self.net.point.name} makes no bundle, which takes a trained unit at a "
                 "closed cut."

@@ -92,7 +92,7 @@ def _train_one(
     trained = tuned.measure([channel, *also], cfg.subset, cfg.seed)
     if (why := cut.ailment(trained[0], cfg.subset)) is not None:
         log.warning("this unit is of no use: %s", why)
-    if cut.net.point.closed:
+    if cut.net.point.complete:
         result = {**dataclasses.asdict(trained[0]), "alpha": point.alpha}
         tuned.bundle(channel, result).save(folder / "bundle")
     else:

@@ -76,7 +76,7 @@ class SplitPoint:
         return [(tensor, part.layout) for tensor, part in zip(tensors, self.parts, strict=True)]
 
     @property
-    def closed(self) -> bool:
+    def complete(self) -> bool:
         """Whether the tail runs from what is sent alone."""
         return not self.beside
 

@@ -40,11 +40,6 @@ class Geometry:
         """h, the latent's size."""
         return (self.size + 2 * self.encoder_padding - ENCODER_KERNEL) // self.stride + 1
 
-    @property
-    def output_size(self) -> int:
-        """H', the reconstruction's size: H for `exact`, one of the released sizes for `released`."""
-        return (self.latent_size - 1) * self.stride - 2 * self.padding + self.kernel + self.output_padding
-
 
 def exact(size: int, stride: int, kernel: int = 3) -> Geometry:
     """The geometry that restores the size exactly, for any size and stride.

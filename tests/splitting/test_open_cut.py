@@ -58,10 +58,10 @@ def test_channel_carries_the_named_tensor_only(net):
 def test_open_cuts_say_what_lies_beside(net):
     """An open cut names what the tail reads beside the payload; a closed cut has nothing beside it."""
     assert (net.point.name, net.point.shape, net.point.beside) == ("left", (4, 4, 4), ("stem",))
-    assert not net.point.closed
+    assert not net.point.complete
     assert (net.entry.shape, [part.shape for part in net.entry.parts]) == ((144,), [(4, 4, 4), (5, 4, 4)])
     closed = split(TwoBranches(), "stem", IMAGE)
-    assert closed.point.closed
+    assert closed.point.complete
     feature = closed.head(IMAGE)
     assert closed.adapter.before(feature) is feature
     assert closed.adapter.after(2 * feature, feature).equal(2 * feature)

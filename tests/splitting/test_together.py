@@ -74,7 +74,7 @@ def test_point_says_what_is_sent_together(network):
     )
     assert str(point).startswith("third (4×8×8 + 6×4×4 + 8×2×2, 1,536 bytes")
     assert split(network, NAMES, IMAGES).point.name == "first+second+third"
-    assert point.closed
+    assert point.complete
 
 
 def test_tensors_come_apart_with_their_values(network):
