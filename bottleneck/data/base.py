@@ -9,9 +9,8 @@ A new data set says how its two official parts are read and what identifies a sa
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import PIL
@@ -19,89 +18,13 @@ import torch
 import torchvision
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, default_collate
 
+from bottleneck.data.samples import Part, Samples, SeededShuffle
 from bottleneck.data.stratify import stratified_order
 from bottleneck.preprocess import preprocess
 
-_ENDS = 4096  # bytes of a file at either end
 SUBSETS = ("train", "select", "val")
-
-
-class Part(NamedTuple):
-    """One official part of a data set, with what is known about it without decoding an image."""
-
-    images: Any  # a map-style sequence of (image as `preprocess` takes it, target as `target_transform` does)
-    labels: (
-        np.ndarray
-    )  # class of each image, shape (n,), by which draws are stratified; zeros where it has none
-
-
-class SeededShuffle(Sampler[int]):
-    """A new order in every epoch that depends on the run's seed and the epoch only.
-
-    A run that was interrupted therefore goes on with the very batches that it would have seen. Lightning
-    calls `set_epoch`.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._seed = torch.initial_seed()
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[int]:
-        order = np.random.default_rng([self._seed % 2**63, self._epoch]).permutation(self._count)
-        return iter(order.tolist())
-
-
-def file_content(path: str | Path) -> str:
-    """Name, folder's name, size, beginning and end of a file: cheap, and equal wherever a copy of it lies."""
-    path = Path(path)
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        ends = file.read(_ENDS)
-        file.seek(max(0, size - _ENDS))
-        ends += file.read(_ENDS)
-    return f"{path.parent.name}/{path.name} {size} {hashlib.sha256(ends).hexdigest()}"
-
-
-class Samples(Dataset[tuple[Tensor, Any]]):
-    """The chosen images of one part, they and their targets transformed when asked for.
-
-    With several transforms all images come once through the first, then through the next, and so on.
-    """
-
-    def __init__(
-        self,
-        images: Any,
-        indices: np.ndarray,
-        transforms: Sequence[Callable[[Any], Tensor]],
-        target_transform: Callable[[Any], Any],
-    ) -> None:
-        self.images = images
-        self.indices = indices
-        self.transforms = transforms
-        self.target_transform = target_transform
-
-    def __len__(self) -> int:
-        return len(self.indices) * len(self.transforms)
-
-    def __getitem__(self, position: int) -> tuple[Tensor, Any]:
-        view, index = divmod(position, len(self.indices))
-        image, target = self.images[self.indices[index]]
-        return self.transforms[view](image), self.target_transform(target)
-
-    def spread(self, count: int) -> list[tuple[Tensor, Any]]:
-        """At most so many samples, evenly spread, so that all classes take part."""
-        positions = np.unique(np.linspace(0, len(self) - 1, count).round().astype(int))
-        return [self[position] for position in positions.tolist()]
 
 
 class ImageData(LightningDataModule, ABC):
@@ -190,7 +113,7 @@ class ImageData(LightningDataModule, ABC):
         """Text that changes whenever the stored image at this index of the part could have changed."""
 
     def sample_content(self, part: str, index: int) -> str:
-        """The like, equal on every machine that has the same image; of files see `file_content`."""
+        """The like, equal on every machine that has the same image; of files see `files.content`."""
         return self.sample_version(part, index)
 
     def transform(self, name: str) -> Callable[[Any], Tensor]:

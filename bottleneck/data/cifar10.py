@@ -17,8 +17,9 @@ import numpy as np
 from torch import Tensor
 from torchvision import datasets
 
-from bottleneck.data.base import ImageData, Part
+from bottleneck.data.base import ImageData
 from bottleneck.data.folders import load_image
+from bottleneck.data.samples import Part
 from bottleneck.data.views import View
 
 _ROWS = 1000  # images of one picture

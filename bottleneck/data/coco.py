@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from bottleneck.data.base import ImageData, Part, file_content
+from bottleneck.data import files
+from bottleneck.data.base import ImageData
 from bottleneck.data.folders import listing, load_image
 from bottleneck.data.objects import Objects
+from bottleneck.data.samples import Part
 from bottleneck.preprocess import preprocess_mask
 
 #: COCO's categories of VOC's 21 classes, in VOC's order; 0 is the background.
@@ -91,16 +93,10 @@ class Coco(ImageData):
         return Part(_Lazily(self, pictures), np.zeros(len(pictures), np.int64))
 
     def sample_version(self, part: str, index: int) -> str:
-        path = self._part(part).images.pictures[index].path
-        versions = (
-            f"{file.stat().st_size} {file.stat().st_mtime_ns}"
-            for file in (path, self._annotations_file(part))
-        )
-        return f"{os.path.abspath(path)} {' '.join(versions)}"
+        return files.version(self._part(part).images.pictures[index].path, self._annotations_file(part))
 
     def sample_content(self, part: str, index: int) -> str:
-        path = self._part(part).images.pictures[index].path
-        return f"{file_content(path)} {file_content(self._annotations_file(part))}"
+        return files.content(self._part(part).images.pictures[index].path, self._annotations_file(part))
 
     def _annotations_file(self, part: str) -> Path:
         name = f"instances_{part}2017.json"

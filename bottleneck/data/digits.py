@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from bottleneck.data.base import ImageData, Part
+from bottleneck.data.base import ImageData
+from bottleneck.data.samples import Part
 from bottleneck.data.stratify import stratified_order
 
 VAL_SAMPLES = 500  # there is no official split; this one is fixed, stratified, and leaves 1,297 to train on

@@ -13,7 +13,9 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms import v2
 
-from bottleneck.data.base import ImageData, Part, file_content
+from bottleneck.data import files
+from bottleneck.data.base import ImageData
+from bottleneck.data.samples import Part
 from bottleneck.data.views import View
 from bottleneck.preprocess import as_pil, preprocess
 
@@ -152,12 +154,10 @@ class ImageFolder(ImageData):
         return Part(images, labels)
 
     def sample_version(self, part: str, index: int) -> str:
-        path, _ = self._part(part).images.samples[index]
-        status = os.stat(path)
-        return f"{os.path.abspath(path)} {status.st_size} {status.st_mtime_ns}"
+        return files.version(self._part(part).images.samples[index][0])
 
     def sample_content(self, part: str, index: int) -> str:
-        return file_content(self._part(part).images.samples[index][0])
+        return files.content(self._part(part).images.samples[index][0])
 
 
 class _Images(datasets.ImageFolder):  # type: ignore[misc]  # torchvision comes without types

@@ -17,9 +17,11 @@ from PIL import Image
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from bottleneck.data.base import ImageData, Part, file_content
+from bottleneck.data import files
+from bottleneck.data.base import ImageData
 from bottleneck.data.digits import Digits
 from bottleneck.data.folders import load_image
+from bottleneck.data.samples import Part
 from bottleneck.identity import weights_identity
 from bottleneck.models import Network
 
@@ -102,14 +104,13 @@ class Frames(ImageData):
     def sample_version(self, part: str, index: int) -> str:
         frame, _ = self._part(part).images.pairs[index]
         if isinstance(frame, Path):
-            status = frame.stat()
-            return f"{self._network_identity} {frame.absolute()} {status.st_size} {status.st_mtime_ns}"
+            return f"{self._network_identity} {files.version(frame)}"
         return f"{self._network_identity} {frame.tobytes().hex()}"
 
     def sample_content(self, part: str, index: int) -> str:
         frame, _ = self._part(part).images.pairs[index]
         if isinstance(frame, Path):
-            return f"{self._network_identity} {file_content(frame)}"
+            return f"{self._network_identity} {files.content(frame)}"
         return self.sample_version(part, index)
 
     def _members(self, name: str) -> tuple[str, np.ndarray]:

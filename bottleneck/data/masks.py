@@ -4,7 +4,6 @@ root/  train/*       trainannot/*.png      a mask has its photograph's name; its
        test/*        testannot/*.png       a palette, are the classes
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ from PIL import Image
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from bottleneck.data.base import ImageData, Part, file_content
+from bottleneck.data import files
+from bottleneck.data.base import ImageData
 from bottleneck.data.folders import listing, load_image
+from bottleneck.data.samples import Part
 
 
 class MaskFolder(ImageData):
@@ -117,12 +118,10 @@ class MaskFolder(ImageData):
         return image, classes
 
     def sample_version(self, part: str, index: int) -> str:
-        files = self._part(part).images.pairs[index]
-        states = ((path, os.stat(path)) for path in files)
-        return " ".join(f"{os.path.abspath(path)} {s.st_size} {s.st_mtime_ns}" for path, s in states)
+        return files.version(*self._part(part).images.pairs[index])
 
     def sample_content(self, part: str, index: int) -> str:
-        return " ".join(map(file_content, self._part(part).images.pairs[index]))
+        return files.content(*self._part(part).images.pairs[index])
 
 
 class _Opened(Sequence[Any]):

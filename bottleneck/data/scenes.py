@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bottleneck.data.base import ImageData, Part
+from bottleneck.data.base import ImageData
 from bottleneck.data.composition import Scene, compose
 from bottleneck.data.digits import Digits
 from bottleneck.data.objects import Objects
+from bottleneck.data.samples import Part
 
 _VERSION = 1  # of how scenes are composed; part of every fingerprint
 _PARTS = ("train", "val")

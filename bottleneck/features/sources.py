@@ -13,7 +13,8 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from bottleneck.data.base import SUBSETS, ImageData, SeededShuffle
+from bottleneck.data.base import SUBSETS, ImageData
+from bottleneck.data.samples import SeededShuffle
 from bottleneck.devices import device_of, moved
 from bottleneck.features.cache import Batches, FeatureCache, StoredFeatures
 from bottleneck.features.shards import ArrayLayout

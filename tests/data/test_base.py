@@ -13,7 +13,8 @@ import torchvision
 from torch.utils.data import SequentialSampler
 
 from bottleneck.data import Digits, ImageData
-from bottleneck.data.base import SUBSETS, Part, SeededShuffle
+from bottleneck.data.base import SUBSETS
+from bottleneck.data.samples import Part, SeededShuffle
 
 
 class Numbered(ImageData):
