@@ -77,7 +77,7 @@ def read_folder(path: Path, read: Callable[[Path], Read]) -> Read:
     for _ in range(_TRIES):
         before = _state(path)
         try:
-            found = read(path if path.exists() else _aside(path))
+            found = read(_aside(path) if _aside(path).exists() and not path.exists() else path)
         except (OSError, ValueError):
             if _state(path) == before:
                 raise

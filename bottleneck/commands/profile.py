@@ -20,8 +20,8 @@ def run(cfg: DictConfig) -> None:
     """Print the tables and draw the pictures."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     model = instantiate(cfg.model, weights=None)  # sizes do not depend on weights, so none are downloaded
-    if isinstance(model, Detector):  # untrained, it is sure of nothing; let it return all that it may
-        model.network.roi_heads.score_thresh = -1.0
+    if isinstance(model, Detector):
+        model.find_all()
     shape = cfg.input_shape or model.input_shape
     traced = trace(model, torch.zeros(1, *shape, dtype=torch.uint8))
     points, stages = points_of(traced, cfg.tensors), boundaries(traced, cfg.depth)

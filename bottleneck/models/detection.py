@@ -1,6 +1,6 @@
-"""torchvision's R-CNN detectors as frozen networks that can be cut: uint8 images in, boxes out.
+"""torchvision's detectors as frozen networks that can be cut: uint8 images in, boxes out.
 
-    images ──► normalize, resize, pad ──► backbone ──► pyramid ──► RPN ──► RoI heads ──► boxes in image pixels
+    images ──► normalize, resize, pad ──► backbone ──► pyramid ──► heads ──► boxes in image pixels
           └──► sizes ─────────────────────────────────────────────► anchors, clipping, rescaling
 
 A cut lies in the backbone's body. What crosses it is the feature and the sizes, never the image.
@@ -8,8 +8,7 @@ A cut lies in the backbone's body. What crosses it is the feature and the sizes,
 Source: the cut of Matsubara and Levorato, EMDL 2020, arXiv:2007.15818.
 """
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,85 +18,70 @@ from torch.utils._pytree import register_pytree_node
 from bottleneck.models.image_sizes import ImageSizes, Size
 
 if TYPE_CHECKING:  # torchvision takes two seconds, and whoever has a detector has loaded it
-    from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
     from torchvision.models.detection.image_list import ImageList
     from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 Images = Tensor | Sequence[Tensor]
+Losses = dict[str, Tensor]
 
 
 class Detector(nn.Module):
-    """An R-CNN in four steps that `torch.fx` can follow; the second, its backbone, can be cut.
+    """A detector in steps that `torch.fx` can follow, one of which, its backbone, can be cut.
 
     Split points carry the body's own names: `layer1`, not `network.backbone.body.layer1`.
 
     Args:
-        network: Faster, Mask or Keypoint R-CNN, as torchvision builds them.
+        network: As torchvision builds it: with `transform` and `backbone`.
         name: What results call the network.
         input_shape: (C, H, W) of the images that the network is usually fed.
     """
 
     transparent_prefixes = ("network.backbone.body.", "network.backbone.", "network.")
-    opaque = ("image_sizes", "normalize", "canvas", "network.rpn", "network.roi_heads", "roi_heads")
 
-    def __init__(self, network: "GeneralizedRCNN", name: str, input_shape: tuple[int, int, int]):
+    def __init__(self, network: nn.Module, name: str, input_shape: tuple[int, int, int]):
         super().__init__()
         self.name = name
         self.input_shape = input_shape
-        self.network = network
-        self.image_sizes = _Measure(network.transform)
-        self.normalize = _Normalize(network.transform)
-        self.canvas = _Canvas()
-        self.roi_heads = _Finish(network)  # their last step; the network's own come before
+        self.network: Any = network
+        self.image_sizes = _Measure(self.network.transform)
+        self.normalize = _Normalize(self.network.transform)
 
-    def forward(self, images: Images) -> list[dict[str, Tensor]]:
-        """Detect objects.
+    def find_all(self) -> None:
+        """Return whatever may be found, however unsure: an untrained detector is sure of nothing."""
+        raise NotImplementedError
 
-        Args:
-            images: uint8 (or float in [0, 1]) images C×H×W of any sizes, or a batch `(b, C, H, W)`.
-
-        Returns:
-            For each image `boxes` (left, top, right, bottom in its pixels), `labels`, `scores`, and `masks`
-            where the network has a mask head.
-        """
-        sizes = self.image_sizes(images)
+    def pyramid(self, images: Images) -> dict[str, Tensor]:
+        """The backbone's feature maps, by name."""
         features = self.network.backbone(self.normalize(images))
-        if not isinstance(features, dict):  # a backbone without pyramid
-            features = {"0": features}
-        canvas = self.canvas(sizes)
-        proposals = self.network.rpn(canvas, features)[0]
-        found = self.network.roi_heads(features, proposals, canvas.image_sizes)[0]
-        detections: list[dict[str, Tensor]] = self.roi_heads(found, features, sizes)
-        return detections
+        return features if isinstance(features, dict) else {"0": features}  # one map, without a pyramid
 
 
 class Detections(list[Any]):
     """What was found in each image of a batch; it remembers the pyramid that it was found in.
 
     Args:
-        found: One dictionary per image, as torchvision's detectors return them.
-        network: What found it.
+        found: One dictionary per image, as torchvision's detectors return them: `boxes` (left, top, right,
+            bottom in the image's pixels), `labels`, `scores`, and `masks` where there is a mask head.
         pyramid: The feature maps behind the backbone, by name.
-        sizes: Of the images.
+        losses: Of one image, given by its number and what is wanted there.
     """
 
     def __init__(
         self,
         found: Iterable[dict[str, Tensor]],
-        network: "GeneralizedRCNN",
         pyramid: dict[str, Tensor],
-        sizes: ImageSizes,
+        losses: Callable[[int, dict[str, Tensor]], Losses],
     ):
         super().__init__(found)
-        self._network, self._pyramid, self._sizes = network, pyramid, sizes
+        self._pyramid, self._losses = pyramid, losses
 
     @property
     def evidence(self) -> list[Tensor]:
         """What the detector looked at, which tells more of it than what it found (`identity.behaviour`)."""
         return list(self._pyramid.values())
 
-    def losses(self, targets: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-        """The losses that trained the detector, on this pyramid: of proposals, classes, boxes and masks.
+    def losses(self, targets: Sequence[dict[str, Tensor]]) -> Losses:
+        """The losses that trained the detector, on this pyramid: of classes, boxes and what else it has.
 
         Args:
             targets: For each image `boxes`, `labels`, and `masks` for a network with a mask head, in pixels
@@ -106,19 +90,8 @@ class Detections(list[Any]):
         Returns:
             By name, one value for each image, `(b,)`.
         """
-        losses = [self._losses_of(index, target) for index, target in enumerate(targets)]
+        losses = [self._losses(index, dict(target)) for index, target in enumerate(targets)]
         return {name: torch.stack([image[name] for image in losses]) for name in losses[0]}
-
-    def _losses_of(self, index: int, target: dict[str, Tensor]) -> dict[str, Tensor]:
-        transform, rpn, heads = self._network.transform, self._network.rpn, self._network.roi_heads
-        sizes = self._sizes.of(index)
-        pyramid = {name: level[index : index + 1] for name, level in self._pyramid.items()}
-        wanted = [transform.resize(torch.empty(1, *sizes.original[0], device="meta"), dict(target))[1]]
-        canvas = image_list(sizes)
-        with _sampling(rpn, heads):
-            proposals, losses = rpn(canvas, pyramid, wanted)
-            _, more = heads(pyramid, proposals, canvas.image_sizes, wanted)
-        return {**losses, **more}
 
 
 # So that whatever walks through outputs finds the tensors in them.
@@ -136,8 +109,14 @@ def sizes_of(originals: Sequence[Size], transform: "GeneralizedRCNNTransform") -
     """The sizes of a batch of images, from those before they are resized."""
     empty = [torch.empty(1, *size, device="meta") for size in originals]
     resized = [tuple(transform.resize(image)[0].shape[-2:]) for image in empty]
-    batch = transform.batch_images([torch.empty(1, *size, device="meta") for size in resized])
+    small = [torch.empty(1, *size, device="meta") for size in resized]
+    batch = transform.batch_images(small, transform.size_divisible)
     return ImageSizes(tuple(batch.shape[-2:]), tuple(resized), tuple(originals))
+
+
+def in_resized(targets: dict[str, Tensor], sizes: ImageSizes, transform: "GeneralizedRCNNTransform") -> Any:
+    """Boxes and masks of one image as they are where it was resized, for whoever computes losses."""
+    return transform.resize(torch.empty(1, *sizes.original[0], device="meta"), targets)[1]
 
 
 class _Measure(nn.Module):
@@ -162,38 +141,3 @@ class _Normalize(nn.Module):
         scaled = [image if image.is_floating_point() else image / 255 for image in images]
         found: Tensor = self.transform(scaled)[0].tensors
         return found
-
-
-class _Canvas(nn.Module):
-    """`image_list` as a module, so that it stays one node of the graph."""
-
-    def forward(self, sizes: ImageSizes) -> "ImageList":
-        return image_list(sizes)
-
-
-class _Finish(nn.Module):
-    """Boxes in pixels of the resized images to `Detections`."""
-
-    def __init__(self, network: "GeneralizedRCNN"):
-        super().__init__()
-        self._network = (network,)  # in a tuple: its parameters are registered once, by `Detector`
-
-    def forward(
-        self, found: list[dict[str, Tensor]], pyramid: dict[str, Tensor], sizes: ImageSizes
-    ) -> Detections:
-        (network,) = self._network
-        rescaled = network.transform.postprocess(found, list(sizes.resized), list(sizes.original))
-        return Detections(rescaled, network, pyramid, sizes)
-
-
-@contextlib.contextmanager
-def _sampling(*modules: Any) -> Iterator[None]:
-    """Let proposals be sampled and losses computed; submodules, and their statistics, stay as they are."""
-    modes = [module.training for module in modules]
-    try:
-        for module in modules:
-            module.training = True
-        yield
-    finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode

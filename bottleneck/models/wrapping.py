@@ -10,7 +10,9 @@ from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 from bottleneck.identity import unwrapped
 from bottleneck.models.checkpoints import read_state_dict
 from bottleneck.models.detection import Detector
+from bottleneck.models.one_stage import OneStage
 from bottleneck.models.pixels import Normalize, PixelNetwork, SelectLogits, SelectOutput
+from bottleneck.models.rcnn import RCNN
 from bottleneck.models.rows import Rows
 
 #: A frozen network that takes pixels, and says what it is called and usually fed.
@@ -37,7 +39,7 @@ def wrap(
     """Any network of your own as a frozen network that takes pixels.
 
     Args:
-        network: Takes normalised float images `(b, C, H, W)`; or one of torchvision's R-CNN detectors, which
+        network: Takes normalised float images `(b, C, H, W)`; or one of torchvision's detectors, which
             normalise images themselves, so that of what follows only `weights` and `name` count.
         weights: Path of a checkpoint to load into it, or `None` to keep its weights.
         logits: Keep these logits only, in this order.
@@ -58,13 +60,16 @@ def wrap(
     Returns:
         A `PixelNetwork`, or a `Detector`.
     """
-    from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN  # two seconds
+    from torchvision.models import detection  # two seconds
 
     network = unwrapped(network)
     if weights is not None:
         load_checkpoint(network, weights)
-    if isinstance(network, GeneralizedRCNN):
-        return Detector(network, name, (3, 800, 800)).eval()
+    if isinstance(network, detection.generalized_rcnn.GeneralizedRCNN):
+        return RCNN(network, name, (3, 800, 800)).eval()
+    if isinstance(network, (detection.RetinaNet, detection.FCOS, detection.ssd.SSD)):
+        side = int(min(network.transform.min_size))
+        return OneStage(network, name, (3, side, side)).eval()
     selects: list[nn.Module] = [] if output is None else [SelectOutput(output)]
     selects += [] if logits is None else [SelectLogits(logits)]
     selects += [] if rows is None else [Rows(rows, labels)]

@@ -52,7 +52,7 @@ class Detection:
         if not isinstance(output, list) or len(output) != 1 or "boxes" not in output[0]:
             raise ValueError(
                 f"The network returns {type(output).__name__} for an image; detection takes a list with a "
-                "dictionary of boxes, labels and scores. Use one of torchvision's R-CNN detectors."
+                "dictionary of boxes, labels and scores. Use one of torchvision's detectors."
             )
         if self.masks and "masks" not in output[0]:
             raise ValueError("The network makes no masks. Set task.masks=false, or use a Mask R-CNN.")
@@ -69,7 +69,7 @@ class Detection:
             ValueError: Always; the message has what there is instead.
         """
         raise ValueError(
-            "objective=logits: an R-CNN returns objects, which are no logits. Use objective=distillation, "
+            "objective=logits: a detector returns objects, which are no logits. Use objective=distillation, "
             "pyramid, features, matching or task."
         )
 

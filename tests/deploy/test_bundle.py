@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import bottleneck
 from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.frontier import read_bundles
 
 
 def test_saving_again_changes_nothing(bundle_folder, tmp_path):
@@ -37,6 +38,15 @@ def test_missing_files_are_named(bundle_folder, name):
     (bundle_folder / name).unlink()
     with pytest.raises(FileNotFoundError, match=f"{name} is missing"):
         Bundle.read(bundle_folder)
+
+
+@pytest.mark.parametrize("kind", [Bundle.read, read_bundles])
+def test_a_folder_that_is_not_there_is_named_as_it_was_given(tmp_path, kind):
+    """No name of a folder that a replacement would have made for a moment."""
+    with pytest.raises(FileNotFoundError) as error:
+        kind(tmp_path / "bundel")
+    assert str(tmp_path / "bundel") in str(error.value)
+    assert ".old" not in str(error.value)
 
 
 @pytest.fixture

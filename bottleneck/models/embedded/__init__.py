@@ -8,8 +8,8 @@ from pathlib import Path
 
 from torch import nn
 
-from bottleneck.models.detection import Detector
 from bottleneck.models.pixels import Normalize, PixelNetwork
+from bottleneck.models.rcnn import RCNN
 
 __all__ = ["EMBEDDED", "weights_of"]
 
@@ -48,14 +48,14 @@ def _scenes_segmenter() -> PixelNetwork:
     return PixelNetwork(ScenesSegmenter(), normalize, name="scenes_segmenter", input_shape=(3, 64, 64))
 
 
-def _scenes_detector() -> Detector:
+def _scenes_detector() -> RCNN:
     from bottleneck.models.embedded.detector import SIDE, build_rcnn
 
-    return Detector(build_rcnn(), "scenes_detector", (3, SIDE, SIDE))
+    return RCNN(build_rcnn(), "scenes_detector", (3, SIDE, SIDE))
 
 
 #: Makes each network, with weights drawn at random, by the name that `bottleneck.models.create` takes.
-EMBEDDED: dict[str, Callable[[], PixelNetwork | Detector]] = {
+EMBEDDED: dict[str, Callable[[], PixelNetwork | RCNN]] = {
     "digits_resnet": _digits_resnet,
     "digits_vit": _digits_vit,
     "digits_swin": _digits_swin,
