@@ -17,6 +17,7 @@ from bottleneck.deploy.frontier import read_bundles
 from bottleneck.deploy.places import found
 from bottleneck.measure.curves import curve_name
 from bottleneck.measure.results import Result, write_results
+from bottleneck.show.answers import answers, check_drawable, draw_answers, frozen_answers
 from bottleneck.show.html import Mark, Report, untrained_mark, write_report
 from bottleneck.show.losses import draw_losses, loss_table
 from bottleneck.show.pictures import draw_families
@@ -48,6 +49,8 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
     cut = cut_of(cfg)
     for bundle in bundles:
         _check(bundle, cut)
+    if cfg.pictures:
+        check_drawable(cut)
 
     home = (cut.net.point.name, False, None)
     places: dict[Place, list[Bundle]] = defaultdict(list, {home: []})
@@ -56,6 +59,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
     untrained = suite_channels(cfg.suite, cut, "feature")
     cut.fit(untrained)
     rows: list[Result] = []
+    measured: list[tuple[Cut, list[Channel]]] = []
     for where, here in places.items():
         place = cut if where == home else cut.at(where[0], here[0].unit.kind)
         if here and here[0].tail is not None:
@@ -65,10 +69,12 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         if "loss" in cfg.suite:
             channels = on_lossy_links(cfg.suite.loss, place, channels)
         rows += place.measure(channels, cfg.subset)
+        measured.append((place, channels))
     whole = cut.at("input")
     pictures = suite_channels(cfg.suite, whole, "input")
     whole.fit(pictures)
     rows += whole.measure(pictures, cfg.subset)
+    measured.append((whole, pictures))
     if not rows:
         raise ValueError(f"There is nothing to measure at split={cfg.split} with this suite and no bundles.")
     sources = {bundle.id: bundle for bundle in bundles}
@@ -77,6 +83,11 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
             sources[row.setting or ""].result.get("seed", cfg.seed) if row.kind == "trained" else cfg.seed
         )
     rows = [cut.frozen(cfg.subset), *rows]
+    if cfg.pictures:
+        columns = frozen_answers(cut, cfg.subset, cfg.pictures)
+        for place, channels in measured:
+            columns += answers(place, channels, cfg.subset, cfg.pictures)
+        draw_answers(columns, cut.task.name, folder / "answers.jpg")
     if cut.images.targets_are_answers:
         for row in rows:
             row.agreement = row.value
@@ -155,4 +166,6 @@ def run(cfg: DictConfig) -> None:
     rows = evaluate(cfg, folder)
     print(loss_table(rows) if "loss" in cfg.suite else table(rows))
     files = "results.jsonl, loss.png, loss.md" if "loss" in cfg.suite else f"{FILES}, families.png, curves.md"
+    if cfg.pictures:
+        files += ", answers.jpg"
     print(f"\nWritten to {folder}: report.html, {files}")

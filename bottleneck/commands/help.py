@@ -23,7 +23,7 @@ _HELP = {
     ),
     "evaluate": _Help(
         ("bottleneck evaluate suite=paper", "bottleneck evaluate bundles='[outputs/RUN/bundle]'"),
-        ("bundles", "split", "subset", "also_codecs", "device"),
+        ("bundles", "pictures", "split", "subset", "also_codecs", "device"),
     ),
     "search": _Help(
         (

@@ -129,6 +129,10 @@ class ImageData(LightningDataModule, ABC):
         """Turn a stored target into what the task is given, sized as the transformed image is."""
         return int(target)
 
+    def label_name(self, label: int) -> str:
+        """What people call a label of this data set's targets; its number where they have no name for it."""
+        return str(label)
+
     def collate(self, samples: list[tuple[Tensor, Any]]) -> Any:
         """Make a batch ``(images, targets)`` of samples: tensors with a first dimension more."""
         return default_collate(samples)

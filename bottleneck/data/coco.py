@@ -179,12 +179,18 @@ class DetectionCoco(Objects, Coco):
 
     Args:
         root: See `Coco`.
-        letterbox: For single-stage detectors: see `Objects`.
+        letterbox: For single-stage detectors: see `Objects`, and so for ``views``.
         shared: `ImageData`'s arguments.
     """
 
     name = "coco"
     num_classes = 91
+
+    def label_name(self, label: int) -> str:
+        from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights  # only pictures need names
+
+        names: list[str] = FasterRCNN_ResNet50_FPN_Weights.DEFAULT.meta["categories"]
+        return names[label]
 
     def keeps(self, picture: Picture) -> bool:
         return any(not annotation["iscrowd"] for annotation in _with_extent(picture))

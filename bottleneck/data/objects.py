@@ -1,11 +1,13 @@
 """Data sets for detectors: every target is about the objects in its image."""
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 from torch.utils.data import default_collate
 
 from bottleneck.data.base import ImageData
+from bottleneck.data.views import View
 from bottleneck.models.image_sizes import Letterboxed
 from bottleneck.tasks.objects import PACKED_SHAPE, pack
 
@@ -20,12 +22,23 @@ class Objects(ImageData):
     Args:
         letterbox: Pixels of both sides of the square that every image goes into (`preprocess`), for
             single-stage detectors. ``None``: images keep their size.
+        views: How many views of each letterboxed image ``train`` has (`data/views.py`), the same ones in
+            every run. Nobody says where the objects are in them: single-stage detectors learn from the frozen
+            network's rows alone, and a view keeps the photograph's target.
         options: Of the data set.
+
+    Raises:
+        ValueError: If there is no view, or there are several of images whose objects are learned from.
     """
 
-    def __init__(self, *options: Any, letterbox: int | None = None, **named: Any) -> None:
+    def __init__(self, *options: Any, letterbox: int | None = None, views: int = 1, **named: Any) -> None:
         super().__init__(*options, **named)
-        self.letterbox = letterbox
+        if views < 1 or (views > 1 and letterbox is None):
+            raise ValueError(
+                f"data.views={views}, data.letterbox={letterbox}: give at least 1 view, and several only of "
+                "letterboxed images (data.letterbox=416), whose objects nothing is learned from."
+            )
+        self.letterbox, self.views = letterbox, views
         self.transform("val")  # a side that is none is reported now, not at the first image
 
     @property
@@ -37,6 +50,11 @@ class Objects(ImageData):
     @property
     def preprocessing(self) -> dict[str, int]:
         return {} if self.letterbox is None else {"letterbox": self.letterbox}
+
+    def transforms(self, name: str) -> list[Callable[[Any], Tensor]]:
+        if name != "train" or self.letterbox is None or self.views == 1:
+            return super().transforms(name)
+        return [View(number, self.letterbox, self.transform(name)) for number in range(self.views)]
 
     @property
     def target_layout(self) -> tuple[tuple[int, ...], str] | None:

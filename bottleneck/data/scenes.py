@@ -127,6 +127,9 @@ class DetectionScenes(Objects, Scenes):
     As torchvision's detectors take them: label 0 is the ground. With a `letterbox` see `Objects`.
     """
 
+    def label_name(self, label: int) -> str:
+        return str(label - 1)
+
     def target(self, scene: Scene) -> dict[str, Any]:
         return {
             "boxes": torch.from_numpy(scene.boxes),

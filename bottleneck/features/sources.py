@@ -47,7 +47,7 @@ class LiveFeatures(LightningDataModule):
         images, targets = batch
         self.net.head.to(images[0].device)
         with torch.no_grad():
-            return _head_output(self.net, images, targets)
+            return head_output(self.net, images, targets)
 
     def batches(self, subset: str) -> Batches:
         """`(features, targets)` of a subset in order, on the head's device.
@@ -152,12 +152,12 @@ def _head_outputs(images: ImageData, net: SplitModel, subset: str, start: int) -
         batch = moved(batch, device)
         if isinstance(batch, list) and len({image.shape for image in batch}) > 1:
             for image, target in zip(batch, targets, strict=True):
-                yield _head_output(net, [image], [target])
+                yield head_output(net, [image], [target])
         else:
-            yield _head_output(net, batch, targets)
+            yield head_output(net, batch, targets)
 
 
-def _head_output(net: SplitModel, images: Any, targets: Any) -> tuple[Tensor, Any]:
+def head_output(net: SplitModel, images: Any, targets: Any) -> tuple[Tensor, Any]:
     """What the head makes of a batch, and its targets.
 
     A list of images, which may have different sizes, leaves the sizes that cross the cut in each target.

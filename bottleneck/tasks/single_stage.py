@@ -52,7 +52,7 @@ class SingleStage:
                 "0 to below 1, an overlap above 0 and at most 1, and at least 1 object."
             )
         self.num_classes = num_classes
-        self.options = {"min_score": min_score, "overlap": overlap, "most": most}
+        self.options: dict[str, Any] = {"min_score": min_score, "overlap": overlap, "most": most}
 
     def headers(self, target: Tensor) -> list[bytes]:
         if not isinstance(target, Tensor) or target.shape[1:] != PACKED_SHAPE:

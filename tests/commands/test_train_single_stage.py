@@ -91,10 +91,12 @@ def test_evaluation_measures_the_bundle_and_every_kind_of_codec(trained, tmp_pat
     """A bundle's row is what it was after training; codecs of feature and image stand beside it."""
     overrides, rows, folder, _ = trained
     suite = ("suite.feature={rle-4:{name:rle,bits:4}}", "suite.input={png:{name:png}}")
-    again = evaluate(composed("evaluate", *overrides, f"bundles=[{folder}]", *suite), tmp_path)
+    given = (*overrides, f"bundles=[{folder}]", *suite, "pictures=2")
+    again = evaluate(composed("evaluate", *given), tmp_path)
     assert [row.method.split(":")[0] for row in again] == ["frozen", "bundle", "rle-4", "png"]
     assert (again[1].value, again[1].payload_bytes) == (rows[1].value, rows[1].payload_bytes)
     assert again[3].value == again[0].value  # nothing is lost
+    assert (tmp_path / "answers.jpg").is_file()
 
 
 @pytest.mark.parametrize(

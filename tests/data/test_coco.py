@@ -103,6 +103,28 @@ def test_letterboxed_photographs_have_one_size_and_boxes_in_their_own_pixels(coc
     assert data.fingerprint("val") != plain.fingerprint("val")
 
 
+def test_letterboxed_training_photographs_come_in_views(coco_folder):
+    """All through the first view, its mirror image next, then parts that fill the square; val as it is."""
+    data = DetectionCoco(coco_folder, letterbox=64, views=3, holdout=0)
+    plain = DetectionCoco(coco_folder, letterbox=64, holdout=0)
+    assert [data.count(name) for name in ("train", "val")] == [21, 7]
+    (own, target), (mirrored, kept), (part, _) = (data.subset("train")[index] for index in (0, 7, 14))
+    assert torch.equal(own, plain.subset("train")[0][0])
+    assert torch.equal(target, kept)
+    assert (mirrored[:, :48].flip(-1).float() - own[:, :48].float()).abs().mean() < 2
+    assert (mirrored[:, 48:] == 114).all()
+    assert not (part[:, 48:] == 114).any(0).all()
+    assert data.fingerprint("train") != plain.fingerprint("train")
+    assert data.fingerprint("val") == plain.fingerprint("val")
+
+
+@pytest.mark.parametrize("options", [{"views": 0, "letterbox": 64}, {"views": 2}])
+def test_views_are_of_images_whose_objects_teach_nothing(coco_folder, options):
+    """No view at all, and views of photographs whose boxes a detector learns from, name their keys."""
+    with pytest.raises(ValueError, match=rf"data\.views={options['views']}, data\.letterbox="):
+        DetectionCoco(coco_folder, **options)
+
+
 def test_annotations_without_outlines_beside_the_folders(own_folder):
     """Boxes alone are enough, and the files may lie where the folders of photographs do."""
     for part in ("train", "val"):
