@@ -1,7 +1,8 @@
 """What a command says when the user has to act: one line, and exit code 1.
 
 A `ValueError`, a file that is missing or damaged, or a missing library that this package noticed is the
-user's to mend; anything else is a defect and keeps its traceback. `HYDRA_FULL_ERROR=1` brings back every one.
+user's to mend, and so is a full disk or too little memory, whoever noticed; anything else is a defect and
+keeps its traceback. `HYDRA_FULL_ERROR=1` brings back every one.
 """
 
 import contextlib
@@ -20,6 +21,8 @@ from hydra.errors import (
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from bottleneck.commands.exhausted import exhausted
+
 _MISTAKES = (ValueError, OSError, ModuleNotFoundError)
 
 
@@ -37,9 +40,14 @@ def explained(command: str, traceback: bool) -> Iterator[None]:
         cause = _cause(error)
         if traceback:
             raise
-        if isinstance(cause, (HydraException, OmegaConfBaseException)):
+        mistake = isinstance(cause, _MISTAKES) and _is_ours(cause.__traceback__)
+        if mistake and not isinstance(cause, OSError):
+            text = str(cause)
+        elif (ended := exhausted(error)) is not None:
+            text = ended
+        elif isinstance(cause, (HydraException, OmegaConfBaseException)):
             text = _configuration(cause, command)
-        elif isinstance(cause, _MISTAKES) and _is_ours(cause.__traceback__):
+        elif mistake:
             text = str(cause)
         else:
             raise

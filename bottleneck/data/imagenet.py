@@ -1,9 +1,10 @@
 """ImageNet, and its ten-class excerpt Imagenette: image folders whose classes are WordNet ids."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
-from torchvision import datasets
+from torchvision.datasets.utils import download_and_extract_archive
 
 from bottleneck.data.folders import ImageFolder, listing
 
@@ -19,6 +20,9 @@ IMAGENETTE_WNIDS = (
     "n03445777",  # golf ball
     "n03888257",  # parachute
 )
+
+_FETCHED = "imagenette2-320"
+_ARCHIVE = f"https://s3.amazonaws.com/fast-ai-imageclas/{_FETCHED}.tgz", "3df6f0d01a2c9592104656642f5e78a3"
 
 
 class Imagenette(ImageFolder):
@@ -50,15 +54,24 @@ class Imagenette(ImageFolder):
         """
         if any((self.root / part).exists() for part in ("train", "val")):
             return self.root
-        fetched = self.root / "imagenette2-320"
+        fetched = self.root / _FETCHED
         if self.download and not fetched.is_dir():
             try:
-                datasets.Imagenette(self.root, size="320px", download=True)
+                self._fetch()
             except (OSError, RuntimeError) as error:
                 raise FileNotFoundError(
                     f"Imagenette could not be downloaded ({error}). {self.layout()}"
                 ) from error
         return fetched if fetched.is_dir() else self.root
+
+    def _fetch(self) -> None:
+        """Download, and unpack beside the place: a kill meanwhile leaves no part of it there."""
+        unpacked = self.root / ".unpacked"
+        shutil.rmtree(unpacked, ignore_errors=True)
+        url, md5 = _ARCHIVE
+        download_and_extract_archive(url, self.root, unpacked, md5=md5)
+        (unpacked / _FETCHED).rename(self.root / _FETCHED)
+        unpacked.rmdir()
 
     def layout(self) -> str:
         return (

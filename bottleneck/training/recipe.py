@@ -15,6 +15,7 @@ from bottleneck.loss import check_alpha
 from bottleneck.training.bar import StageBar
 from bottleneck.training.checks import check_trainer
 from bottleneck.training.quiet import quiet
+from bottleneck.training.saving import WholeCheckpoints
 from bottleneck.training.schedules import Schedule, one_cycle
 
 _ADAM = functools.partial(torch.optim.Adam, lr=3e-3)
@@ -113,6 +114,6 @@ class Recipe:
         bars = [StageBar(stage)] if {**self.trainer, **options}.get("enable_progress_bar", True) else []
         own = {"logger": False, "callbacks": [*callbacks, *bars], "enable_checkpointing": keeps}
         try:
-            return Trainer(**{**self.trainer, **own, **options})
+            return Trainer(**{"plugins": [WholeCheckpoints()], **self.trainer, **own, **options})
         except (MisconfigurationException, ValueError) as error:
             raise ValueError(f"trainer= is refused by Lightning: {error}") from error

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from torchvision import datasets
 
-from bottleneck.data import ImageNet, Imagenette
+from bottleneck.data import ImageNet, Imagenette, imagenet
 from bottleneck.data.imagenet import IMAGENETTE_WNIDS
 
 
@@ -54,21 +54,42 @@ def test_imagenette_is_downloaded_where_it_is_missing(tmp_path, monkeypatch):
     """Missing data are downloaded once, into the root, and are found there without download from then on."""
     calls = []
 
-    def fetch(url, root, md5):
-        calls.append(url)
-        write(Path(root) / "imagenette2-320", IMAGENETTE_WNIDS)
+    def fetch(url, root, extract_root, md5):
+        calls.append((url, md5))
+        write(Path(extract_root) / "imagenette2-320", IMAGENETTE_WNIDS)
 
-    monkeypatch.setattr(datasets.imagenette, "download_and_extract_archive", fetch)
+    monkeypatch.setattr(imagenet, "download_and_extract_archive", fetch)
     for download in (True, True, False):
         data = Imagenette(tmp_path, download=download)
         data.prepare_data()
         assert len(data.subset("val")) == 10
-    assert len(calls) == 1
+    assert calls == [datasets.Imagenette._ARCHIVES["320px"]]  # torchvision's own, as is its checksum
+
+
+def test_killed_unpacking_is_begun_anew(tmp_path, monkeypatch):
+    """What a killed process had unpacked is never taken for the whole data set."""
+
+    def killed(url, root, extract_root, md5):
+        write(Path(extract_root) / "imagenette2-320", IMAGENETTE_WNIDS[:3])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(imagenet, "download_and_extract_archive", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Imagenette(tmp_path).prepare_data()
+    with pytest.raises(FileNotFoundError, match="should hold train"):
+        Imagenette(tmp_path, download=False).setup()
+
+    def fetch(url, root, extract_root, md5):
+        write(Path(extract_root) / "imagenette2-320", IMAGENETTE_WNIDS)
+
+    monkeypatch.setattr(imagenet, "download_and_extract_archive", fetch)
+    assert len(Imagenette(tmp_path).subset("val")) == 10
+    assert [entry.name for entry in tmp_path.iterdir()] == ["imagenette2-320"]
 
 
 def test_existing_imagenette_is_not_downloaded(tmp_path, monkeypatch):
     """Where the root holds train or val, nothing is downloaded."""
-    monkeypatch.setattr(datasets, "Imagenette", pytest.fail)
+    monkeypatch.setattr(imagenet, "download_and_extract_archive", pytest.fail)
     Imagenette(write(tmp_path, IMAGENETTE_WNIDS)).prepare_data()
 
 
@@ -78,7 +99,7 @@ def test_failed_download_says_how_to_make_it(tmp_path, monkeypatch):
     def offline(*_, **__):
         raise OSError("no route to host")
 
-    monkeypatch.setattr(datasets.imagenette, "download_and_extract_archive", offline)
+    monkeypatch.setattr(imagenet, "download_and_extract_archive", offline)
     with pytest.raises(FileNotFoundError, match=r"downloaded \(no route to host\)\. data.root=.*n01440764"):
         Imagenette(tmp_path).prepare_data()
 

@@ -1,0 +1,40 @@
+"""What a command says where the machine is at its end: no room on the disk, no memory."""
+
+import errno
+import re
+from collections.abc import Iterator
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: How libraries say it whose errors have no number.
+_FULL_TEXT = re.compile(r"database or disk is full|No space left on device|DiskFull")
+_MEMORY_TEXT = re.compile(r"can't allocate memory|Cannot allocate memory|CUDA out of memory|bad_alloc")
+_KILLED_TEXT = re.compile(r"DataLoader worker .*is killed by signal: Killed")
+
+
+def exhausted(error: BaseException) -> str | None:
+    """What the machine has too little of, in a sentence with the cure; `None` where it is something else.
+
+    Libraries wrap what the operating system said, so causes and contexts are looked at as well.
+    """
+    for each in _chain(error):
+        text = " ".join(str(each).split())
+        if (isinstance(each, OSError) and each.errno in _FULL) or _FULL_TEXT.search(text):
+            return (
+                f"the disk is full ({text}). Make room, or write elsewhere; what was whole before still is."
+            )
+        if isinstance(each, MemoryError) or _MEMORY_TEXT.search(text) or _KILLED_TEXT.search(text):
+            return (
+                f"there is too little memory ({text or type(each).__name__}). Lower data.batch_size, "
+                "data.num_workers or study.workers, or close other programs."
+            )
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that led to it, the first cause first."""
+    found: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in found:
+        found.append(following)
+        following = following.__cause__ or following.__context__
+    return reversed(found)
