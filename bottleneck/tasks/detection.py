@@ -12,6 +12,9 @@ from torchmetrics.detection import MeanAveragePrecision
 from bottleneck.models.detection import Detections
 from bottleneck.models.image_sizes import IMAGE_SIZES, ImageSizes
 from bottleneck.tasks.intervals import Interval
+from bottleneck.tasks.precision import judged, precision_drop_interval, precision_interval
+
+_MOST = 100  # boxes of an image that intervals look at, the surest; COCO judges as many of each label
 
 Found = dict[str, Tensor]
 
@@ -78,14 +81,17 @@ class Detection:
         return DetectionMetrics(self.masks, prefix, synchronised)
 
     def scores(self, output: Sequence[Found], target: Any) -> Tensor:
-        """Nothing per sample: average precision ranks the detections of all images together."""
-        return torch.empty(len(output), 0)
+        """Each image's found boxes, judged, and how many there are of each label; see `precision.py`."""
+        images = zip(output, target, strict=True)
+        return torch.stack([judged(found, wanted, _MOST, self.num_classes) for found, wanted in images])
 
-    def interval(self, scores: np.ndarray, value: float) -> Interval | None:
-        return None
+    def interval(self, scores: np.ndarray, value: float) -> Interval:
+        """From resampled images: average precision ranks the boxes of all images together."""
+        return precision_interval(scores, self.num_classes, value)
 
-    def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval | None:
-        return None
+    def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval:
+        """Both networks are judged on the same resampled images."""
+        return precision_drop_interval(reference, scores, self.num_classes)
 
 
 class DetectionMetrics(nn.Module):

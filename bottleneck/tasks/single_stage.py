@@ -16,6 +16,7 @@ from bottleneck.models.suppression import objects_of
 from bottleneck.tasks.detection import DetectionMetrics
 from bottleneck.tasks.intervals import Interval
 from bottleneck.tasks.objects import PACKED_SHAPE, unpack
+from bottleneck.tasks.precision import judged, precision_drop_interval, precision_interval
 
 _BOX_WEIGHT = 5.0  # of boxes beside scores, as YOLOX was trained
 
@@ -106,14 +107,21 @@ class SingleStage:
         return RowMetrics(prefix, synchronised, self.options)
 
     def scores(self, output: Tensor, target: Any) -> Tensor:
-        """Nothing per sample: average precision ranks the detections of all images together."""
-        return torch.empty(len(output), 0)
+        """Each image's objects, judged, and how many there are of each label; see `precision.py`."""
+        most, judgements = int(self.options["most"]), []
+        for rows, packed in zip(output, target, strict=True):
+            wanted, image = unpack(packed)
+            found = objects_of(rows, image, **self.options)
+            judgements.append(judged(found, wanted, most, self.num_classes))
+        return torch.stack(judgements)
 
-    def interval(self, scores: np.ndarray, value: float) -> Interval | None:
-        return None
+    def interval(self, scores: np.ndarray, value: float) -> Interval:
+        """From resampled images: average precision ranks the boxes of all images together."""
+        return precision_interval(scores, self.num_classes, value)
 
-    def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval | None:
-        return None
+    def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval:
+        """Both networks are judged on the same resampled images."""
+        return precision_drop_interval(reference, scores, self.num_classes)
 
 
 class RowMetrics(DetectionMetrics):

@@ -101,7 +101,7 @@ def test_targets_without_sizes_are_refused():
 
 def test_networks_that_detect_nothing_are_refused():
     """Logits, and boxes without masks where masks are judged, are answered with the cure."""
-    with pytest.raises(ValueError, match="R-CNN detectors"):
+    with pytest.raises(ValueError, match="torchvision's detectors"):
         Detection(3).check_output(torch.zeros(1, 3), torch.zeros(1, 3, 8, 8))
     with pytest.raises(ValueError, match=r"task\.masks=false"):
         Detection(3, masks=True).check_output([found(LEFT)], torch.zeros(1, 3, 8, 8))

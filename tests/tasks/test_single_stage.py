@@ -121,7 +121,7 @@ def test_labels_are_refused_with_what_there_is_instead():
 
 def test_an_rcnns_objects_are_refused_as_logits():
     """A list of objects has no distance to another; the sentence says what to match instead."""
-    with pytest.raises(ValueError, match=r"objective=logits: an R-CNN .*pyramid"):
+    with pytest.raises(ValueError, match=r"objective=logits: a detector .*pyramid"):
         Detection(3).divergence([], [], 1.0)
 
 
