@@ -1,6 +1,6 @@
-"""SIGKILL at random moments of a search with two workers: the study has to end as an undisturbed one.
+"""SIGKILL at random moments of a search with several workers: the study has to end as an undisturbed one.
 
-    python -m benchmarks.kills --kills 100 --storage sqlite:///kills.db
+    python -m benchmarks.kills --kills 100 --workers 8 --storage sqlite:///kills.db
 
 Workers are forked from this process, so that kills fall into the work and not into the loading of libraries.
 """
@@ -26,7 +26,6 @@ SHORT = (
     *("device=cpu", "trainer.max_epochs=2", "study.pruning.after=null"),
     *("data.train_limit=200", "data.val_limit=100", "space.step=[0.1, 0.5]", "space.log10_alpha=[0.5, 1.5]"),
 )
-WORKERS = 2
 FORK = multiprocessing.get_context("fork")
 
 
@@ -57,15 +56,15 @@ def found(folder: Path) -> dict[str, Any]:
     }
 
 
-def killed(cfg: DictConfig, kills: int, longest: float, seed: int) -> int:
-    """Run two workers, kill one at random moments and start another, then let them end; kills that hit."""
+def killed(cfg: DictConfig, n_workers: int, kills: int, longest: float, seed: int) -> int:
+    """Run workers, kill one at random moments and start another, then let them end; kills that hit."""
     rng, hits = random.Random(seed), 0
-    workers = [FORK.Process(target=work, args=(cfg,)) for _ in range(WORKERS)]
+    workers = [FORK.Process(target=work, args=(cfg,)) for _ in range(n_workers)]
     for worker in workers:
         worker.start()
     while hits < kills:
         time.sleep(rng.uniform(0, longest))
-        chosen = rng.randrange(WORKERS)
+        chosen = rng.randrange(n_workers)
         if workers[chosen].is_alive():
             os.kill(workers[chosen].pid or 0, signal.SIGKILL)
             hits += 1
@@ -84,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("--kills", type=int, default=10)
     options.add_argument("--trials", type=int, default=12)
+    options.add_argument("--workers", type=int, default=2)
     options.add_argument("--longest", type=float, default=2.0, help="seconds between two kills at most")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--folder", type=Path, default=Path("kills"), help="made anew for both studies")
@@ -98,8 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     search_from(cfg)
     begin = time.monotonic()
     storage = given.storage or f"journal:///{disturbed}/s.journal"
-    hits = killed(configured(disturbed, storage, given.trials), given.kills, given.longest, given.seed)
-    search_from(configured(disturbed, storage, given.trials))
+    cfg = configured(disturbed, storage, given.trials)
+    hits = killed(cfg, given.workers, given.kills, given.longest, given.seed)
+    search_from(cfg)
     expected, ended = found(plain), found(disturbed)
     equal = {key: expected[key] == ended[key] for key in ("finished", "frontier")}
     print(

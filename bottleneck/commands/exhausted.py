@@ -19,9 +19,7 @@ def exhausted(error: BaseException) -> str | None:
     for each in _chain(error):
         text = " ".join(str(each).split())
         if (isinstance(each, OSError) and each.errno in _FULL) or _FULL_TEXT.search(text):
-            return (
-                f"the disk is full ({text}). Make room, or write elsewhere; what was whole before still is."
-            )
+            return f"the disk is full ({text}). Make room, or write elsewhere; what was whole still is."
         if isinstance(each, MemoryError) or _MEMORY_TEXT.search(text) or _KILLED_TEXT.search(text):
             return (
                 f"there is too little memory ({text or type(each).__name__}). Lower data.batch_size, "

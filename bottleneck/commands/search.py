@@ -1,5 +1,6 @@
 """`bottleneck search`: run, continue or only summarise a study; see `bottleneck.search`."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -19,6 +20,8 @@ from bottleneck.deploy.frontier import Point
 from bottleneck.identity import Identity
 from bottleneck.search.study import Plan, release, search
 from bottleneck.search.trials import Constraints, Pruning
+
+log = logging.getLogger(__name__)
 
 # What all trials of a study share, beside the network, the data and the space.
 _SHARED = (
@@ -80,7 +83,11 @@ def _settings(cfg: DictConfig, cut: Cut) -> dict[str, Any]:
 def _run_workers(workers: int) -> None:
     """Start this command several times with the threads divided among the copies, and wait for them.
 
-    Each has a session of its own, so that a signal reaches this process alone, which then ends them.
+    Each has a session of its own, so that a signal reaches this process alone, which then ends them. One that
+    ends before the others costs its own trial: they do it again.
+
+    Raises:
+        ChildProcessError: If all of them ended before the study did.
     """
     hydra_config = HydraConfig.get()
     overrides = [o for o in hydra_config.overrides.task if not o.startswith("study.workers")]
@@ -101,14 +108,24 @@ def _run_workers(workers: int) -> None:
         for number in range(workers)
     ]
     try:
-        failed = [process.args for process in processes if process.wait() != 0]
+        ends = [process.wait() for process in processes]
     finally:
         # Where this process is asked to end; a killed trial is merely run again.
         for process in [each for each in processes if each.poll() is None]:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    if failed:
-        raise RuntimeError(f"{len(failed)} of {workers} workers failed; their logs are beside this run's.")
+    if failed := [f"worker {number} {_ended(end)}" for number, end in enumerate(ends) if end]:
+        told = f"{'; '.join(failed)}. Logs are in {hydra_config.runtime.output_dir}/0 and so on."
+        if len(failed) == workers:
+            raise ChildProcessError(f"{told} The same command goes on where they stopped.")
+        log.warning("%s The others have done the whole study.", told)
+
+
+def _ended(code: int) -> str:
+    """How a worker ended, from the code of its process."""
+    if code == -signal.SIGKILL:
+        return "was killed, as the system does where memory runs out (lower study.workers or data.batch_size)"
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else "failed"
 
 
 def run(cfg: DictConfig) -> None:

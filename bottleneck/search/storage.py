@@ -5,21 +5,43 @@ sqlite:///relative/path     one file; on this machine's own disk, several proces
 postgresql://...  mysql://...                            many machines
 """
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.artifacts import Boto3ArtifactStore, FileSystemArtifactStore
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from bottleneck.identity import agree
 from bottleneck.search.journal import Journal
 
 _JOURNAL, _SQLITE = "journal:///", "sqlite:///"
 _PATIENCE_S = 60.0  # for as long a worker waits for another one's write
+#: What a storage raises that is away or has no room left.
+FAILURES = (SQLAlchemyError, StorageInternalError)
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Say in a sentence that a storage failed, whatever its driver says.
+
+    Raises:
+        OSError: In the place of any error of a database.
+    """
+    try:
+        yield
+    except FAILURES as error:
+        told = error.__cause__ if isinstance(error, StorageInternalError) else error
+        text = str(getattr(told, "orig", None) or told or error).strip().partition("\n")[0]
+        raise OSError(
+            f"study.storage failed: {text}. The same command goes on when it answers again."
+        ) from error
 
 
 def open_storage(url: str) -> BaseStorage:

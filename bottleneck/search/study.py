@@ -23,7 +23,14 @@ from bottleneck.search.leases import Lease, Watch
 from bottleneck.search.places import Outcome, fate, open_places, settle, take
 from bottleneck.search.progress import Progress
 from bottleneck.search.space import Space
-from bottleneck.search.storage import check_known, open_artifacts, open_storage, open_study
+from bottleneck.search.storage import (
+    FAILURES,
+    answering,
+    check_known,
+    open_artifacts,
+    open_storage,
+    open_study,
+)
 from bottleneck.search.trials import Bench, Constraints, Pruning, run_trial
 from bottleneck.training import Recipe
 
@@ -57,6 +64,7 @@ class Plan:
     pruning: Pruning = field(default_factory=Pruning)
 
 
+@answering()
 def search(
     cut: Cut,
     point: OperatingPoint,
@@ -114,6 +122,7 @@ def search(
             return points
 
 
+@answering()
 def release(name: str, storage: str) -> None:
     """Let go of the trials whose workers on this machine are dead, if there is such a study yet."""
     with contextlib.suppress(KeyError):
@@ -152,8 +161,9 @@ def _run(study: optuna.Study, trial: optuna.Trial, bench: Bench, progress: Progr
     with Lease(trial):
         try:
             outcome = run_trial(study, trial, bench)
-        except (OSError, KeyboardInterrupt, SystemExit):  # the machine's doing or the user's, not the trial's
-            settle(study, trial, Outcome(TrialState.FAIL))
+        except (OSError, *FAILURES, KeyboardInterrupt, SystemExit):  # the machine's doing or the user's
+            with contextlib.suppress(*FAILURES):  # a storage that is away finds out by the lease
+                settle(study, trial, Outcome(TrialState.FAIL))
             raise
         except Exception as error:
             log.exception("trial %d failed", trial.number)

@@ -19,6 +19,7 @@ from bottleneck.measure.health import ailment
 from bottleneck.measure.results import Result
 from bottleneck.search.places import Outcome
 from bottleneck.search.space import Space
+from bottleneck.search.storage import FAILURES
 from bottleneck.training import Recipe, train
 
 BUNDLE_FILES = ("bundle.json", "unit.safetensors")
@@ -182,13 +183,24 @@ def _twin(study: optuna.Study, trial: optuna.Trial) -> int | None:
 
 
 def _upload(bundle: Bundle, study: optuna.Study, artifacts: Any) -> dict[str, str]:
-    """Store the bundle's files as artifacts of the study, whose trial may be lost; their ids by file name."""
+    """Store the bundle's files as artifacts of the study, whose trial may be lost; their ids by file name.
+
+    Raises:
+        OSError: In the place of any error of an object store.
+    """
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "bundle"
         bundle.save(folder)
-        return {
-            name: upload_artifact(
-                artifact_store=artifacts, file_path=str(folder / name), study_or_trial=study
-            )
-            for name in BUNDLE_FILES
-        }
+        try:
+            return {
+                name: upload_artifact(
+                    artifact_store=artifacts, file_path=str(folder / name), study_or_trial=study
+                )
+                for name in BUNDLE_FILES
+            }
+        except (OSError, *FAILURES):
+            raise
+        except Exception as error:  # a client's own
+            raise OSError(
+                f"study.artifacts takes no units: {error}. The same command goes on when it does again."
+            ) from error

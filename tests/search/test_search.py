@@ -7,16 +7,22 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from types import SimpleNamespace
 
 import optuna
 import pytest
 from hydra import compose, initialize_config_dir
+from optuna.exceptions import StorageInternalError
 from PIL import Image
+from sqlalchemy.exc import OperationalError
 
 import bottleneck
+from bottleneck.commands import search as command
 from bottleneck.commands.config import config_dir
 from bottleneck.commands.search import search_from
-from bottleneck.search.storage import open_storage
+from bottleneck.search import study
+from bottleneck.search.places import fate
+from bottleneck.search.storage import answering, open_storage
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning"
@@ -169,6 +175,59 @@ def test_identical_points_are_trained_once(tmp_path):
     search_from(composed(tmp_path, *pinned, "study.n_trials=2"))
     first, second = trials_of(tmp_path)
     assert (first["state"], second["state"], second["twin"]) == ("COMPLETE", "PRUNED", 0)
+
+
+def lost(*_, **__):
+    """What Optuna makes of a database that went away."""
+    gone = OperationalError("select", None, Exception("server closed the connection\nunexpectedly"))
+    raise StorageInternalError("invalid data in the commit") from gone
+
+
+def test_lost_storage_costs_no_trial(tmp_path, monkeypatch):
+    """A database that goes away ends the command with a sentence; the trial was merely interrupted."""
+    storage = open_storage(storage_of(tmp_path))
+    known = optuna.create_study(study_name="s", storage=storage, directions=["minimize", "maximize"])
+    monkeypatch.setattr(study, "run_trial", lost)
+    with (
+        pytest.raises(OSError, match=r"storage failed: server closed the conn.* goes on"),
+        answering(),
+    ):
+        study._run(known, known.ask(), None, None)
+    assert [fate(trial) for trial in known.trials] == ["interrupted"]
+
+
+@pytest.fixture
+def workers(tmp_path, monkeypatch):
+    """Workers that end as a line of shell says, one after the other."""
+
+    def prepared(*lines):
+        real, left = subprocess.Popen, iter(lines)
+        monkeypatch.setattr(
+            subprocess, "Popen", lambda *_, **options: real(["sh", "-c", next(left)], **options)
+        )
+        overrides = SimpleNamespace(task=["study.workers=2"])
+        told = SimpleNamespace(overrides=overrides, runtime=SimpleNamespace(output_dir=str(tmp_path)))
+        monkeypatch.setattr(command, "HydraConfig", SimpleNamespace(get=lambda: told))
+        command._run_workers(len(lines))
+
+    return prepared
+
+
+def test_killed_worker_costs_the_study_nothing(workers, caplog, monkeypatch):
+    """Where memory ran out for one, the others do all, and a line says what happened and what to lower."""
+    monkeypatch.setattr(command.log, "disabled", False)
+    workers("kill -9 $$", "true")
+    assert "worker 0 was killed" in caplog.text
+    assert "where memory runs out (lower study.workers" in caplog.text
+
+
+def test_study_without_workers_is_an_error(workers):
+    """Where none is left, the command says how each ended, and how to go on."""
+    with pytest.raises(
+        ChildProcessError,
+        match=r"worker 0 was killed.*; worker 1 failed\. Logs are in .*The same command goes on",
+    ):
+        workers("kill -9 $$", "exit 3")
 
 
 def start(folder, *overrides):

@@ -6,6 +6,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.search import trials
 from bottleneck.search.trials import Pruning, StopHopeless
 
 PRUNING = Pruning(after=0.5, value_margin=0.05, rate_margin=0.1)
@@ -76,3 +78,14 @@ def test_pruning_can_be_switched_off():
     trainer = SimpleNamespace(current_epoch=4, callback_metrics={}, should_stop=False)
     stop.on_validation_end(trainer, None)
     assert stop.rival is None
+
+
+def test_object_store_that_is_away_is_the_machines_fault(digits_bundle, monkeypatch):
+    """Whatever its client raises becomes an `OSError` with a sentence, which costs no trial."""
+
+    def lost(**_):
+        raise RuntimeError("Could not connect to the endpoint URL")
+
+    monkeypatch.setattr(trials, "upload_artifact", lost)
+    with pytest.raises(OSError, match=r"study\.artifacts takes no units: Could not connect .* goes on"):
+        trials._upload(Bundle.read(digits_bundle), None, None)
