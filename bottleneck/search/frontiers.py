@@ -129,7 +129,7 @@ def _save_trials(study: optuna.Study, path: Path) -> None:
                 "params": trial.params,
                 "values": trial.values if trial.state == TrialState.COMPLETE else None,
                 "seconds": trial.duration.total_seconds() if trial.duration else None,
-                **trial.user_attrs,
+                **trial.user_attrs,  # with seconds of its own, but for interrupted ones
             }
         )
         for trial in study.get_trials(deepcopy=False)

@@ -158,6 +158,7 @@ def _name_objectives(study: optuna.Study, metric: str) -> None:
 
 def _run(study: optuna.Study, trial: optuna.Trial, bench: Bench, progress: Progress) -> None:
     """Run a trial and tell what became of it; what fails by itself is told, what interrupts it raised."""
+    began = time.monotonic()
     with Lease(trial):
         try:
             outcome = run_trial(study, trial, bench)
@@ -168,7 +169,9 @@ def _run(study: optuna.Study, trial: optuna.Trial, bench: Bench, progress: Progr
         except Exception as error:
             log.exception("trial %d failed", trial.number)
             outcome = Outcome(TrialState.FAIL, {"error": f"{type(error).__name__}: {error}"})
-        settle(study, trial, outcome)
+        # Optuna's own times are the system's clock, which may be set meanwhile.
+        attrs = {**outcome.attrs, "seconds": time.monotonic() - began}
+        settle(study, trial, dataclasses.replace(outcome, attrs=attrs))
     log.info(progress.line(outcome))
 
 

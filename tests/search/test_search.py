@@ -1,5 +1,6 @@
 """`bottleneck search`, end to end on the digits."""
 
+import datetime
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ import optuna
 import pytest
 from hydra import compose, initialize_config_dir
 from optuna.exceptions import StorageInternalError
+from optuna.storages.journal import _storage
+from optuna.trial import TrialState
 from PIL import Image
 from sqlalchemy.exc import OperationalError
 
@@ -21,7 +24,9 @@ from bottleneck.commands import search as command
 from bottleneck.commands.config import config_dir
 from bottleneck.commands.search import search_from
 from bottleneck.search import study
-from bottleneck.search.places import fate
+from bottleneck.search.frontiers import save_frontier
+from bottleneck.search.places import Outcome, fate
+from bottleneck.search.progress import Progress
 from bottleneck.search.storage import answering, open_storage
 
 pytestmark = pytest.mark.filterwarnings(
@@ -194,6 +199,30 @@ def test_lost_storage_costs_no_trial(tmp_path, monkeypatch):
     ):
         study._run(known, known.ask(), None, None)
     assert [fate(trial) for trial in known.trials] == ["interrupted"]
+
+
+def test_clock_that_is_set_meanwhile_is_no_ones_duration(tmp_path, monkeypatch):
+    """How long a trial took does not depend on the system's clock, which goes an hour back while it runs."""
+    storage = open_storage(storage_of(tmp_path))
+    known = optuna.create_study(study_name="s", storage=storage, directions=["minimize", "maximize"])
+    trial = known.ask()
+
+    class Back(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return super().now(tz) - datetime.timedelta(hours=1)
+
+    def pruned(*_):
+        monkeypatch.setattr(_storage, "datetime", Back)
+        time.sleep(0.02)
+        return Outcome(TrialState.PRUNED, {"twin": 0})
+
+    monkeypatch.setattr(study, "run_trial", pruned)
+    study._run(known, trial, None, Progress(known, 1))
+    save_frontier(known, None, tmp_path)
+    (row,) = trials_of(tmp_path)
+    assert known.trials[0].duration.total_seconds() < 0
+    assert 0.02 <= row["seconds"] < 60
 
 
 @pytest.fixture
