@@ -55,16 +55,16 @@ Made = tuple[nn.Module, int]
 
 
 def torchvision_names() -> list[str]:
-    """Every classifier, segmenter and R-CNN that takes images."""
-    models = torchvision.models
-    rcnns = [name for name in models.list_models(module=models.detection) if "rcnn" in name]
-    return [*models.list_models(module=models), *models.list_models(module=models.segmentation), *rcnns]
+    """Every network that takes one image: not those of videos, and of two images the flow between them."""
+    zoo = torchvision.models
+    return [name for kind in (zoo, zoo.segmentation, zoo.detection) for name in zoo.list_models(module=kind)]
 
 
 def torchvision_network(name: str) -> Made:
     """One of torchvision's, at a small size where it takes any."""
     network = models.create(name)
     if isinstance(network, models.Detector):
+        network.find_all()
         return network, 128
     return network.network, {"inception_v3": 299, "maxvit_t": 224}.get(name, 224 if "vit_" in name else 128)
 

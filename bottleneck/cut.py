@@ -26,7 +26,7 @@ from bottleneck.devices import device_of
 from bottleneck.features import CachedFeatures, FeatureCache, LiveFeatures, features_of
 from bottleneck.identity import behaviour, weights_identity
 from bottleneck.loss.point import OperatingPoint
-from bottleneck.measure.harness import Tally, Times, judge_frozen, measure, row, time_halves
+from bottleneck.measure.harness import Measured, Tally, Times, judge_frozen, measure, row, time_halves
 from bottleneck.measure.health import ailment
 from bottleneck.measure.results import Result
 from bottleneck.models import Network
@@ -217,14 +217,20 @@ class Cut:
             subset: `train`, `select` or `val`.
             seed: Of the training, for the rows.
         """
+        return [measured.row for measured in self.samples(channels, subset, seed)]
+
+    def samples(
+        self, channels: Sequence[Channel], subset: str = "val", seed: int | None = None
+    ) -> list[Measured]:
+        """As `measure`, and what became of each sample."""
         if not channels:
             return []
         frozen, about = self._tally(subset), self._about(subset)
         batches = self.features.batches(subset)
-        rows = measure(self.net, batches, channels, self.task, self.image, frozen, {**about, "seed": seed})
-        for found in rows:
-            found.trainable = self.trainable if found.kind == "trained" else None
-        return rows
+        found = measure(self.net, batches, channels, self.task, self.image, frozen, {**about, "seed": seed})
+        for one in found:
+            one.row.trainable = self.trainable if one.row.kind == "trained" else None
+        return found
 
     def ailment(self, row: Result, subset: str = "val") -> str | None:
         """What is wrong with a trained channel whose row on a subset this is, and its cure, or `None`."""

@@ -1,12 +1,14 @@
 """`bottleneck demo`: server, emulated link and device in one terminal, and a page that shows them at work."""
 
 import asyncio
+import contextlib
 import itertools
 import signal
 import threading
 import time
 import webbrowser
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -38,27 +40,23 @@ async def demonstrate(cfg: DictConfig, folder: Path) -> None:
     tails = await asyncio.to_thread(tails_of, cfg, folders)
     limits = Limits(deadline=cfg.datagrams.deadline, patience=cfg.datagrams.patience)
     server = Server(tails, limits=limits, journal=decoded, top=cfg.top, datagrams=datagrams)
-    port = await server.start(f"{_LOOPBACK}:0")
     conditions = stepped([tuple(step) for step in cfg.trace], cfg.link.rtt)
-    relay = Relay(
-        (_LOOPBACK, port),
-        conditions,
-        jitter=cfg.jitter,
-        loss=cfg.lost,
-        seed=cfg.seed,
-        datagrams=datagrams,
-    )
-    relayed = await relay.start(_LOOPBACK)
-    page = Page(journal, f"demo: {cfg.source or 'digits'}", features=decoded, relay=relay)
-    if cfg.page.port is not None:
-        address = f"http://{cfg.page.host}:{await page.start(cfg.page.host, cfg.page.port)}"
-        print(f"page: {address}", flush=True)
-        if cfg.page.open:
-            webbrowser.open(address)
-    await asyncio.to_thread(_stream, cfg, folders, folder, f"{_LOOPBACK}:{relayed}", relay, journal, ended)
-    await relay.stop()
-    await server.drain()
-    await page.stop()
+    emulated: dict[str, Any] = {"jitter": cfg.jitter, "loss": cfg.lost, "seed": cfg.seed}
+    async with contextlib.AsyncExitStack() as stack:
+        address = (_LOOPBACK, await server.start(f"{_LOOPBACK}:0"))
+        stack.push_async_callback(server.drain)
+        relay = Relay(address, conditions, **emulated, datagrams=datagrams)
+        relayed = f"{_LOOPBACK}:{await relay.start(_LOOPBACK)}"
+        stack.push_async_callback(relay.stop)
+        if cfg.page.port is not None:
+            page = Page(journal, f"demo: {cfg.source or 'digits'}", features=decoded, relay=relay)
+            page_port = await page.start(cfg.page.host, cfg.page.port)
+            stack.push_async_callback(page.stop)
+            shown = f"http://{cfg.page.host}:{page_port}"
+            print(f"page: {shown}", flush=True)
+            if cfg.page.open:
+                webbrowser.open(shown)
+        await asyncio.to_thread(_stream, cfg, folders, folder, relayed, relay, journal, ended)
 
 
 def _stream(

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import seed_everything
 
 from bottleneck.channel import Channel
+from bottleneck.commands.cascades import cascades, check_cascade
 from bottleneck.commands.losses import on_lossy_links
 from bottleneck.commands.outputs import FILES, write_outputs
 from bottleneck.commands.setup import also_channels, cut_of, settings_of, suite_channels
@@ -57,9 +58,12 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
     for bundle in bundles:  # units that replace a module have a cut of their own, and so has each own tail
         places[bundle.place].append(bundle)
     untrained = suite_channels(cfg.suite, cut, "feature")
+    whole = cut.at("input")
+    pictures = suite_channels(cfg.suite, whole, "input")
+    check_cascade(cfg.cascade, pictures)
     cut.fit(untrained)
-    rows: list[Result] = []
-    measured: list[tuple[Cut, list[Channel]]] = []
+    whole.fit(pictures)
+    sent: list[tuple[Cut, list[Channel]]] = []
     for where, here in places.items():
         place = cut if where == home else cut.at(where[0], here[0].unit.kind)
         if here and here[0].tail is not None:
@@ -68,24 +72,20 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         channels += untrained if where == home else []
         if "loss" in cfg.suite:
             channels = on_lossy_links(cfg.suite.loss, place, channels)
-        rows += place.measure(channels, cfg.subset)
-        measured.append((place, channels))
-    whole = cut.at("input")
-    pictures = suite_channels(cfg.suite, whole, "input")
-    whole.fit(pictures)
-    rows += whole.measure(pictures, cfg.subset)
-    measured.append((whole, pictures))
-    if not rows:
+        sent.append((place, channels))
+    sent.append((whole, pictures))
+    measured = [one for place, channels in sent for one in place.samples(channels, cfg.subset)]
+    if not measured:
         raise ValueError(f"There is nothing to measure at split={cfg.split} with this suite and no bundles.")
     sources = {bundle.id: bundle for bundle in bundles}
-    for row in rows:
+    for row in (one.row for one in measured):
         row.seed = (
             sources[row.setting or ""].result.get("seed", cfg.seed) if row.kind == "trained" else cfg.seed
         )
-    rows = [cut.frozen(cfg.subset), *rows]
+    rows = [cut.frozen(cfg.subset), *(one.row for one in measured), *cascades(cfg.cascade, measured)]
     if cfg.pictures:
         columns = frozen_answers(cut, cfg.subset, cfg.pictures)
-        for place, channels in measured:
+        for place, channels in sent:
             columns += answers(place, channels, cfg.subset, cfg.pictures)
         draw_answers(columns, cut.task.name, folder / "answers.jpg")
     if cut.images.targets_are_answers:
@@ -145,8 +145,8 @@ def _report(cfg: DictConfig, rows: list[Result], sources: dict[str, Bundle]) -> 
     marks = []
     for row in sent:
         if row.kind == "trained":
-            bundle = sources[row.setting or ""]
-            settings = settings_of(bundle.unit, bundle.result.get("alpha"))
+            bundle = sources.get(row.setting or "")  # none: a cascade, whose setting is its own
+            settings = settings_of(bundle.unit, bundle.result.get("alpha")) if bundle else {}
             marks.append(Mark("trained", row.method, row, settings, curve_name(row)))
         else:
             marks.append(untrained_mark(row))

@@ -1,6 +1,7 @@
 """`bottleneck serve`: the server's half of frontiers, until SIGTERM or Ctrl-C; see `bottleneck.runtime`."""
 
 import asyncio
+import contextlib
 import functools
 import logging
 import signal
@@ -61,14 +62,16 @@ async def serve(cfg: DictConfig) -> None:
     security = Security(**cfg.tls, token=cfg.token)
     server = Server(tails, security, limits_of(cfg), journal, cfg.top, datagrams)
     port = await server.start(f"{cfg.host}:{cfg.port}")
-    print(f"serving {len(tails.describe()['bundles'])} points on {cfg.host}:{port}", flush=True)
-    page = Page(journal, f"serving on port {port}")
-    if cfg.page.port is not None:
-        print(f"page: http://{cfg.page.host}:{await page.start(cfg.page.host, cfg.page.port)}", flush=True)
-    await ended.wait()
-    print("answering what is here, then ending", flush=True)
-    await server.drain()
-    await page.stop()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(server.drain)
+        print(f"serving {len(tails.describe()['bundles'])} points on {cfg.host}:{port}", flush=True)
+        if cfg.page.port is not None:
+            page = Page(journal, f"serving on port {port}")
+            page_port = await page.start(cfg.page.host, cfg.page.port)
+            stack.push_async_callback(page.stop)
+            print(f"page: http://{cfg.page.host}:{page_port}", flush=True)
+        await ended.wait()
+        print("answering what is here, then ending", flush=True)
 
 
 def on_ray(cfg: DictConfig) -> None:

@@ -16,6 +16,7 @@ from bottleneck.commands.setup import torch_device
 from bottleneck.commands.transport import packing_of
 from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.controller import Controller
+from bottleneck.runtime.device.cascade import Cascade
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.graphs import GraphHalf
 from bottleneck.runtime.device.half import Half
@@ -69,6 +70,9 @@ def client_of(
     """
     options: dict[str, Any] = {"security": security, "timeout": cfg.timeout, "checked": cfg.crc}
     options["estimator"] = Estimator(Link(cfg.link.bandwidth, cfg.link.rtt))
+    if cfg.cascade.sure is not None:
+        options["cascade"] = cascade = Cascade(cfg.cascade.sure, dict(cfg.cascade.then))
+        half.payload(images[0], cascade.route)  # refuses a codec that makes no pictures of these
     if cfg.strategy is not None:
         options["route"] = _named(cfg.strategy, half)
     elif cfg.policy or cfg.plan or cfg.budget.latency:

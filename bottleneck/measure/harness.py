@@ -39,12 +39,14 @@ class Tally:
         self.task = task
         self.metrics = task.metrics(synchronised=False)  # the other processes of a run are done
         self._scores: list[Tensor] = []
+        self._sureness: list[Tensor] = []
 
     def judge(self, output: Any, target: Any) -> None:
         """Count a batch of the tail's outputs."""
         output, target = moved(output, "cpu"), moved(target, "cpu")
         self.metrics.update(output, target)
         self._scores.append(self.task.scores(output, target))
+        self._sureness.append(self.task.sureness(output))
 
     def values(self) -> dict[str, float]:
         """The task's metrics."""
@@ -53,6 +55,27 @@ class Tally:
     def scores(self) -> np.ndarray:
         """What each sample contributes."""
         return torch.cat(self._scores).numpy()
+
+    def sureness(self) -> np.ndarray:
+        """How sure the network was of each sample."""
+        return torch.cat(self._sureness).numpy()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A channel's row, and what became of each sample.
+
+    Attributes:
+        row: What is reported.
+        payload_bytes: What was sent of each sample, `(n,)`.
+        tally: What the tail made of them.
+        frozen: What the frozen network made of them.
+    """
+
+    row: Result
+    payload_bytes: np.ndarray
+    tally: Tally
+    frozen: Tally
 
 
 class _Account:
@@ -159,7 +182,7 @@ def measure(
     image: Tensor,
     frozen: Tally,
     about: dict[str, Any],
-) -> list[Result]:
+) -> list[Measured]:
     """Measure channels on the same samples.
 
     Args:
@@ -172,7 +195,7 @@ def measure(
         about: What the rows say of network, data and times.
 
     Returns:
-        A row for each channel.
+        For each channel its row and its samples.
     """
     net.eval()
     channels = [channel.session() for channel in channels]  # samples in order may be a stream
@@ -194,8 +217,9 @@ def measure(
     for channel in channels:
         if channel.codec not in spent:
             spent[channel.codec] = {**_times(channel, few), **_cost(channel, net, few)}
-    return [
-        row(
+    found = []
+    for channel, tally, account in zip(channels, tallies, accounts, strict=True):
+        own = row(
             tally,
             frozen,
             method=channel.name,
@@ -207,8 +231,8 @@ def measure(
             **account.rates(elements),
             **spent[channel.codec],
         )
-        for channel, tally, account in zip(channels, tallies, accounts, strict=True)
-    ]
+        found.append(Measured(own, np.array(account.payload_sizes), tally, frozen))
+    return found
 
 
 def row(tally: Tally, frozen: Tally, **known: Any) -> Result:

@@ -46,6 +46,8 @@ class Result:
         concealment: What is put in its place.
         packets: Packets that a payload takes; where that is 1, a loss is the whole sample.
         trainable: What was trained: the `bottleneck`, with it the server's `tail`, or `all`.
+        asked_again: Share of samples of which the server was not sure and asked for a second payload, which
+            is counted (`cascade`).
         beside: What the tail reads beside the payload. Where there is anything, the split is no closed cut,
             and the tail cannot run on another machine.
     """
@@ -88,6 +90,7 @@ class Result:
     concealment: str | None = None
     packets: float | None = None
     trainable: str | None = None
+    asked_again: float | None = None
     beside: list[str] | None = None
 
     @property

@@ -36,6 +36,7 @@ class Record:
         bandwidth: Estimate of the link, in bytes a second.
         packets: Datagrams that were sent, where frames go by UDP; `lost_packets` of them did not arrive.
         concealed: Share of what was sent that the server filled in for that reason, from 0 to 1.
+        asked_again: Whether the server was not sure of its first answer, so the picture was sent as well.
     """
 
     id: int
@@ -55,6 +56,7 @@ class Record:
     packets: int | None = None
     lost_packets: int | None = None
     concealed: float | None = None
+    asked_again: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -78,6 +78,9 @@ class Task(Protocol):
     def scores(self, output: Any, target: Any) -> Tensor:
         """What each sample contributes to `metric`, `(b, ...)`; intervals are computed from these."""
 
+    def sureness(self, output: Any) -> Tensor:
+        """How sure the network is of each sample's answer, 0 to 1, `(b,)`; `(b, 0)`: it does not say."""
+
     def interval(self, scores: np.ndarray, value: float) -> Interval | None:
         """95 % interval of `metric` over samples, or `None` where none is known.
 

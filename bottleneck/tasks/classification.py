@@ -61,6 +61,10 @@ class Classification(Logits, OneSize):
         """1 for each sample classified correctly, else 0; the paired intervals are computed from these."""
         return (logits.argmax(1) == labels).float()
 
+    def sureness(self, logits: Tensor) -> Tensor:
+        """The probability that the network gives its answer, `(b,)`."""
+        return logits.float().softmax(1).amax(1)
+
     def interval(self, scores: np.ndarray, value: float) -> Interval:
         return proportion_interval(value, len(scores))
 

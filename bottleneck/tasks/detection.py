@@ -85,6 +85,10 @@ class Detection:
         images = zip(output, target, strict=True)
         return torch.stack([judged(found, wanted, _MOST, self.num_classes) for found, wanted in images])
 
+    def sureness(self, output: Sequence[Found]) -> Tensor:
+        """Not of an image: each object has a score of its own."""
+        return torch.empty(len(output), 0)
+
     def interval(self, scores: np.ndarray, value: float) -> Interval:
         """From resampled images: average precision ranks the boxes of all images together."""
         return precision_interval(scores, self.num_classes, value)

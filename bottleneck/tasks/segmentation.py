@@ -78,6 +78,10 @@ class Segmentation(Logits, OneSize):
         counts = torch.bincount(cells[judged], minlength=len(target) * classes**2)
         return counts.reshape(-1, classes, classes).int()
 
+    def sureness(self, output: Tensor) -> Tensor:
+        """Not of an image: each pixel has an answer of its own."""
+        return torch.empty(len(output), 0)
+
     def interval(self, scores: np.ndarray, value: float) -> Interval:
         """From resampled images: a mean over classes of ratios over images is no mean over images."""
         return _percentiles(_resampled(scores, self.ignore_index), value)

@@ -115,6 +115,10 @@ class SingleStage:
             judgements.append(judged(found, wanted, most, self.num_classes))
         return torch.stack(judgements)
 
+    def sureness(self, output: Tensor) -> Tensor:
+        """Not of an image: each object has a score of its own."""
+        return torch.empty(len(output), 0)
+
     def interval(self, scores: np.ndarray, value: float) -> Interval:
         """From resampled images: average precision ranks the boxes of all images together."""
         return precision_interval(scores, self.num_classes, value)

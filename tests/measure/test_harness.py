@@ -44,7 +44,7 @@ def measure(net, batches, *channels):
     times = vars(time_halves(net, batches, task, IMAGE))
     about = {**ABOUT, "split": net.point.name, **times}
     sent = harness.measure(net, batches, channels, task, IMAGE, frozen, about)
-    return [row(frozen, frozen, method="frozen", kind="frozen", **about), *sent]
+    return [row(frozen, frozen, method="frozen", kind="frozen", **about), *(one.row for one in sent)]
 
 
 def rle(bits):

@@ -26,6 +26,7 @@ KEYS = {
     "packets",
     "lost_packets",
     "concealed",
+    "asked_again",
 }
 
 
@@ -87,6 +88,17 @@ def test_stream_writes_one_object_per_frame(server, frontier, pictures, half, di
 
 
 @pytest.mark.slow
+def test_stream_sends_pictures_where_the_server_is_not_sure(server, frontier, pictures, tmp_path):
+    """Frames say that they were asked for again, and what both payloads took."""
+    arguments = [f"source={pictures}", f"server=localhost:{server[0]}", f"frontier={frontier}", "frames=4"]
+    options = ["cascade.sure=1", "cascade.then={name: png}", f"hydra.run.dir={tmp_path}"]
+    subprocess.run(command("stream", *arguments, *options), check=True)
+    frames = frames_of(tmp_path)
+    assert all(frame["asked_again"] and frame["strategy"] == "layer2-2" for frame in frames)
+    assert min(frame["bytes"] for frame in frames) > 100  # a picture of a digit
+
+
+@pytest.mark.slow
 def test_stream_follows_a_policy_and_a_pace(server, frontier, pictures, tmp_path):
     """With a budget each frame has a strategy; at a pace too fast frames are dropped and counted."""
     arguments = [f"source={pictures}", f"server=localhost:{server[0]}", f"frontier={frontier}", "frames=200"]
@@ -109,6 +121,25 @@ def test_stream_follows_a_policy_and_a_pace(server, frontier, pictures, tmp_path
         (["stream", "half=numpy", "frontier={frontier}"], "half=numpy is unknown"),
         (["serve", "frontier=/nowhere"], "frontier=/nowhere is no folder"),
         (["serve", "frontier={frontier}", "port={port}"], "Choose another port="),
+        (["serve", "frontier={frontier}", "port=0", "page.port={port}"], "page.port={port}"),
+        (
+            ["demo", "frontier={frontier}", "page.port=null", "strategy=layer9-0"],
+            "Choose one of ['layer2-2', ",
+        ),
+        (
+            ["stream", "frontier={frontier}", "server=localhost:{port}", "cascade.sure=2"],
+            "cascade.sure=2 is no probability",
+        ),
+        (
+            [
+                "stream",
+                "frontier={frontier}",
+                "server=localhost:{port}",
+                "cascade.sure=1",
+                "cascade.then.name=jpog",
+            ],
+            "'jpog'",
+        ),
     ],
 )
 def test_mistakes_are_a_line_that_names_the_key(server, frontier, arguments, message, tmp_path):
@@ -118,7 +149,7 @@ def test_mistakes_are_a_line_that_names_the_key(server, frontier, arguments, mes
         command(*arguments, f"hydra.run.dir={tmp_path}"), capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert message in done.stderr
+    assert message.format(port=server[0]) in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 

@@ -12,6 +12,7 @@ import time
 from typing import Any, Self
 
 from bottleneck.runtime.controller import Controller
+from bottleneck.runtime.device.cascade import Cascade
 from bottleneck.runtime.device.choice import Choice
 from bottleneck.runtime.device.coding import Coding
 from bottleneck.runtime.device.connection import Connection
@@ -47,6 +48,7 @@ class Client:
         half: What this device computes (`TorchHalf`, `GraphHalf`).
         controller: Chooses a strategy for every frame; `None`: `route`.
         route: What is sent where there is no controller; `None`: the half's best.
+        cascade: When the picture is sent as well, because the server is not sure; `None`: never.
         estimator: Watches the link.
         security: Certificates and token.
         timeout: Seconds after which a link without an answer is dead, beyond what it is expected to take.
@@ -65,6 +67,7 @@ class Client:
         *,
         controller: Controller | None = None,
         route: Route | None = None,
+        cascade: Cascade | None = None,
         estimator: Estimator | None = None,
         security: Security | None = None,
         timeout: float = 2.0,
@@ -75,7 +78,7 @@ class Client:
         if half.packing is not None:
             security.require_clear()
         mtu = None if half.packing is None else half.packing.mtu
-        self._half, self._timeout = half, timeout
+        self._half, self._timeout, self._cascade = half, timeout, cascade
         self._clock = time.monotonic
 
         self._state = threading.Condition()  # of everything below
@@ -94,7 +97,7 @@ class Client:
             lambda: Connection(server, security, timeout, checked, mtu),
             half,
             self._state,
-            first=lambda: self._choice.route,
+            first=lambda: [self._choice.route, *([] if cascade is None else [cascade.route])],
             receive=self._receive,
             lost=self._lost,
         )
@@ -205,8 +208,11 @@ class Client:
         if frame.patient and not final and not self._desk.closed:
             frame.again(self._choice.at(self._clock(), self._line))
             self._desk.offer(frame)
-            return
-        self._ended.dropped(frame, reason)
+        elif frame.unsure is not None:  # an answer that is not sure is one
+            (frame.route, answer), frame.unsure = frame.unsure, None
+            self._ended.answered(frame, answer, self._clock())
+        else:
+            self._ended.dropped(frame, reason)
 
     def _lost(self, reason: str) -> None:
         """The connection is gone, or was never there."""
@@ -236,10 +242,22 @@ class Client:
         if connection is None or point is None:
             self._coding.broken()
             return False
-        frame.record.bytes = 1 + sum(map(len, packets))  # a byte names the point, as in a frontier's payload
+        frame.record.bytes = (frame.record.bytes or 0) + 1 + sum(map(len, packets))  # a byte names the point
         number = self._last_number = max(self._last_number + 1, frame.record.id)
         nbytes, frame.record.packets = connection.send_frame(number, point, packets)
         self._uplink.sent(number, nbytes, self._clock(), frame)
+        return True
+
+    def _sent_again(self, frame: Underway, result: Result) -> bool:
+        """Whether a frame's picture is sent next, as the answer is not sure; not if a newer frame is next."""
+        cascade = self._cascade
+        if cascade is None or self._desk.has_next or not cascade.asks(frame.route, result.answer):
+            return False
+        if self._line.number(cascade.route) is None:
+            self._line.prepare(cascade.route)
+            return False
+        frame.further(result, cascade.route)
+        self._desk.offer(frame)
         return True
 
     def _wait(self) -> None:
@@ -274,7 +292,8 @@ class Client:
                 is_lost = isinstance(message, Refusal) and message.reason == Reason.LOST
                 self._lost_in_a_row = self._lost_in_a_row + 1 if is_lost else 0
                 if isinstance(message, Result):
-                    self._ended.answered(frame, message, now)
+                    if not self._sent_again(frame, message):
+                        self._ended.answered(frame, message, now)
                 else:
                     self._coding.broken(frame.record.id)
                     if message.reason == Reason.UNKNOWN_POINT:

@@ -45,7 +45,7 @@ class Coding:
             self._half.refresh(route)
         payload = self._half.payload(frame.image, route)
         seconds = self._clock() - started
-        frame.record.device_ms = 1000 * seconds
+        frame.record.device_ms = 1000 * seconds + (frame.record.device_ms or 0.0)
         with self._state:
             self._seconds[route.name] = 0.8 * self._seconds.get(route.name, seconds) + 0.2 * seconds
         return self._half.packets(payload, route)

@@ -39,6 +39,11 @@ class Desk:
         """Whether a frame would have to wait."""
         return self._offered is not None or self.computing
 
+    @property
+    def has_next(self) -> bool:
+        """Whether it is known what is worked on next."""
+        return self._offered is not None
+
     def offer(self, frame: Underway) -> None:
         """Have a frame worked on next."""
         self._offered = frame

@@ -27,6 +27,7 @@ class Underway:
         captured: When.
         route: How it is to be answered.
         patient: Whether it does not get old, so that it is sent again rather than dropped.
+        unsure: Where the server was not sure of its answer: what was sent first, and that answer.
         finished: Whether it has ended.
     """
 
@@ -35,11 +36,16 @@ class Underway:
     captured: float
     route: Route
     patient: bool = False
+    unsure: tuple[Route, Result] | None = None
     finished: bool = False
 
     def again(self, route: Route) -> None:
         """Begin anew, on a route; nothing that was measured counts."""
-        self.record, self.route = Record(self.record.id), route
+        self.record, self.route, self.unsure = Record(self.record.id), route, None
+
+    def further(self, answered: Result, route: Route) -> None:
+        """Go on, on another route, from an answer that is not sure; what was measured is added to."""
+        self.unsure, self.route = (self.route, answered), route
 
 
 class Ended:
@@ -64,8 +70,12 @@ class Ended:
     def answered(self, frame: Underway, result: Result, now: float) -> None:
         """The server has answered a frame."""
         record = frame.record
-        record.age_ms = 1000 * (now - frame.captured)
         record.server_ms = result.server_time / 1000
+        if frame.unsure is not None:
+            frame.route, unsure = frame.unsure
+            record.server_ms += unsure.server_time / 1000
+            record.asked_again = True
+        record.age_ms = 1000 * (now - frame.captured)
         record.link_ms = max(0.0, record.age_ms - (record.device_ms or 0.0) - record.server_ms)
         record.answer = result.answer
         if record.packets is not None:

@@ -1,6 +1,6 @@
 """The line to a server that is there or is not: connects, listens, and connects again.
 
-    connect ──► same network? ──► first route loaded ──► messages ──► receive
+    connect ──► same network? ──► first routes loaded ─► messages ──► receive
        ▲                                                    │ it broke
        └──────────────── a pause, longer each time ◄────────┴──► lost
 
@@ -10,7 +10,7 @@ What is guarded here is guarded by the client's state, which whoever calls holds
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from bottleneck.runtime.device.connection import Connection, RefusedError
 from bottleneck.runtime.device.half import Half
@@ -31,7 +31,7 @@ class Line:
         connect: Opens a connection.
         half: Whose server it has to be: with the same weights, for payloads that are cut in the same way.
         state: Guards this, and is told of every change.
-        first: The route that a new connection begins with.
+        first: The routes that a new connection begins with.
         receive: Takes the server's messages; called without the state.
         lost: Called with the state when the connection is gone, or was never there, with the reason.
 
@@ -48,7 +48,7 @@ class Line:
         half: Half,
         state: threading.Condition,
         *,
-        first: Callable[[], Route],
+        first: Callable[[], Sequence[Route]],
         receive: Callable[[Message], None],
         lost: Callable[[str], None],
     ):
@@ -112,26 +112,29 @@ class Line:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _connected(self) -> Iterator[Message]:
-        """Connect and have the first route loaded; the server's messages.
+        """Connect and have the first routes loaded; the server's messages.
 
         Raises:
             ConnectionError: If there is no server.
             RefusedError: If it is another network's, or has other points.
         """
-        connection, route = self._connect(), self._first()
+        connection = self._connect()
         try:
             if connection.about["network"] != self._half.network:
                 raise RefusedError(
                     f"{self._server} runs a network with weights {connection.about['network'][:12]}…, this "
                     f"device one with {self._half.network[:12]}…. Load the same weights on both sides."
                 )
-            number, _ = connection.switch(wanted(route, self._half.packing))
+            routes = self._first()
+            numbers = {
+                route.name: connection.switch(wanted(route, self._half.packing))[0] for route in routes
+            }
             messages = connection.open()
         except BaseException:
             connection.close()
             raise
         with self._state:
-            self.connection, self._numbers = connection, {route.name: number}
+            self.connection, self._numbers = connection, numbers
             if self._closed:
                 self.lose("the client was closed")
             self.tried.set()

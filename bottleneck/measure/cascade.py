@@ -1,0 +1,67 @@
+"""A cascade: a small payload first, a better one where the server is not sure of what it made of that.
+
+    device ── small payload ──► server ── sure ───────────────► its answer
+       ▲                          └────── not sure: asks again
+       └────── better payload ──► server ─────────────────────► its answer to that
+
+Whether it is sure costs nothing to know: the probability that the network gives its answer tells right from
+wrong well, better than anything that a device can see before it has sent. Both payloads are counted; bytes do
+not show that some samples take another round trip, and the server two passes.
+
+Source: Wang et al., "IDK Cascades: Fast Deep Learning by Learning not to Overthink", UAI 2018, of networks.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from bottleneck.measure.harness import Measured
+from bottleneck.measure.results import Result
+
+
+def cascade(first: Measured, second: Measured, sure: float) -> Result:
+    """The row of a cascade, of what is known of its two channels on the same samples.
+
+    Args:
+        first: Sent of every sample.
+        second: Sent where the network's probability of its answer to the first is below `sure`.
+        sure: Above 0, and at most 1: at 1 all is sent twice.
+
+    Returns:
+        The first one's row with other bytes, metric and intervals. The work of the device is the first one's.
+
+    Raises:
+        ValueError: If `sure` is out of range, or the task knows no probability of an answer.
+    """
+    if not 0 < sure <= 1:
+        raise ValueError(f"cascade.sure={sure} is no probability. Use above 0 and at most 1, such as 0.8.")
+    task, sureness, scores = first.tally.task, first.tally.sureness(), first.tally.scores()
+    if sureness.ndim != 1:
+        raise ValueError(
+            f"cascade.sure={sure}: answers of task={task.name} have no probability each. Cascades are for "
+            "classification; set cascade.sure=[]."
+        )
+    again = sureness < sure
+    scores = np.where(again, second.tally.scores(), scores)
+    sizes = first.payload_bytes + again * second.payload_bytes
+    value, pixels = float(scores.mean()), 8 * first.payload_bytes.mean() / (first.row.bpp or 1)
+    name = f"{first.row.method}-then-{second.row.method}"
+    return dataclasses.replace(
+        first.row,
+        method=f"{name}-{sure:g}",
+        family=name,
+        setting=f"{sure:g}",
+        value=value,
+        metrics={task.metric: value},
+        value_interval=task.interval(scores, value),
+        drop=first.row.baseline - value,
+        drop_interval=task.drop_interval(first.frozen.scores(), scores),
+        payload_bytes=float(sizes.mean()),
+        payload_bytes_p95=float(np.percentile(sizes, 95)),
+        bpp=8 * float(sizes.mean()) / float(pixels),
+        packets=None,
+        bits_per_element=None,
+        estimated_bpp=None,
+        zero_fraction=None,
+        asked_again=float(again.mean()),
+    )

@@ -1,0 +1,41 @@
+"""What is sent where the server is not sure of its answer: the picture, for the whole network.
+
+    latent ──► answer, and how sure of it ──► sure: done
+                                         └──► not: the same frame's picture ──► answer
+
+Source: see `bottleneck.measure.cascade`, which measures how many bytes that takes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bottleneck.runtime.device.routes import Fixed, Route
+
+
+class Cascade:
+    """When a frame is sent again, and how.
+
+    Args:
+        sure: Probability of the answer below which it is.
+        codec: What makes the picture: a codec's name and options.
+
+    Attributes:
+        route: The picture's.
+
+    Raises:
+        ValueError: If `sure` is no probability.
+    """
+
+    def __init__(self, sure: float, codec: Mapping[str, Any]):
+        if not 0 < sure <= 1:
+            raise ValueError(
+                f"cascade.sure={sure} is no probability. Use above 0 and at most 1, such as 0.8, or null."
+            )
+        self._sure = sure
+        self.route = Fixed("-".join(map(str, codec.values())), "input", codec=dict(codec))
+
+    def asks(self, route: Route, answer: Any) -> bool:
+        """Whether an answer to what was sent on a route is too unsure; one to a picture never is."""
+        if route.codec is not None or not isinstance(answer, dict) or not answer.get("top"):
+            return False
+        return bool(answer["top"][0]["score"] < self._sure)
