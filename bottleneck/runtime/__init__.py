@@ -11,17 +11,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bottleneck.runtime.device.cascade import Cascade
     from bottleneck.runtime.device.client import Client
     from bottleneck.runtime.device.graphs import GraphHalf
     from bottleneck.runtime.device.torch_half import TorchHalf
 
 _MODULES = {
+    "Cascade": "bottleneck.runtime.device.cascade",
     "Client": "bottleneck.runtime.device.client",
     "GraphHalf": "bottleneck.runtime.device.graphs",
     "TorchHalf": "bottleneck.runtime.device.torch_half",
 }
 
-__all__ = ["Client", "GraphHalf", "TorchHalf"]
+__all__ = ["Cascade", "Client", "GraphHalf", "TorchHalf"]
 
 
 def __getattr__(name: str) -> Any:
