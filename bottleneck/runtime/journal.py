@@ -6,14 +6,17 @@ device, server ──► Journal ──┬──► the last records, features a
 
 import dataclasses
 import json
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 import numpy as np
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -143,19 +146,31 @@ class Journal:
 class JsonLines:
     """A file with one record a line, written as they come.
 
+    Where the disk is full, it ends with the last whole line, a warning says so, and the frames go on.
+
     Args:
         path: The file; an older one is replaced.
     """
 
     def __init__(self, path: Path):
-        self._file: TextIO = path.open("w", encoding="utf-8")
+        self._file = path.open("wb", buffering=0)
         self._lock = threading.Lock()
+        self._size, self._full = 0, False
 
     def __call__(self, record: Record) -> None:
-        line = json.dumps(record.to_dict(), allow_nan=False) + "\n"
+        line = (json.dumps(record.to_dict(), allow_nan=False) + "\n").encode()
         with self._lock:
-            self._file.write(line)
-            self._file.flush()
+            if self._full:
+                return
+            try:
+                self._full, why = self._file.write(line) != len(line), "no room for a whole line"
+            except OSError as error:
+                self._full, why = True, str(error)
+            if self._full:
+                self._file.truncate(self._size)
+                log.warning("%s is not written any further: %s. Frames go on.", self._file.name, why)
+            else:
+                self._size += len(line)
 
     def close(self) -> None:
         """Close the file."""
