@@ -56,8 +56,7 @@ class _PillowFormat(Picture):
         with Image.open(io.BytesIO(payload), formats=[self.pillow_format]) as image:
             is_coloured_grey = self.shape[0] == 1 and self.colours_grey and image.mode == "RGB"
             self._check_form(image.height, image.width, "L" if is_coloured_grey else image.mode)
-            picture = np.array(image)
-        return np.ascontiguousarray(picture[..., 1]) if is_coloured_grey else picture
+            return np.array(image.getchannel("G") if is_coloured_grey else image)
 
     @abstractmethod
     def _check_file(self, payload: bytes) -> None:
