@@ -116,6 +116,7 @@ def test_experiments_compose_for_every_command(experiment, command, tmp_path):
         "resnet20_cifar",
         "resnet50_early",
         "squeezenet",
+        "yolox_nano",
     ],
 )
 def test_drop_that_is_asked_for_takes_the_place_of_an_experiments_bytes(experiment, tmp_path):

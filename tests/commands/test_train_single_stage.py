@@ -124,6 +124,26 @@ def test_objectives_units_and_codecs_run_on_scenes(tmp_path, overrides):
 
 
 @pytest.mark.parametrize(
+    "where",
+    [
+        ("target_drop=0.1",),
+        ("split=[dark3,dark4,dark5]", "unit.stride=[4,2,1]", "unit.latent_channels=[4,6,8]"),
+    ],
+)
+def test_the_experiment_trains_at_one_tensor_and_at_three(coco_folder, tmp_path, where):
+    """Matching first, then rows and what they are made of, on two views; towards bytes, or towards a drop."""
+    given = (f"data.root={coco_folder}", f"model.weights={weights(tmp_path)}", "warm_start.epochs=1")
+    overrides = (*SMALL[:2], *given, "trainer.max_epochs=1", "data.views=2", "unit.width=16", *where)
+    cfg = composed("train", "experiment=yolox_nano", *overrides)
+    _, row = train_and_measure(cfg, tmp_path / "run")
+    assert row.split == ("dark3" if len(where) == 1 else "dark3+dark4+dark5")
+    _, server = bottleneck.load(
+        tmp_path / "run" / "bundle", models.create("yolox_nano", weights=str(tmp_path / "yolox.safetensors"))
+    )
+    assert server.bundle.letterbox == 64
+
+
+@pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (("objective=task",), r"objective=task: .*objective=logits"),
