@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.shared import parser
 from bottleneck.deploy import zoo
+from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.frontier import read_bundles
 from bottleneck.deploy.places import found
 
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     entry = given.folder / given.name
     shutil.rmtree(entry, ignore_errors=True)
     shutil.copytree(source, entry, ignore=shutil.ignore_patterns(".*"))
+    for file in entry.rglob("bundle.json"):
+        nowhere(file.parent)
     (entry / "card.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
     for file in entry.rglob("*"):
         file.chmod(0o755 if file.is_dir() else 0o644)
@@ -46,6 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{entry}: {len(bundles)} points, {size:,} bytes")
     for bundle in bundles:
         print(f"  {bundle}")
+
+
+def nowhere(folder: Path) -> None:
+    """Leave no more of the place of a network's weights in a bundle than the file's name."""
+    bundle = Bundle.read(folder)
+    weights = str(bundle.model.get("weights"))
+    if "/" in weights:
+        bundle.model = {**bundle.model, "weights": Path(weights).name}
+        bundle.save(folder)
 
 
 def command_of(path: Path) -> str:

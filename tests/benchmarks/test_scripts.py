@@ -483,9 +483,14 @@ def test_runtime(run, digits_bundle, tmp_path):
 
 
 def test_zoo_makes_an_entry_of_a_runs_folder(run, digits_bundle, tmp_path):
-    """The bundle is copied beside a card with the command that Hydra kept; without one it has to be said."""
+    """The bundle is copied beside a card with the command that Hydra kept; without one it has to be said.
+
+    Where the network's weights lay is nobody's business.
+    """
     made = tmp_path / "run"
-    shutil.copytree(digits_bundle, made / "bundle")
+    bundle = Bundle.read(digits_bundle)
+    bundle.model = {"name": "digits_resnet", "weights": "/home/me/digits.safetensors"}
+    bundle.save(made / "bundle")
     about = ("digits/mine", made, "--data", "digits", "--licence", "MIT", "--folder", tmp_path / "zoo")
     with pytest.raises(FileNotFoundError, match="Give --command"):
         run("zoo", *about)
@@ -496,4 +501,6 @@ def test_zoo_makes_an_entry_of_a_runs_folder(run, digits_bundle, tmp_path):
     assert "1 points" in run("zoo", *about)
     card = json.loads((tmp_path / "zoo" / "digits" / "mine" / "card.json").read_text())
     assert card == {"data": "digits", "licence": "MIT", "command": "bottleneck train alpha=3 unit.step=1"}
-    assert Bundle.read(tmp_path / "zoo" / "digits" / "mine").id == Bundle.read(digits_bundle).id
+    entry = Bundle.read(tmp_path / "zoo" / "digits" / "mine")
+    assert entry.id == bundle.id
+    assert entry.model["weights"] == "digits.safetensors"
