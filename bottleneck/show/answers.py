@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from matplotlib import font_manager
+from matplotlib import colormaps, font_manager
 from matplotlib.figure import Figure
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
@@ -151,7 +151,11 @@ def _panel(cut: Cut, image: Tensor, output: Any, target: Any) -> Tensor:
     if cut.task.name == "segmentation":
         classes = output[0].argmax(0).cpu().repeat_interleave(factor, 0).repeat_interleave(factor, 1)
         masks = classes == torch.arange(output.shape[1])[:, None, None]
-        tinted: Tensor = draw_segmentation_masks(image, masks, alpha=_SOLID)
+        shades = [
+            tuple(round(255 * part) for part in colormaps["tab20"](number % 20)[:3])
+            for number in range(len(masks))
+        ]
+        tinted: Tensor = draw_segmentation_masks(image, masks, alpha=_SOLID, colors=shades)
         return tinted
     found = objects_of(output[0], box, **cut.task.options) if isinstance(cut.task, SingleStage) else output[0]
     sure = found["scores"] >= _SURE
