@@ -1,12 +1,15 @@
-r"""Units, or objectives, at equal bytes: what depth buys for its work on the device, what labels buy.
+r"""Units, objectives, or beginnings at equal bytes: what depth buys, what labels buy, what probes buy.
 
     python benchmarks/variants.py units rows.jsonl experiment=imagenette_paper data.root=PATH
+    python benchmarks/variants.py probes rows.jsonl --alphas 1 --seeds 0 --bytes 250 \
+      experiment=imagenette_mid_probes data.root=PATH trainer.max_epochs=1
     python benchmarks/variants.py objectives rows.jsonl --variants task,logits --seeds 0 --alphas 0.02 \
       experiment=imagenette_paper data.root=PATH
 
 Every variant is trained at every alpha from every seed with the experiment's other settings, coded to real
 bytes and measured on the validation images. Overrides are those of `bottleneck train`. Each finished run is a
-line of the file; runs that it has already are not repeated, so the command may be killed and started again.
+line of the file, with the processor's seconds of its training; runs that it has already are not repeated, so
+the command may be killed and started again.
 The table interpolates each variant's mean points, in the logarithm of the bytes, at `--bytes`.
 """
 
@@ -14,6 +17,7 @@ import dataclasses
 import itertools
 import json
 import statistics
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +30,8 @@ from benchmarks.shared import composed, markdown, parser
 from bottleneck.commands.setup import cut_of, point_of, recipe_of
 from bottleneck.cut import Cut
 from bottleneck.training import train
+
+_CHEAP = 8  # epochs without the tail, whatever they match
 
 #: Overrides of each variant, and what alpha is multiplied by, so that the variants meet at similar bytes.
 VARIANTS: dict[str, dict[str, tuple[list[str], float]]] = {
@@ -41,6 +47,21 @@ VARIANTS: dict[str, dict[str, tuple[list[str], float]]] = {
         "logits": (["objective=logits"], 1),
         "features": (["objective=features", "objective.layers=[_bn1]"], 5),
         "task+logits": (["objective=sum"], 1),
+    },
+    "probes": {  # without the tail, and as the beginning of trainer.max_epochs through it
+        "matching": (["objective=matching", f"trainer.max_epochs={_CHEAP}"], 1),
+        "probes": (["objective=probes", f"trainer.max_epochs={_CHEAP}"], 1),
+        **{
+            f"{beginning}-then-logits": (
+                [
+                    "objective=logits",
+                    f"objective@warm_start.objective={beginning}",
+                    f"warm_start.epochs={_CHEAP}",
+                ],
+                1,
+            )
+            for beginning in ("matching", "probes")
+        },
     },
 }
 
@@ -73,9 +94,11 @@ class Run:
 
 def measure(cut: Cut, cfg: DictConfig) -> dict[str, Any]:
     """Train the configuration's unit as `bottleneck train` does; its row on the experiment's subset."""
+    start = time.process_time()
     channel = train(cut, point_of(cfg), recipe_of(cfg), enable_checkpointing=False)
     assert channel is not None, "one process trains"
-    return dataclasses.asdict(cut.measure([channel], cfg.subset, cfg.seed)[0])
+    seconds = time.process_time() - start
+    return {**dataclasses.asdict(cut.measure([channel], cfg.subset, cfg.seed)[0]), "train_cpu_s": seconds}
 
 
 def finished(path: Path) -> dict[Run, dict[str, Any]]:

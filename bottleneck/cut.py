@@ -24,6 +24,7 @@ from bottleneck.data.base import ImageData
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.devices import device_of
 from bottleneck.features import CachedFeatures, FeatureCache, LiveFeatures, features_of
+from bottleneck.features.probes import check_probes, with_probes
 from bottleneck.identity import behaviour, weights_identity
 from bottleneck.loss.point import OperatingPoint
 from bottleneck.measure.harness import Measured, Tally, Times, judge_frozen, measure, row, time_halves
@@ -141,6 +142,21 @@ class Cut:
         """What the head gives on every subset, from the cache where there is one."""
         at_input = self.net.point.name == "input"  # images are stored already
         return features_of(self.images, self.net, None if at_input else self.cache)
+
+    def probed(self, count: int) -> CachedFeatures:
+        """The features, with gradient probes of what trains and validates in their batches.
+
+        They are computed once; see `features.probes`.
+
+        Args:
+            count: For each sample.
+
+        Raises:
+            ValueError: If the network returns no logits, or so few classes have fewer directions, before
+                anything is computed; if features are not cached, or there is no room for probes.
+        """
+        check_probes(count, self.task, self._first_output())
+        return with_probes(self.features, self.net, self.task, self.cache, count)
 
     @property
     def pixels(self) -> int:

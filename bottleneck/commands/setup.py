@@ -83,6 +83,7 @@ def recipe_of(cfg: DictConfig) -> Recipe:
         scheduler=instantiate(cfg.scheduler),
         warm_epochs=cfg.warm_start.epochs,
         warm_alpha=cfg.warm_start.alpha,
+        warm_objective=instantiate(cfg.warm_start.objective),
         settle_epochs=cfg.settle.epochs,
         settle_pace=cfg.settle.pace,
         cutmix=cfg.cutmix,

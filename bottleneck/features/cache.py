@@ -1,8 +1,8 @@
-"""The on-disk feature cache: head outputs, computed once, then read by every later run.
+"""The on-disk feature cache: what frozen networks make of samples, computed once and read by later runs.
 
     <root>/features/<key>/  about.json    what the arrays hold
-                            features.bin  (n, C, H, W), little-endian, shard after shard
-                            targets.bin   (n, ...)
+                            NAME.bin      an array (n, ...), little-endian, shard after shard: features.bin
+                                          (n, C, H, W) with targets.bin, or probes.bin (n, K, C, H, W)
                             done          one line per finished shard
                             sums.json     checksums of each array's shards, when all are finished
 
@@ -31,26 +31,29 @@ from bottleneck.features.shards import SHARD, ArrayLayout, StoredArray, shards_o
 from bottleneck.files import replace_file
 
 _FORMAT = 1
-Batches = Iterator[tuple[Tensor, Tensor]]
+Batches = Iterator[tuple[Tensor, ...]]
 
 
-class StoredFeatures(Dataset[Any]):
-    """Features and targets of one subset, on disk.
+class StoredSamples(Dataset[Any]):
+    """What is known of the samples of one subset, on disk.
 
-    Indexed by a list of positions it returns a whole batch: features as float32 `(b, C, H, W)`, targets as
-    stored.
+    Indexed by a list of positions it returns a whole batch: a tensor `(b, ...)` of each array, in their
+    order; what is stored in half precision comes as float32.
+
+    Args:
+        arrays: By name, such as `features` and `targets`; of equally many samples.
+        key: A word that says what they depend on.
     """
 
-    def __init__(self, features: StoredArray, targets: StoredArray):
-        self.features = features
-        self.targets = targets
+    def __init__(self, arrays: dict[str, StoredArray], key: str):
+        self.arrays, self.key = arrays, key
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(next(iter(self.arrays.values())))
 
-    def __getitems__(self, positions: list[int]) -> tuple[Tensor, Tensor]:
-        features = torch.from_numpy(self.features.gather(positions).astype(np.float32, copy=False))
-        return features, torch.from_numpy(self.targets.gather(positions))
+    def __getitems__(self, positions: list[int]) -> tuple[Tensor, ...]:
+        gathered = (torch.from_numpy(array.gather(positions)) for array in self.arrays.values())
+        return tuple(values.float() if values.dtype == torch.float16 else values for values in gathered)
 
 
 class FeatureCache:
@@ -76,37 +79,29 @@ class FeatureCache:
         self,
         description: dict[str, Any],
         count: int,
-        feature_shape: tuple[int, ...],
-        targets: ArrayLayout,
+        layouts: dict[str, ArrayLayout],
         compute: Callable[[int], Batches],
-        title: str = "Computing features",
-    ) -> StoredFeatures | None:
-        """Features of one subset: from disk, or computed and stored.
+        title: str,
+    ) -> StoredSamples | None:
+        """Arrays of one subset: from disk, or computed and stored.
 
         Args:
-            description: JSON-able; everything that the features depend on. Its hash names the folder.
+            description: JSON-able; everything that the arrays depend on. Its hash names the folder.
             count: Number of samples.
-            feature_shape: Shape of one feature.
-            targets: Layout of one target.
-            compute: Called with the first missing sample's position; yields `(features, targets)` of
-                consecutive samples from there to the end.
-            title: What the progress bar says meanwhile.
+            layouts: The arrays by name.
+            compute: Called with the first missing sample's position; yields a tensor of each array, in the
+                order of `layouts`, of consecutive samples from there to the end.
+            title: What they are; the progress bar says so meanwhile.
 
         Returns:
-            The features, or `None` where they do not fit the disk or `max_gb`; a warning then says
+            The arrays, or `None` where they do not fit the disk or `max_gb`; a warning then says
             how much is missing.
         """
-        features = ArrayLayout(feature_shape, self.dtype)
-        about = {
-            "format": _FORMAT,
-            "count": count,
-            "features": features._asdict(),
-            "targets": targets._asdict(),
-            "description": description,
-        }
+        arrays = {name: layout._asdict() for name, layout in layouts.items()}
+        about = {"format": _FORMAT, "count": count, **arrays, "description": description}
         key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
         folder = self.root / key
-        store = _Store(folder, about, count, features, targets)
+        store = _Store(folder, about, count, layouts)
         if not store.missing_bytes() and store.sums() is not None:
             return store.open()  # where nothing is to be written, nobody need be allowed to
         try:
@@ -121,7 +116,7 @@ class FeatureCache:
             ) from error
         with lock:
             missing = store.missing_bytes()
-            if missing and not self._has_room(missing):
+            if missing and not self._has_room(missing, title):
                 return None
             if missing:
                 try:
@@ -136,7 +131,7 @@ class FeatureCache:
                 store.seal()
             return store.open()
 
-    def _has_room(self, needed: int) -> bool:
+    def _has_room(self, needed: int, title: str) -> bool:
         """Whether `needed` more bytes fit; if not, a warning names what is missing."""
         free = shutil.disk_usage(self.root).free
         reasons = []
@@ -151,9 +146,8 @@ class FeatureCache:
                 reasons.append(f"cache.max_gb={self.max_gb} would be exceeded by {excess:.2f} GB")
         if reasons:
             warnings.warn(
-                f"The features need {needed / 1e9:.2f} GB, but {' and '.join(reasons)}. Going on without a "
-                "feature cache: the head runs in every epoch. Free space, set cache.dir to a larger disk, "
-                "or set cache.dtype=float16.",
+                f"{title} need {needed / 1e9:.2f} GB, but {' and '.join(reasons)}. They are not kept. Free "
+                "space, set cache.dir to a larger disk, or set cache.dtype=float16.",
                 stacklevel=3,
             )
         return not reasons
@@ -162,12 +156,9 @@ class FeatureCache:
 class _Store:
     """The files of one cached subset."""
 
-    def __init__(
-        self, folder: Path, about: dict[str, Any], count: int, features: ArrayLayout, targets: ArrayLayout
-    ):
-        self.count = count
-        self.features, self.targets = features, targets
-        self.features_file, self.targets_file = folder / "features.bin", folder / "targets.bin"
+    def __init__(self, folder: Path, about: dict[str, Any], count: int, layouts: dict[str, ArrayLayout]):
+        self.folder, self.count, self.layouts = folder, count, layouts
+        self.files = {name: folder / f"{name}.bin" for name in layouts}
         self.done_file, self.sums_file = folder / "done", folder / "sums.json"
         self.about, self.about_file = about, folder / "about.json"
 
@@ -177,8 +168,8 @@ class _Store:
         done = 0
         for number, shard in enumerate(shards_of(self.count)):
             whole = all(
-                file.exists() and file.stat().st_size >= shard.stop * layout.sample_bytes
-                for file, layout in self._arrays()
+                file.exists() and file.stat().st_size >= shard.stop * self.layouts[name].sample_bytes
+                for name, file in self.files.items()
             )
             if number >= len(marks) or marks[number] != str(number) or not whole:
                 break
@@ -187,7 +178,7 @@ class _Store:
 
     def missing_bytes(self) -> int:
         start = self.finished() * SHARD
-        return max(0, self.count - start) * (self.features.sample_bytes + self.targets.sample_bytes)
+        return max(0, self.count - start) * sum(layout.sample_bytes for layout in self.layouts.values())
 
     def fill(self, compute: Callable[[int], Batches], title: str) -> None:
         """Compute and write the missing shards."""
@@ -197,20 +188,21 @@ class _Store:
         done = self.finished()
         self.done_file.write_text("".join(f"{number}\n" for number in range(done)))
         rows = compute(done * SHARD)
-        pending: list[tuple[Tensor, Tensor]] = []
+        pending: list[tuple[Tensor, ...]] = []
         progress = tqdm(desc=f"{title} (once)", total=self.count, initial=done * SHARD, unit="image")
-        with progress, self.features_file.open("ab") as features, self.targets_file.open("ab") as targets:
-            features.truncate(done * SHARD * self.features.sample_bytes)
-            targets.truncate(done * SHARD * self.targets.sample_bytes)
+        with contextlib.ExitStack() as opened:
+            opened.enter_context(progress)
+            files = {name: opened.enter_context(file.open("ab")) for name, file in self.files.items()}
+            for name, file in files.items():
+                file.truncate(done * SHARD * self.layouts[name].sample_bytes)
             for number, shard in list(enumerate(shards_of(self.count)))[done:]:
                 while sum(len(batch[0]) for batch in pending) < len(shard):
                     pending.append(next(rows))
                     progress.update(len(pending[-1][0]))
-                all_features, all_targets = (torch.cat(parts) for parts in zip(*pending, strict=True))
-                pending = [(all_features[len(shard) :], all_targets[len(shard) :])]
-                features.write(_encoded(all_features[: len(shard)], self.features))
-                targets.write(_encoded(all_targets[: len(shard)], self.targets))
-                for file in (features, targets):
+                joined = [torch.cat(parts) for parts in zip(*pending, strict=True)]
+                pending = [tuple(values[len(shard) :] for values in joined)]
+                for (name, file), values in zip(files.items(), joined, strict=True):
+                    file.write(_encoded(values[: len(shard)], name, self.layouts[name]))
                     file.flush()
                     os.fsync(file.fileno())
                 with self.done_file.open("a") as marks:
@@ -220,7 +212,7 @@ class _Store:
         """Checksums of each file's shards; `None` where they are missing, as in caches of 0.1."""
         try:
             sums = json.loads(self.sums_file.read_text())
-            right = all(len(sums[file.name]) == len(shards_of(self.count)) for file, _ in self._arrays())
+            right = all(len(sums[file.name]) == len(shards_of(self.count)) for file in self.files.values())
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return sums if right else None
@@ -228,25 +220,25 @@ class _Store:
     def seal(self) -> None:
         """Take the checksums, where there are none."""
         if self.sums() is None:
-            sums = {array.file.name: array.sums() for array in self._opened({})}
+            sums = {array.file.name: array.sums() for array in self._opened({}).values()}
             with replace_file(self.sums_file) as temporary:
                 temporary.write_text(json.dumps(sums))
 
-    def open(self) -> StoredFeatures:
-        return StoredFeatures(*self._opened(self.sums() or {}))
+    def open(self) -> StoredSamples:
+        return StoredSamples(self._opened(self.sums() or {}), self.folder.name)
 
-    def _opened(self, sums: dict[str, list[int]]) -> list[StoredArray]:
-        return [StoredArray(file, layout, self.count, sums.get(file.name)) for file, layout in self._arrays()]
+    def _opened(self, sums: dict[str, list[int]]) -> dict[str, StoredArray]:
+        return {
+            name: StoredArray(file, self.layouts[name], self.count, sums.get(file.name))
+            for name, file in self.files.items()
+        }
 
-    def _arrays(self) -> list[tuple[Path, ArrayLayout]]:
-        return [(self.features_file, self.features), (self.targets_file, self.targets)]
 
-
-def _encoded(values: Tensor, layout: ArrayLayout) -> bytes:
+def _encoded(values: Tensor, name: str, layout: ArrayLayout) -> bytes:
     array = values.cpu().numpy()
     if np.dtype(layout.dtype).kind == "f" and np.abs(array).max(initial=0) > np.finfo(layout.dtype).max:
-        raise ValueError(f"Features do not fit cache.dtype={layout.dtype}. Use float32.")
+        raise ValueError(f"There are {name} beyond {layout.dtype}. Use cache.dtype=float32.")
     array = array.astype(layout.dtype)
     if array.shape[1:] != tuple(layout.shape):
-        raise ValueError(f"computed samples of shape {array.shape[1:]}, the cache expects {layout.shape}.")
+        raise ValueError(f"computed {name} of shape {array.shape[1:]}, the cache expects {layout.shape}.")
     return array.tobytes()

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Subset
 from bottleneck.data.base import SUBSETS, ImageData
 from bottleneck.data.samples import SeededShuffle
 from bottleneck.devices import device_of, moved
-from bottleneck.features.cache import Batches, FeatureCache, StoredFeatures
+from bottleneck.features.cache import Batches, FeatureCache, StoredSamples
 from bottleneck.features.shards import ArrayLayout
 from bottleneck.identity import behaviour, digest, weights_identity
 from bottleneck.splitting import SplitModel
@@ -61,11 +61,11 @@ class CachedFeatures(LightningDataModule):
     """Features of every subset from the cache.
 
     Args:
-        stores: Stored features of each subset.
+        stores: Stored features of each subset, with targets and what else batches have.
         batch_size: Features per batch.
     """
 
-    def __init__(self, stores: dict[str, StoredFeatures], batch_size: int):
+    def __init__(self, stores: dict[str, StoredSamples], batch_size: int):
         super().__init__()
         self.stores = stores
         self.batch_size = batch_size
@@ -92,7 +92,7 @@ class CachedFeatures(LightningDataModule):
 
 
 def _as_gathered(batch: Any) -> Any:
-    """`StoredFeatures` gathers whole batches, so there is nothing to collate."""
+    """`StoredSamples` gathers whole batches, so there is nothing to collate."""
     return batch
 
 
@@ -121,17 +121,19 @@ def features_of(
         "split": net.entry.name,
         "input": list(images.image_shape),
     }
-    stores: dict[str, StoredFeatures] = {}
+    stores: dict[str, StoredSamples] = {}
     for subset in SUBSETS:
         stored = cache.get(
             {**head, "images": images.fingerprint(subset)},
             images.count(subset),
-            net.entry.shape,
-            ArrayLayout(*images.target_layout),
+            {
+                "features": ArrayLayout(net.entry.shape, cache.dtype),
+                "targets": ArrayLayout(*images.target_layout),
+            },
             partial(_head_outputs, images, net, subset),
             f"Features of {subset} at {net.entry.name}",
         )
-        if stored is None:
+        if stored is None:  # the head runs in every epoch
             return LiveFeatures(images, net)
         stores[subset] = stored
     return CachedFeatures(stores, images.batch_size)

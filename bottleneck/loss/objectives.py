@@ -26,6 +26,7 @@ class Passage:
         layers: What the layers that the objective names made of it on the way.
         reconstruction: What the tail was given.
         frozen: What the frozen network has there on the same images.
+        probes: Gradients of its logits in the feature, `(b, K, *feature)`, where the objective wants them.
     """
 
     task: Task
@@ -34,6 +35,7 @@ class Passage:
     layers: dict[str, Tensor]
     reconstruction: Tensor
     frozen: "Frozen"
+    probes: Tensor | None = None
 
 
 class Frozen(Protocol):
@@ -62,11 +64,13 @@ class Objective(Protocol):
         layers: Modules behind the cut whose features it wants to see.
         needs_output: Whether it looks at the output; if not, training ends behind the last layer.
         reads_labels: Whether it looks at the target.
+        probes: How many gradient probes of each sample it wants to see (`features.probes`); 0: none.
     """
 
     layers: tuple[str, ...]
     needs_output: bool
     reads_labels: bool
+    probes: int
 
     def __call__(self, passage: Passage) -> Tensor:
         """Loss of each sample of the batch, `(b,)`."""
@@ -78,6 +82,7 @@ class TaskLoss:
     layers: tuple[str, ...] = ()
     needs_output = True
     reads_labels = True
+    probes = 0
 
     def __call__(self, passage: Passage) -> Tensor:
         return passage.task.loss(passage.output, passage.target)
@@ -102,6 +107,7 @@ class FrozenLogits:
     layers: tuple[str, ...] = ()
     needs_output = True
     reads_labels = False
+    probes = 0
 
     def __init__(self, temperature: float = 4.0):
         if not temperature > 0:
@@ -129,6 +135,7 @@ class FrozenFeatures:
 
     needs_output = False
     reads_labels = False
+    probes = 0
 
     def __init__(self, layers: Sequence[str]):
         self.layers = _checked_layers(layers)
@@ -150,6 +157,7 @@ class Matching:
     layers: tuple[str, ...] = ()
     needs_output = False
     reads_labels = False
+    probes = 0
 
     def __call__(self, passage: Passage) -> Tensor:
         wanted = passage.frozen.parts(passage.frozen.feature())
@@ -176,6 +184,7 @@ class HeadDistillation:
 
     needs_output = False
     reads_labels = False
+    probes = 0
 
     def __init__(self, layers: Sequence[str] = ()):
         self.layers = _checked_layers(layers)
@@ -208,6 +217,7 @@ class Sum:
         self.weighted = [(weights[name], term) for name, term in terms.items()]
         self.layers = tuple(dict.fromkeys(layer for term in terms.values() for layer in term.layers))
         self.needs_output = any(term.needs_output for term in terms.values())
+        self.probes = max(term.probes for term in terms.values())
         self.reads_labels = any(weight != 0 and term.reads_labels for weight, term in self.weighted)
 
     def __call__(self, passage: Passage) -> Tensor:

@@ -13,7 +13,6 @@ from bottleneck.channel import Channel
 from bottleneck.cut import Cut
 from bottleneck.loss import OperatingPoint
 from bottleneck.loss.drop import JUDGEMENTS
-from bottleneck.loss.objectives import Matching
 from bottleneck.loss.rates import Rate
 from bottleneck.training.recipe import Recipe
 from bottleneck.training.systems import BottleneckSystem
@@ -50,7 +49,7 @@ def train(
     run = _Run(cut, point, recipe or Recipe(), warm=ckpt_path is None)
     channel = run.channel(cut)
     system = BottleneckSystem(channel, cut.net.folded(point.objective.layers), **run.parts)
-    return run.fit(system, cut, cut.features, ckpt_path, trainer)
+    return run.fit(system, cut, run.features, ckpt_path, trainer)
 
 
 def train_rates(
@@ -72,7 +71,7 @@ def train_rates(
     run = _Run(cut, point, recipe or Recipe(), warm=ckpt_path is None, system=RatesSystem)
     system = RatesSystem(run.channel(cut), cut.net.folded(point.objective.layers), **run.parts)
     trainer = {**trainer, "limit_val_batches": 0}  # at which rate?
-    if run.fit(system, cut, cut.features, ckpt_path, trainer) is None:
+    if run.fit(system, cut, run.features, ckpt_path, trainer) is None:
         return []
     channels, own = [], system.loss.rate
     for number in range(point.rates):
@@ -106,7 +105,7 @@ def train_with_tail(
     tuned = cut.with_own_tail()
     channel = run.channel(tuned)
     system = TailSystem(channel, tuned.net, cut.net, **run.parts)
-    return tuned, run.fit(system, tuned, cut.features, ckpt_path, trainer)
+    return tuned, run.fit(system, tuned, run.features, ckpt_path, trainer)
 
 
 def train_end_to_end(
@@ -144,8 +143,15 @@ class _Run:
                 f"unit.rates={point.rates}: several rates are trained by train.py with trainable=bottleneck "
                 "(`train_rates`), and one rate by everything else."
             )
+        warm_epochs = recipe.warm_epochs if warm else 0
+        probes = max(point.objective.probes, recipe.warm_objective.probes if warm_epochs else 0)
+        if point.objective.probes and recipe.cutmix:
+            raise ValueError(
+                f"cutmix={recipe.cutmix} mixes features, and no gradient probe holds for two of them. Use "
+                "cutmix=0, or probes in warm_start.objective alone, where nothing is mixed then."
+            )
         # The features come first: filling their cache draws random numbers and reading it does not.
-        features = cut.features
+        self.features = cut.probed(probes) if probes else cut.features
         seed_everything(point.seed, workers=True, verbose=False)
         self.recipe, self.judged = recipe, point.target_drop is not None
         if self.judged and not cut.images.count("select"):
@@ -177,14 +183,16 @@ class _Run:
             "cutmix": recipe.cutmix,
             "baseline": cut.frozen("select").value if self.judged else 0.0,
         }
-        if recipe.warm_epochs and warm:
+        if warm_epochs:
             alpha = point.alpha if recipe.warm_alpha is None else recipe.warm_alpha
-            beginning = {**self.parts, "objective": Matching(), "loss": loss.weighing(alpha)}
+            beginning = {**self.parts, "objective": recipe.warm_objective, "loss": loss.weighing(alpha)}
+            if recipe.warm_objective.probes:
+                beginning["cutmix"] = 0.0  # a probe is of one image
             matching = system(self.channel(cut), cut.net, **beginning)
             matching.span = (0.0, 0.0)
-            recipe.new_trainer(
-                stage="Matching the feature", max_epochs=recipe.warm_epochs, limit_val_batches=0
-            ).fit(matching, features)
+            recipe.new_trainer(stage="Matching the feature", max_epochs=warm_epochs, limit_val_batches=0).fit(
+                matching, self.features
+            )
 
     def channel(self, cut: Cut) -> Channel:
         return cut.channel(self.codec, self.unit, name="bottleneck")

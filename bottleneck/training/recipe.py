@@ -11,7 +11,8 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import Checkpoint, WeightAveraging
 from torch import Tensor
 
-from bottleneck.loss import check_alpha
+from bottleneck.loss import Objective, check_alpha
+from bottleneck.loss.objectives import Matching
 from bottleneck.training.bar import StageBar
 from bottleneck.training.checks import check_trainer
 from bottleneck.training.quiet import quiet
@@ -41,7 +42,9 @@ class Recipe:
         scheduler: Makes a schedule from `optimizer` and `total_steps`; `None`: the learning rate stays.
         warm_epochs: Epochs before the training proper in which the unit matches the frozen feature, without
             the tail. One costs what the unit costs, a small fraction of an epoch through the tail.
-        warm_alpha: Weight of that matching (`loss.objectives.Matching`); `None`: the point's alpha.
+        warm_alpha: Weight of `warm_objective`; `None`: the point's alpha.
+        warm_objective: What is matched there: by `Matching`, or a `Sum` of it and `Probes`, for which no
+            samples are mixed.
         settle_epochs: Epochs behind the training proper, with the unit's statistics of BatchNorm at rest and
             a learning rate `settle_pace` as high.
         cutmix: Share of the training samples that get a rectangle of another one's feature; see `cutmix.py`.
@@ -57,6 +60,7 @@ class Recipe:
     scheduler: Schedule | None = one_cycle
     warm_epochs: int = 0
     warm_alpha: float | None = None
+    warm_objective: Objective = field(default_factory=Matching)
     settle_epochs: int = 0
     settle_pace: float = 0.35
     cutmix: float = 0.0

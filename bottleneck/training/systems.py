@@ -31,7 +31,8 @@ from bottleneck.unit import UnitOutput
 class BottleneckSystem(LightningModule):
     """Train a channel's unit on features.
 
-    Batches are `(what the head gives, targets)`. Checkpoints hold the unit, and what its rate has learned,
+    Batches are `(what the head gives, targets)`, or `(what the head gives, targets, probes)` where the
+    objective wants those. Checkpoints hold the unit, and what its rate has learned,
     with an entry that says what they are (`checkpoint.py`); the network is not theirs.
 
     Attributes:
@@ -126,11 +127,11 @@ class BottleneckSystem(LightningModule):
 
     on_train_end = on_validation_epoch_start
 
-    def training_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> Tensor:
-        inputs, target = batch
+    def training_step(self, batch: tuple[Any, ...], batch_idx: int) -> Tensor:
+        inputs, *known = batch
         if self.cutmix:
             inputs = cutmix(inputs, self.cutmix, self.input_layout(self.net))
-        terms, _, sent = self.terms((inputs, target))
+        terms, _, sent = self.terms((inputs, *known))
         self.log_dict(terms.logged("train/"))
         self.loss.steer(sent, self.progress)
         return terms.loss
@@ -141,7 +142,7 @@ class BottleneckSystem(LightningModule):
         begin, end = self.span
         return begin + (end - begin) * self.global_step / self.trainer.estimated_stepping_batches
 
-    def validation_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> None:
+    def validation_step(self, batch: tuple[Any, ...], batch_idx: int) -> None:
         terms, output, sent = self.terms(batch)
         self.log_dict(terms.logged("val/"), batch_size=len(batch[0]), sync_dist=True)
         self.val_metrics.update(output, batch[1])
@@ -198,13 +199,14 @@ class BottleneckSystem(LightningModule):
             if name in checkpoint:  # an averaging callback wants all of it
                 checkpoint[name] = {**frozen, **checkpoint[name]}
 
-    def terms(self, batch: tuple[Tensor, Any]) -> tuple[Terms, Any, UnitOutput]:
+    def terms(self, batch: tuple[Any, ...]) -> tuple[Terms, Any, UnitOutput]:
         """Loss of a batch, the tail's output, and what the unit made."""
-        inputs, target = batch
+        inputs, target, *probes = batch
         sizes = self.task.sizes(self.task.headers(target))
         sent = self.sent(inputs)
         reconstruction = sent.feature
         finish = self.objective.needs_output or not self.training
         output, layers = self.net.tail.watch(reconstruction, self.objective.layers, sizes, finish)
-        passage = Passage(self.task, target, output, layers, reconstruction, self.frozen(inputs, sizes))
+        frozen = self.frozen(inputs, sizes)
+        passage = Passage(self.task, target, output, layers, reconstruction, frozen, *probes)
         return self.loss([sent], self.objective(passage)), output, sent

@@ -39,7 +39,7 @@ class RatesSystem(BottleneckSystem):
         assert isinstance(self.loss.rate, DensityRate), "targets of bytes need bits"
         return self.loss.rate
 
-    def training_step(self, batch: tuple[Tensor, Any], batch_idx: int) -> Tensor:
+    def training_step(self, batch: tuple[Any, ...], batch_idx: int) -> Tensor:
         self.gains.rate = self.loss.current = int(torch.randint(self.gains.rates, ()))
         return super().training_step(batch, batch_idx)
 
@@ -109,7 +109,7 @@ class EndToEndSystem(BottleneckSystem):
 
     def __init__(self, channel: Channel, net: SplitModel, original: nn.Module, **options: Any):
         super().__init__(channel, net, **options)
-        if self.objective.layers or not self.objective.needs_output:
+        if self.objective.layers or self.objective.probes or not self.objective.needs_output:
             raise ValueError(
                 "trainable=all cannot match the frozen network's features, as "
                 f"{type(self.objective).__name__} does. Use objective=task or objective=logits."

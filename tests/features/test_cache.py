@@ -14,7 +14,7 @@ from bottleneck.features.cache import FeatureCache
 from bottleneck.features.shards import ArrayLayout
 
 COUNT, SHAPE = 700, (3, 2, 2)
-TARGETS = ArrayLayout((), "int64")
+LAYOUTS = {"features": ArrayLayout(SHAPE, "float32"), "targets": ArrayLayout((), "int64")}
 
 
 def rows(start, calls=None, batch=64):
@@ -27,7 +27,8 @@ def rows(start, calls=None, batch=64):
 
 
 def get(cache, description=None, compute=rows):
-    return cache.get(description or {"head": "a"}, COUNT, SHAPE, TARGETS, compute)
+    layouts = {**LAYOUTS, "features": ArrayLayout(SHAPE, cache.dtype)}
+    return cache.get(description or {"head": "a"}, COUNT, layouts, compute, "Features")
 
 
 def everything(array):
@@ -68,7 +69,7 @@ def test_interrupted_writer_leaves_finished_shards(tmp_path):
     calls = []
     stored = get(FeatureCache(tmp_path), compute=lambda start: rows(start, calls))
     assert calls == [512]
-    np.testing.assert_array_equal(everything(stored.features)[:, 0, 0, 0], np.arange(COUNT))
+    np.testing.assert_array_equal(everything(stored.arrays["features"])[:, 0, 0, 0], np.arange(COUNT))
 
 
 def slow_fill(folder):
@@ -92,8 +93,8 @@ def test_killed_writer_frees_the_lock_and_tears_nothing(tmp_path):
     calls = []
     stored = get(FeatureCache(tmp_path), compute=lambda start: rows(start, calls))
     assert calls[0] >= 256
-    np.testing.assert_array_equal(everything(stored.features)[:, 0, 0, 0], np.arange(COUNT))
-    np.testing.assert_array_equal(everything(stored.targets), 2 * np.arange(COUNT))
+    np.testing.assert_array_equal(everything(stored.arrays["features"])[:, 0, 0, 0], np.arange(COUNT))
+    np.testing.assert_array_equal(everything(stored.arrays["targets"]), 2 * np.arange(COUNT))
 
 
 def test_truncated_array_is_noticed(tmp_path):
@@ -105,14 +106,14 @@ def test_truncated_array_is_noticed(tmp_path):
     calls = []
     stored = get(FeatureCache(tmp_path), compute=lambda start: rows(start, calls))
     assert calls == [256]
-    np.testing.assert_array_equal(everything(stored.features)[:, 0, 0, 0], np.arange(COUNT))
+    np.testing.assert_array_equal(everything(stored.arrays["features"])[:, 0, 0, 0], np.arange(COUNT))
 
 
 def parallel_request(arguments):
     folder, name = arguments
     calls = []
     stored = get(FeatureCache(folder), compute=lambda start: rows(start, calls))
-    return len(calls), float(everything(stored.features).sum()), name
+    return len(calls), float(everything(stored.arrays["features"]).sum()), name
 
 
 def test_parallel_requests_compute_once(tmp_path):
@@ -162,8 +163,23 @@ def test_disk_that_fills_up_meanwhile_is_survived(tmp_path, monkeypatch):
 
 def test_empty_subset_is_stored_without_computing(tmp_path):
     """A hold-out of nothing has no features and needs no head."""
-    stored = FeatureCache(tmp_path).get({"head": "a"}, 0, SHAPE, TARGETS, rows)
+    stored = FeatureCache(tmp_path).get({"head": "a"}, 0, LAYOUTS, rows, "Features")
     assert len(stored) == 0
+
+
+def test_any_arrays_are_kept_under_their_names(tmp_path):
+    """One array or several, of any shape and type, come back in their order; half precision as float32."""
+    layouts = {"probes": ArrayLayout((4, *SHAPE), "float16"), "sizes": ArrayLayout((2,), "uint8")}
+
+    def computed(start):
+        yield torch.full((300 - start, 4, *SHAPE), 0.1), torch.full((300 - start, 2), 7, dtype=torch.uint8)
+
+    stored = FeatureCache(tmp_path).get({"head": "a"}, 300, layouts, computed, "Probes")
+    assert {file.name for file in tmp_path.glob("features/*/*.bin")} == {"probes.bin", "sizes.bin"}
+    probes, sizes = stored.__getitems__([299, 0])
+    assert (probes.dtype, sizes.dtype) == (torch.float32, torch.uint8)
+    torch.testing.assert_close(probes, torch.full((2, 4, *SHAPE), 0.1), atol=1e-4, rtol=0)
+    assert sizes.tolist() == [[7, 7], [7, 7]]
 
 
 def test_unknown_dtype_is_refused(tmp_path):
@@ -174,7 +190,7 @@ def test_unknown_dtype_is_refused(tmp_path):
 
 def test_values_beyond_half_precision_are_refused(tmp_path):
     """A feature that float16 cannot hold is an error that names the option, not an infinity in the cache."""
-    with pytest.raises(ValueError, match=r"do not fit cache\.dtype=float16"):
+    with pytest.raises(ValueError, match=r"features beyond float16\. Use cache\.dtype=float32"):
         get(FeatureCache(tmp_path, "float16"), compute=lambda start: ((x * 1e5, y) for x, y in rows(start)))
 
 
@@ -206,10 +222,10 @@ def test_flipped_bit_is_noticed_when_its_shard_is_first_read(tmp_path, name, sam
 def test_truncation_under_a_reader_is_an_error(tmp_path):
     """A file that loses its end while it is read is an error, not a signal that ends the process."""
     stored = get(FeatureCache(tmp_path))
-    everything(stored.features)
+    everything(stored.arrays["features"])
     (file,) = tmp_path.glob("features/*/features.bin")
     os.truncate(file, 600 * 4 * 12 + 5)
-    assert everything(stored.targets)[699] == 1398
+    assert everything(stored.arrays["targets"])[699] == 1398
     with pytest.raises(OSError, match=r"features\.bin has lost sample 600"):
         stored.__getitems__([0, 600])
 
@@ -236,7 +252,7 @@ def test_filled_cache_is_used_where_nothing_can_be_written(tmp_path, read_only, 
         next(tmp_path.glob("features/*/sums.json")).unlink()
     read_only()
     stored = get(FeatureCache(tmp_path), compute=None)
-    assert everything(stored.targets).tolist() == list(range(0, 2 * COUNT, 2))
+    assert everything(stored.arrays["targets"]).tolist() == list(range(0, 2 * COUNT, 2))
     with pytest.raises(ValueError, match=r"cache\.dir: .* cannot be written .*Read-only file system"):
         get(FeatureCache(tmp_path), {"head": "b"})
 

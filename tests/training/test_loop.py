@@ -1,16 +1,21 @@
 """From an operating point to a trained channel, in plain Python."""
 
+import dataclasses
+
 import pytest
 import torch
 
 import bottleneck
 from bottleneck.cut import Cut
 from bottleneck.data import Digits
+from bottleneck.features import FeatureCache
 from bottleneck.loss import OperatingPoint
 from bottleneck.loss.density import DensityRate
-from bottleneck.loss.objectives import FrozenFeatures, FrozenLogits, relative_error
+from bottleneck.loss.objectives import FrozenFeatures, FrozenLogits, Matching, Sum, relative_error
+from bottleneck.loss.probes import Probes
+from bottleneck.splitting import Tail
 from bottleneck.tasks import Classification
-from bottleneck.training import Recipe
+from bottleneck.training import Recipe, systems
 from bottleneck.training.loop import train_end_to_end
 
 pytestmark = pytest.mark.filterwarnings(
@@ -116,3 +121,67 @@ def test_drop_is_judged_on_samples_that_train_nothing(digits_network):
     everything = bottleneck.Cut(digits_network, Digits(holdout=0), Classification(10), "layer2")
     with pytest.raises(ValueError, match=r"target_drop=0.01 is judged on samples .* Set data.holdout"):
         bottleneck.train(everything, point(target_drop=0.01), Recipe(trainer=SHORT))
+
+
+def probing(count=4, **more):
+    terms = {"matching": Matching(), "probes": Probes(count), **more}
+    return Sum(terms, dict.fromkeys(terms, 1.0))
+
+
+@pytest.fixture
+def cached(digits_network, tmp_path):
+    """A cut whose features are kept."""
+    images = Digits(batch_size=32)
+    images.setup()
+    return Cut(digits_network, images, Classification(10), "layer2", cache=FeatureCache(tmp_path))
+
+
+def test_probes_beat_matching_at_equal_bytes_and_never_run_the_tail(cached, monkeypatch):
+    """Weighing errors by what they do to the logits keeps more of them, and no step needs the tail."""
+    unit = {"latent_channels": 8, "stride": 2, "step": 1.0}
+    asked = point(unit=unit, kind="asymmetric", alpha=1.0, rate=DensityRate, target_bytes=4)
+    recipe = Recipe(trainer={**SHORT, "max_epochs": 8, "limit_val_batches": 0})
+    cached.probed(4)
+    runs, forward = [], Tail.forward
+    rows = {}
+    for name, objective in {"matching": Matching(), "probes": probing()}.items():
+        monkeypatch.setattr(Tail, "forward", lambda *given: runs.append(name) or forward(*given))  # noqa: B023
+        channel = bottleneck.train(cached, dataclasses.replace(asked, objective=objective), recipe)
+        monkeypatch.setattr(Tail, "forward", forward)
+        (rows[name],) = cached.measure([channel], "val")
+    assert len(runs) < 8, "the network is asked what it returns, not at each of 292 steps"
+    assert rows["probes"].payload_bytes < 1.1 * rows["matching"].payload_bytes
+    assert rows["probes"].value > rows["matching"].value + 0.01
+
+
+def test_probes_warm_a_unit_up_for_mixed_samples(cached, monkeypatch):
+    """The beginning by probes mixes nothing and ends elsewhere than matching; what follows mixes as ever."""
+    mixed, ends, shares = systems.cutmix, [], []
+    monkeypatch.setattr(systems, "cutmix", lambda *given: shares.append(given[1]) or mixed(*given))
+    for objective in (Matching(), probing()):
+        trainer = {**SHORT, "max_epochs": 1, "limit_train_batches": 3}
+        recipe = Recipe(warm_epochs=2, warm_objective=objective, cutmix=0.5, trainer=trainer)
+        channel = bottleneck.train(cached, point(objective=FrozenLogits()), recipe)
+        ends.append(torch.cat([p.flatten() for p in channel.unit.parameters()]))
+        shares.append("end")
+    assert not torch.equal(*ends)
+    assert shares == [0.5] * 9 + ["end"] + [0.5] * 3 + ["end"]
+
+
+def test_probes_are_validated_by_probes(cached):
+    """What is validated has probes of its own."""
+    recipe = Recipe(trainer={**SHORT, "max_epochs": 1, "limit_train_batches": 3})
+    assert bottleneck.train(cached, point(objective=probing(2)), recipe) is not None
+
+
+def test_probes_and_mixed_samples_are_refused(cached):
+    """A probe is of one image; the run is refused before features are computed."""
+    with pytest.raises(ValueError, match=r"cutmix=0.5 .* no gradient probe holds .* Use cutmix=0"):
+        bottleneck.train(cached, point(objective=probing()), Recipe(cutmix=0.5, trainer=SHORT))
+    assert "features" not in cached.__dict__
+
+
+def test_probes_of_a_network_that_changes_are_refused(cached):
+    """End to end, gradients of the frozen network say nothing."""
+    with pytest.raises(ValueError, match="trainable=all cannot match"):
+        train_end_to_end(cached, point(objective=probing(logits=FrozenLogits())), Recipe(trainer=SHORT))
