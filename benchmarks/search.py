@@ -29,7 +29,7 @@ from benchmarks.shared import composed, markdown, parser
 from bottleneck.channel import Channel
 from bottleneck.commands.setup import cut_of, point_of, recipe_of
 from bottleneck.cut import Cut
-from bottleneck.features.cache import StoredFeatures
+from bottleneck.features.cache import StoredSamples
 from bottleneck.search import trials
 from bottleneck.search.space import Space
 from bottleneck.search.storage import open_artifacts
@@ -43,7 +43,7 @@ PARTS: dict[str, Callable[..., Any]] = {
     "forward and loss": BottleneckSystem.training_step,
     "backward": torch.Tensor.backward,
     "optimizer": adam.adam,
-    "reading features for training": StoredFeatures.__getitems__,
+    "reading features for training": StoredSamples.__getitems__,
     "judging the selection samples in every epoch": BottleneckSystem.validation_step,
     "fitting the codec's tables": Channel.fit,
     "measuring through real bytes": Cut.measure,
