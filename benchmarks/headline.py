@@ -29,6 +29,7 @@ from bottleneck.measure.results import Result, read_results
 from bottleneck.show.tables import bytes_cell
 
 DROPS = (0.01, 0.03)
+_THEN = ", then a picture"
 
 
 def study_frontier(path: Path) -> list[Result]:
@@ -40,11 +41,14 @@ def study_frontier(path: Path) -> list[Result]:
 
 
 def trained_curves(rows: Sequence[Result]) -> dict[str, list[Result]]:
-    """Trained rows by split point, by rising payload; the seeds of one setting are one row, their mean."""
-    settings: dict[tuple[str, str | None], list[Result]] = defaultdict(list)
+    """Trained rows by split point, by rising payload; the seeds of one setting are one row, their mean.
+
+    Those of a cascade, one at each split point, are a curve of their own.
+    """
+    settings: dict[tuple[str, bool, str | None], list[Result]] = defaultdict(list)
     for row in rows:
         if row.kind == "trained":
-            settings[row.split, row.setting].append(row)
+            settings[row.split, row.asked_again is not None, row.setting].append(row)
     means = [
         replace(
             members[0],
@@ -53,16 +57,23 @@ def trained_curves(rows: Sequence[Result]) -> dict[str, list[Result]]:
         )
         for members in settings.values()
     ]
-    return {f"bottleneck at {found[0].split}": found for found in curves(means).values()}
+    return {_name(found[0]): found for found in curves(means).values()}
+
+
+def _name(row: Result) -> str:
+    return f"bottleneck at {row.split}" + (_THEN if row.asked_again is not None else "")
 
 
 def draw(lines: dict[str, list[Result]], studies: dict[str, list[Result]], path: Path) -> None:
     """Both panels."""
     figure, (rate, device) = plt.subplots(1, 2, figsize=(12, 4.8), layout="constrained")
+    colours: dict[str, str] = {}  # a cut and its cascade share one
     for name, rows in {**studies, **lines}.items():
         sizes, values = zip(*((row.payload_bytes, row.value) for row in rows), strict=True)
-        style = "-*" if name in studies else ":o"
-        rate.plot(sizes, values, style, markersize=9 if name in studies else 4, label=name)
+        colour = colours.setdefault(name.removesuffix(_THEN), f"C{len(colours)}")
+        style = "--" if name.endswith(_THEN) else "-" if name in studies else ":"
+        marker = {"marker": "*", "markersize": 9} if name in studies else {"marker": "o", "markersize": 4}
+        rate.plot(sizes, values, style, color=colour, label=name, **marker)
     frozen = next(iter(studies.values()))[0].baseline
     rate.axhline(frozen, color="grey", linestyle="--", label="frozen network")
     rate.set(xscale="log", xlabel="payload (bytes per image)", ylabel="top-1 on validation images")
@@ -83,6 +94,7 @@ def _draw_costs(
         (max(row.device_macs or 0 for row in rows) / 1e6, size, name)
         for name, rows in {**studies, **lines}.items()
         if (size := bytes_at(rows, rows[0].baseline - drop)) is not None
+        if not (name.endswith(_THEN) and rows[0].value > rows[0].baseline - drop)  # what is asked for less
     ]
     axes.scatter(
         [macs for macs, *_ in points],
@@ -92,8 +104,9 @@ def _draw_costs(
     )
     named = [point for point in points if point[2] in studies]
     named += sorted((point for point in points if point[2] in lines), key=lambda point: point[1])[:1]
+    below = (5, 4) if drop == min(DROPS) else (5, -10)  # as one cut's two points lie close
     for macs, size, name in named:
-        axes.annotate(name, (macs, size), fontsize="x-small", textcoords="offset points", xytext=(5, 4))
+        axes.annotate(name, (macs, size), fontsize="x-small", textcoords="offset points", xytext=below)
     axes.set_xlim(-20, 1.5 * max(macs for macs, *_ in points) + 20)
 
 

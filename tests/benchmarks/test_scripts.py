@@ -205,7 +205,8 @@ def test_kills(run, tmp_path):
 
 def test_headline(run, tmp_path):
     """Rows of trainings make the table of results.md, and the picture; those of studies stand beside them."""
-    rows = (DATA / "paper_input.jsonl", DATA / "imagenette_halves.jsonl")
+    names = ("paper_input", "imagenette_halves", "imagenette_cascades")
+    rows = [DATA / f"{name}.jsonl" for name in names]
     assert in_results(run("headline", tmp_path / "a.png", *rows))
     assert is_picture(tmp_path / "a.png")
     text = run("headline", tmp_path / "a.png", *rows, "--studies", DATA / "imagenette_late_study.jsonl")
