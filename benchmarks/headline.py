@@ -71,9 +71,9 @@ def draw(lines: dict[str, list[Result]], studies: dict[str, list[Result]], path:
     for name, rows in {**studies, **lines}.items():
         sizes, values = zip(*((row.payload_bytes, row.value) for row in rows), strict=True)
         colour = colours.setdefault(name.removesuffix(_THEN), f"C{len(colours)}")
+        marker, size = ("*", 9) if name in studies else ("o", 4)
         style = "--" if name.endswith(_THEN) else "-" if name in studies else ":"
-        marker = {"marker": "*", "markersize": 9} if name in studies else {"marker": "o", "markersize": 4}
-        rate.plot(sizes, values, style, color=colour, label=name, **marker)
+        rate.plot(sizes, values, style + marker, color=colour, label=name, markersize=size)
     frozen = next(iter(studies.values()))[0].baseline
     rate.axhline(frozen, color="grey", linestyle="--", label="frozen network")
     rate.set(xscale="log", xlabel="payload (bytes per image)", ylabel="top-1 on validation images")

@@ -5,6 +5,7 @@ images ──► head (frozen) ──► features ──┬──► CachedFeatu
 """
 
 import warnings
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.utils.data import DataLoader, Subset
 from bottleneck.data.base import SUBSETS, ImageData
 from bottleneck.data.samples import SeededShuffle
 from bottleneck.devices import device_of, moved
-from bottleneck.features.cache import Batches, FeatureCache, StoredSamples
+from bottleneck.features.cache import FeatureCache, StoredSamples
 from bottleneck.features.shards import ArrayLayout
 from bottleneck.identity import behaviour, digest, weights_identity
 from bottleneck.splitting import SplitModel
@@ -49,7 +50,7 @@ class LiveFeatures(LightningDataModule):
         with torch.no_grad():
             return head_output(self.net, images, targets)
 
-    def batches(self, subset: str) -> Batches:
+    def batches(self, subset: str) -> Iterator[tuple[Tensor, Any]]:
         """`(features, targets)` of a subset in order, on the head's device.
 
         Images of different sizes come one by one, so that none is padded to another's size.
@@ -140,7 +141,9 @@ def features_of(
 
 
 @torch.no_grad()
-def _head_outputs(images: ImageData, net: SplitModel, subset: str, start: int) -> Batches:
+def _head_outputs(
+    images: ImageData, net: SplitModel, subset: str, start: int
+) -> Iterator[tuple[Tensor, Any]]:
     """The head's outputs for a subset's samples from `start` on, in order."""
     samples = images.subset(subset)
     device = device_of(net)
