@@ -39,6 +39,7 @@ class GraphHalf:
         self._session = onnxruntime.InferenceSession
         self._top, self.packing = top, packing
         self._points: dict[str, _Point] = {}
+        self._pictures: dict[str, codecs.Codec] = {}
         self._values: dict[str, float] = {}
         points = []
         exports = [export for folder in folders for export in _exports(folder)]
@@ -57,18 +58,21 @@ class GraphHalf:
         """What is sent for one image.
 
         Raises:
-            ValueError: If it has another size than the graph takes, or a picture codec is asked for.
+            ValueError: If it has another size than the graph takes, or the route was not exported.
         """
+        if route.codec is not None:
+            return self._best.header(image) + self._picture(route).encode(self._best.prepared(image))
         point = self._point(route)
         return point.header(image) + point.codec.encode(point.coded(image))
 
     def packets(self, payload: bytes, route: Route) -> list[bytes]:
-        """What a payload is made of: packets that are of use alone, or itself."""
-        return packets_in(self._point(route).codec, payload)
+        """What a payload is made of: packets that are of use alone, or itself; a picture is one piece."""
+        return [payload] if route.codec is not None else packets_in(self._point(route).codec, payload)
 
     def refresh(self, route: Route) -> None:
-        """Have the next payload of a route build on none before it."""
-        self._point(route).codec.refresh()
+        """Have the next payload of a route build on none before it; pictures never do."""
+        if route.codec is None:
+            self._point(route).codec.refresh()
 
     def alone(self, image: Any) -> dict[str, Any]:
         """The best point's answer, with nothing sent."""
@@ -80,6 +84,12 @@ class GraphHalf:
     def value(self, route: Route) -> float:
         """What the frontier says of a point's metric; alone, the best point is what answers."""
         return self._values[route.bundle or self.routes[0].bundle or ""]
+
+    def _picture(self, route: Route) -> codecs.Codec:
+        if route.name not in self._pictures:
+            shape = self._best.about["image_shape"]
+            self._pictures[route.name] = codecs.create(shape=shape, **(route.codec or {}))
+        return self._pictures[route.name]
 
     def _point(self, route: Route) -> "_Point":
         if route.bundle not in self._points:
@@ -97,10 +107,13 @@ class _Point:
             codec = packed(codec, packing.by, room(packing.mtu))
         self.codec = codec.session()
 
+    def prepared(self, image: Any) -> np.ndarray:
+        """The array that enters the head, `(C, H, W)`."""
+        return prepared(image, self.about["preprocessing"], self.about["image_shape"])
+
     def coded(self, image: Any) -> np.ndarray:
         """What the codec codes."""
-        pixels = prepared(image, self.about["preprocessing"], self.about["image_shape"])
-        (coded,) = self._graph.run(None, {"image": pixels[None]})
+        (coded,) = self._graph.run(None, {"image": self.prepared(image)[None]})
         found: np.ndarray = coded[0]
         return found
 

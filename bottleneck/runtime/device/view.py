@@ -62,6 +62,8 @@ class View:
                 lost = sum(record.lost_packets or 0 for record in answered)
                 concealed = sum(bool(record.concealed) for record in answered)
                 table.add_row("packets", f"{lost} of {packets} lost, {concealed} frames concealed in part")
+            if asked := sum(record.asked_again for record in answered):
+                table.add_row("asked again", f"{asked} of {len(answered)} frames")
             table.add_row("answer", _shown(last.answer))
         table.add_row("frames", self.summary())
         return table

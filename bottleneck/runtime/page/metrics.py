@@ -31,6 +31,7 @@ class Metrics:
         self._bytes = Counter("payload_bytes", "Bytes that were sent for them", **known)
         self._packets = Counter("packets", "Datagrams that were sent for them", ["fate"], **known)
         self._concealed = Counter("concealed", "Frames of which something was concealed", **known)
+        self._asked = Counter("asked_again", "Frames whose picture was sent too, for a surer answer", **known)
         self._seconds = Histogram("seconds", "What a frame took", ["part"], buckets=_BUCKETS, **known)
         self._bandwidth = Gauge("bandwidth_bytes_per_second", "Estimate of the link", **known)
         journal.listen(self._add)
@@ -49,6 +50,7 @@ class Metrics:
             self._packets.labels("arrived").inc(record.packets - record.lost_packets)
         if record.concealed:
             self._concealed.inc()
+        self._asked.inc(record.asked_again)
         if record.dropped:
             self._drops.inc()
             return

@@ -19,7 +19,7 @@ function bandwidthText(value) {
 function answerText(record) {
   if (record.dropped) return `dropped: ${record.reason}`;
   const answer = record.answer || {};
-  const filled = record.concealed ? ` (${number(100 * record.concealed, 0)} % concealed)` : "";
+  const filled = (record.concealed ? ` (${number(100 * record.concealed, 0)} % concealed)` : "") + (record.asked_again ? " (asked again)" : "");
   if (answer.top) return answer.top.slice(0, 2).map(top => `class ${top.class}, ${number(100 * top.score, 0)} %`).join("; ") + filled;
   if (answer.objects) return `${answer.objects.length} objects${filled}`;
   return (answer.mask ? "a mask" : "an output") + filled;

@@ -11,6 +11,7 @@ from PIL import Image
 
 import bottleneck
 from bottleneck.preprocess import preprocess
+from bottleneck.runtime.device.cascade import Cascade
 from bottleneck.runtime.device.graphs import GraphHalf, prepared
 from bottleneck.runtime.device.torch_half import TorchHalf
 
@@ -41,6 +42,18 @@ def test_graphs_send_what_the_loaded_network_sends(exported, digits_network, dig
     assert np.mean(same) > 0.9  # a value on the border of two levels may round either way
     for image, payload in zip(digits_images[:5], payloads, strict=False):
         assert graphs.alone(image.numpy())["top"][0]["class"] == int(server(payload).argmax())
+
+
+@pytest.mark.slow
+def test_pictures_are_those_of_the_loaded_network(exported, digits_network, digits_images):
+    """What a cascade sends is the same picture, in one piece."""
+    graphs, half = GraphHalf([exported]), TorchHalf([exported], digits_network)
+    picture = Cascade(0.8, {"name": "png"}).route
+    for image in digits_images[:3]:
+        payload = graphs.payload(image.numpy(), picture)
+        assert payload == half.payload(image, picture)
+        assert graphs.packets(payload, picture) == [payload]
+    graphs.refresh(picture)
 
 
 @pytest.mark.slow

@@ -41,6 +41,7 @@ def journal():
         record = Record(number, strategy, "layer2", 0, 12, answer=answer, bandwidth=2e5, **parts)
         if number == 8:
             record.packets, record.lost_packets, record.concealed = 4, 1, 0.25
+            record.asked_again = True
         feature = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
         journal.add(record, torch.zeros(1, 8, 8, dtype=torch.uint8), feature)
     journal.add(Record(9, dropped=True, reason="it would wait for the link"))
@@ -98,7 +99,7 @@ def test_metrics_are_prometheus_own(loop):
     journal = Journal(Clock())
     page = Page(journal, "t")
     port = loop.run(page.start("127.0.0.1", 0))
-    journal.add(Record(0, "layer2-0", bytes=12, age_ms=15.0, bandwidth=5.0))
+    journal.add(Record(0, "layer2-0", bytes=12, age_ms=15.0, bandwidth=5.0, asked_again=True))
     journal.add(Record(1, dropped=True))
     journal.add(Record(2, "layer2-0", packets=5, lost_packets=2, concealed=0.4))
     journal.add(Record(3, packets=3, lost_packets=3, dropped=True))
@@ -114,6 +115,7 @@ def test_metrics_are_prometheus_own(loop):
     assert samples["bottleneck_packets_total", "lost"] == 5
     assert samples["bottleneck_packets_total", "arrived"] == 3
     assert samples["bottleneck_concealed_total",] == 1
+    assert samples["bottleneck_asked_again_total",] == 1
     assert samples["bottleneck_payload_bytes_total",] == 12
     assert samples["bottleneck_seconds_bucket", "0.02", "age"] == 1
     assert samples["bottleneck_seconds_bucket", "0.01", "age"] == 0
@@ -216,7 +218,7 @@ def test_page_in_a_browser(chromium, address, relay):
     shown = ("#age", "#bytes", "#bandwidth", "#drops", "#switches")
     assert [text(selector) for selector in shown] == ["15 ms", "12", "200 kB/s", "1", "1 switches"]
     assert "it would wait for the link" in text("#rows")
-    assert "class 8, 75 % (25 % concealed)" in text("#rows")
+    assert "class 8, 75 % (25 % concealed) (asked again)" in text("#rows")
     assert chromium.evaluate("document.querySelectorAll('tr.concealed').length") == 1
     assert text("#lost") == "of frames; 1 of 4 packets lost"
     assert chromium.evaluate(DRAWN) == [True] * 3
