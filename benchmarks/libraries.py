@@ -62,7 +62,10 @@ def torchvision_names() -> list[str]:
 
 def torchvision_network(name: str) -> Made:
     """One of torchvision's, at a small size where it takes any."""
-    network = models.create(name)
+    resizes = (
+        name in torchvision.models.list_models(module=torchvision.models.detection) and "ssd" not in name
+    )
+    network = models.create(name, **({"min_size": 128, "max_size": 256} if resizes else {}))
     if isinstance(network, models.Detector):
         network.find_all()
         return network, 128
