@@ -65,7 +65,8 @@ def torchvision_network(name: str) -> Made:
     resizes = (
         name in torchvision.models.list_models(module=torchvision.models.detection) and "ssd" not in name
     )
-    network = models.create(name, **({"min_size": 128, "max_size": 256} if resizes else {}))
+    small: dict[str, Any] = {"min_size": 128, "max_size": 256} if resizes else {}
+    network = models.create(name, **small)
     if isinstance(network, models.Detector):
         network.find_all()
         return network, 128
