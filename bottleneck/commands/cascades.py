@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from bottleneck.channel import Channel
-from bottleneck.measure.cascade import cascade
+from bottleneck.measure.cascade import cascade, check_sure
 from bottleneck.measure.harness import Measured
 from bottleneck.measure.results import Result
 
@@ -18,8 +18,10 @@ def check_cascade(cfg: DictConfig, pictures: Sequence[Channel]) -> None:
         pictures: The suite's channels at the input.
 
     Raises:
-        ValueError: If what is asked for is none of these.
+        ValueError: If what is asked for is none of these, or a number is no probability.
     """
+    for sure in cfg.sure:
+        check_sure(sure)
     names = [channel.name for channel in pictures]
     if cfg.sure and cfg.then not in names:
         raise ValueError(

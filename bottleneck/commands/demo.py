@@ -8,7 +8,6 @@ import threading
 import time
 import webbrowser
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -41,11 +40,12 @@ async def demonstrate(cfg: DictConfig, folder: Path) -> None:
     limits = Limits(deadline=cfg.datagrams.deadline, patience=cfg.datagrams.patience)
     server = Server(tails, limits=limits, journal=decoded, top=cfg.top, datagrams=datagrams)
     conditions = stepped([tuple(step) for step in cfg.trace], cfg.link.rtt)
-    emulated: dict[str, Any] = {"jitter": cfg.jitter, "loss": cfg.lost, "seed": cfg.seed}
     async with contextlib.AsyncExitStack() as stack:
         address = (_LOOPBACK, await server.start(f"{_LOOPBACK}:0"))
         stack.push_async_callback(server.drain)
-        relay = Relay(address, conditions, **emulated, datagrams=datagrams)
+        relay = Relay(
+            address, conditions, jitter=cfg.jitter, loss=cfg.lost, seed=cfg.seed, datagrams=datagrams
+        )
         relayed = f"{_LOOPBACK}:{await relay.start(_LOOPBACK)}"
         stack.push_async_callback(relay.stop)
         if cfg.page.port is not None:

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from bottleneck.data.samples import Part, Samples, SeededShuffle
 from bottleneck.data.stratify import stratified_order
+from bottleneck.data.views import View
 from bottleneck.preprocess import preprocess
 
 SUBSETS = ("train", "select", "val")
@@ -49,6 +50,7 @@ class ImageData(LightningDataModule, ABC):
     """
 
     name: str  # what results call the data set
+    views: int = 1  # of each image in ``train``, for data sets that have several (`data/views.py`)
     targets_are_answers: bool = False  # of the frozen network, so that the metric is agreement with it
 
     def __init__(
@@ -122,8 +124,11 @@ class ImageData(LightningDataModule, ABC):
         return transform
 
     def transforms(self, name: str) -> list[Callable[[Any], Tensor]]:
-        """Transforms of subset ``name``, for a data set that shows its training images in several views."""
-        return [self.transform(name)]
+        """Transforms of subset ``name``: one, or one for each view of its training images."""
+        transform = self.transform(name)
+        if name != "train" or self.views == 1:
+            return [transform]
+        return [View(number, self.image_shape[1], transform) for number in range(self.views)]
 
     def target_transform(self, target: Any) -> Any:
         """Turn a stored target into what the task is given, sized as the transformed image is."""

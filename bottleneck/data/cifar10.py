@@ -9,18 +9,15 @@ A picture of ConvNetJS holds 1,000 images, one a row; those from number 50 on ar
 import hashlib
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 from torchvision import datasets
 
 from bottleneck.data.base import ImageData
 from bottleneck.data.folders import load_image
 from bottleneck.data.samples import Part
-from bottleneck.data.views import View
 
 _ROWS = 1000  # images of one picture
 _TEST_FROM = 50  # number of the first picture of the test set
@@ -56,11 +53,6 @@ class CIFAR10(ImageData):
     @property
     def num_classes(self) -> int:
         return 10
-
-    def transforms(self, name: str) -> list[Callable[[Any], Tensor]]:
-        if name != "train" or self.views == 1:
-            return super().transforms(name)
-        return [View(number, self.image_shape[1], self.transform(name)) for number in range(self.views)]
 
     def prepare_data(self) -> None:
         """Download where needed; Lightning calls it in one process before the others read."""

@@ -2,21 +2,19 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms import v2
 
 from bottleneck.data import files
 from bottleneck.data.base import ImageData
 from bottleneck.data.samples import Part
-from bottleneck.data.views import View
 from bottleneck.preprocess import as_pil, preprocess
 
 log = logging.getLogger(__name__)
@@ -112,11 +110,6 @@ class ImageFolder(ImageData):
         if name == "train" and self.augment:
             return v2.Compose([v2.RandomResizedCrop(self.crop), v2.RandomHorizontalFlip(), preprocess()])
         return preprocess(**self.preprocessing)
-
-    def transforms(self, name: str) -> list[Callable[[Any], Tensor]]:
-        if name != "train" or self.views == 1:
-            return super().transforms(name)
-        return [View(number, self.crop, self.transform(name)) for number in range(self.views)]
 
     def folder(self) -> Path:
         """Return the folder that holds ``train`` and ``val``."""

@@ -1,13 +1,11 @@
 """Data sets for detectors: every target is about the objects in its image."""
 
-from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 from torch.utils.data import default_collate
 
 from bottleneck.data.base import ImageData
-from bottleneck.data.views import View
 from bottleneck.models.image_sizes import Letterboxed
 from bottleneck.tasks.objects import PACKED_SHAPE, pack
 
@@ -50,11 +48,6 @@ class Objects(ImageData):
     @property
     def preprocessing(self) -> dict[str, int]:
         return {} if self.letterbox is None else {"letterbox": self.letterbox}
-
-    def transforms(self, name: str) -> list[Callable[[Any], Tensor]]:
-        if name != "train" or self.letterbox is None or self.views == 1:
-            return super().transforms(name)
-        return [View(number, self.letterbox, self.transform(name)) for number in range(self.views)]
 
     @property
     def target_layout(self) -> tuple[tuple[int, ...], str] | None:

@@ -19,6 +19,16 @@ from bottleneck.measure.harness import Measured
 from bottleneck.measure.results import Result
 
 
+def check_sure(sure: float) -> None:
+    """Refuse what is no probability.
+
+    Raises:
+        ValueError: If it is not above 0, and at most 1.
+    """
+    if not 0 < sure <= 1:
+        raise ValueError(f"cascade.sure={sure} is no probability. Use above 0 and at most 1, such as 0.8.")
+
+
 def cascade(first: Measured, second: Measured, sure: float) -> Result:
     """The row of a cascade, of what is known of its two channels on the same samples.
 
@@ -33,8 +43,7 @@ def cascade(first: Measured, second: Measured, sure: float) -> Result:
     Raises:
         ValueError: If `sure` is out of range, or the task knows no probability of an answer.
     """
-    if not 0 < sure <= 1:
-        raise ValueError(f"cascade.sure={sure} is no probability. Use above 0 and at most 1, such as 0.8.")
+    check_sure(sure)
     task, sureness, scores = first.tally.task, first.tally.sureness(), first.tally.scores()
     if sureness.ndim != 1:
         raise ValueError(

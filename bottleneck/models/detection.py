@@ -8,6 +8,7 @@ A cut lies in the backbone's body. What crosses it is the feature and the sizes,
 Source: the cut of Matsubara and Levorato, EMDL 2020, arXiv:2007.15818.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ Images = Tensor | Sequence[Tensor]
 Losses = dict[str, Tensor]
 
 
-class Detector(nn.Module):
+class Detector(nn.Module, ABC):
     """A detector in steps that `torch.fx` can follow, one of which, its backbone, can be cut.
 
     Split points carry the body's own names: `layer1`, not `network.backbone.body.layer1`.
@@ -46,9 +47,9 @@ class Detector(nn.Module):
         self.image_sizes = _Measure(self.network.transform)
         self.normalize = _Normalize(self.network.transform)
 
+    @abstractmethod
     def find_all(self) -> None:
         """Return whatever may be found, however unsure: an untrained detector is sure of nothing."""
-        raise NotImplementedError
 
     def pyramid(self, images: Images) -> dict[str, Tensor]:
         """The backbone's feature maps, by name."""

@@ -28,6 +28,15 @@ def test_rows_of_cascades_stand_beside_their_channels(bundle_folder, tmp_path):
     assert found[0].method in (tmp_path / "results.md").read_text()
 
 
+def test_what_is_no_probability_is_refused_before_anything_is_measured(bundle_folder, tmp_path, monkeypatch):
+    """At once, by its key."""
+    monkeypatch.setattr("bottleneck.cut.Cut.samples", lambda *_: pytest.fail("it was measured"))
+    with pytest.raises(ValueError, match=r"cascade\.sure=2"):
+        evaluate(
+            composed(f"bundles=[{bundle_folder}]", "cascade.sure=[2]", "cascade.then=packed-input"), tmp_path
+        )
+
+
 def test_a_picture_that_is_not_measured_is_refused(bundle_folder, tmp_path):
     """Before anything is, with what the suite has."""
     with pytest.raises(ValueError, match=r"cascade\.then=webp-60 is no method of suite\.input.*packed-input"):
