@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 GUIDES = [page for page in PAGES if "```sh" in page.read_text()]
-SCRIPTED = [page for page in PAGES if "```python\n" in page.read_text()]
+SCRIPTED = [page for page in PAGES if "```python\n" in page.read_text()]  # ```py: needs what only a reader has
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -53,7 +53,12 @@ def test_every_page_is_in_the_navigation():
     assert [page.name for page in PAGES if page.relative_to(ROOT / "docs").as_posix() not in navigation] == []
 
 
-@pytest.mark.slow
+def test_fences_name_one_language():
+    """A site's fence names one word or none: with two it is read as text, and swallows what stands behind it."""
+    opened = {page.stem: re.findall(r"^```(.+)", page.read_text(), re.M) for page in PAGES}
+    assert {page: words for page, names in opened.items() if (words := [n for n in names if " " in n])} == {}
+
+
 def test_site_builds_without_a_warning(build):
     """Every link of every page leads somewhere, and nothing is loaded from elsewhere."""
     build.main()

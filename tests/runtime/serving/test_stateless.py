@@ -107,7 +107,7 @@ def triton(monkeypatch, frontier):
     module.InferenceResponse = lambda tensors, error=None: error or tensors[0].as_numpy()
     module.get_input_tensor_by_name = lambda request, name: Tensor(name, request)
     monkeypatch.setitem(sys.modules, "triton_python_backend_utils", module)
-    (code,) = re.findall(r"```python notest\n(import json\nfrom pathlib.*?)```", GUIDE.read_text(), re.S)
+    (code,) = re.findall(r"```py\n(import json\nfrom pathlib.*?)```", GUIDE.read_text(), re.S)
     names = {}
     exec(code, names)
     model = names["TritonPythonModel"]()
