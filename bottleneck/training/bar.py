@@ -18,12 +18,21 @@ class StageBar(ProgressBar):
         super().__init__()
         self._stage = stage
         self._bar: Any = None
+        self._shown = True
+
+    def disable(self) -> None:
+        """Show nothing; Lightning asks so in all but the first process."""
+        self._shown = False
+
+    def enable(self) -> None:
+        """Show the bar again, from the next stage on."""
+        self._shown = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         done, batches = trainer.global_step, trainer.estimated_stepping_batches
         total = int(batches) if batches != float("inf") else None
-        disable = not trainer.is_global_zero
-        self._bar = tqdm(desc=self._stage, total=total, initial=done, unit="batch", disable=disable)
+        hidden = not self._shown
+        self._bar = tqdm(desc=self._stage, total=total, initial=done, unit="batch", disable=hidden)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._bar.set_description(f"{self._stage}, epoch {trainer.current_epoch + 1} of {trainer.max_epochs}")
