@@ -2,8 +2,8 @@
 
     python -m benchmarks.kills --kills 100 --workers 8 --storage sqlite:///kills.db
 
-Workers are forked from a process that has loaded the libraries and nothing else: kills fall into the work, and no
-worker begins with a lock that a thread held in this process.
+Workers are forked from a process that has loaded the libraries and nothing else: kills fall into the work,
+and no worker begins with a lock that a thread held in this process.
 """
 
 import json

@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 GUIDES = [page for page in PAGES if "```sh" in page.read_text()]
-SCRIPTED = [page for page in PAGES if "```python\n" in page.read_text()]  # ```py: needs what only a reader has
+# A block of ```py needs what only a reader has.
+SCRIPTED = [page for page in PAGES if "```python\n" in page.read_text()]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -54,7 +55,7 @@ def test_every_page_is_in_the_navigation():
 
 
 def test_fences_name_one_language():
-    """A site's fence names one word or none: with two it is read as text, and swallows what stands behind it."""
+    """A fence names one word or none: with two the site reads it as text, and what stands behind it too."""
     opened = {page.stem: re.findall(r"^```(.+)", page.read_text(), re.M) for page in PAGES}
     assert {page: words for page, names in opened.items() if (words := [n for n in names if " " in n])} == {}
 

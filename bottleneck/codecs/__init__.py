@@ -21,8 +21,8 @@ dtype that `encode` took, `fit` comes first where there are tables, and bytes th
 
 What can be chosen lies in `entropy` (bytes of arrays, shorter bytes), `levels` (quantisers of features) and
 `pictures` (image formats, tiles). This package needs NumPy only: each stage is loaded on first use and
-imports what else it needs when it needs it, and no codec ever needs torch. Creating a codec whose library is
-not there raises `MissingLibraryError`, which says what to install.
+imports what else it needs when it needs it. No codec needs torch to code, and one to be fitted. Creating a
+codec whose library is not there raises `MissingLibraryError`, which says what to install.
 """
 
 from __future__ import annotations

@@ -215,6 +215,7 @@ def _compressed(name: str, of: str, level: int, options: Mapping[str, Any]) -> R
 NAMED: dict[str, tuple[Any, Callable[..., Recipe | Stages] | None]] = {
     "affine": ("feature", _affine),
     "avif": ("pixels", None),
+    "context": ("symbols", None),
     "deflate": (None, _deflate),
     "heic": ("pixels", None),
     "hevc": ("pixels", None),

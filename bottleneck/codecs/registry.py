@@ -16,6 +16,7 @@ STAGES = {
     "affine": "levels.affine:Affine",
     "avif": "pictures.pillow:Avif",
     "bytes": "entropy.plain:Bytes",
+    "context": "entropy.context.stage:ContextCoder",
     "deflate": "entropy.deflate:Deflate",
     "heic": "pictures.heic:Heic",
     "hevc": "pictures.hevc:Hevc",

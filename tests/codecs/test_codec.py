@@ -102,7 +102,7 @@ def test_description_survives_json(name):
     assert np.array_equal(copy.decode(payload), codec.decode(payload))
 
 
-@pytest.mark.parametrize("name", ["huffman", "lightweight", "packed", "range"])
+@pytest.mark.parametrize("name", ["context", "huffman", "lightweight", "packed", "range"])
 def test_missing_table_is_a_runtime_error_with_the_cure(name):
     """Without `fit`, a codec with tables neither encodes nor decodes, and says what to call."""
     codec = codecs.create(name, SHAPE)
@@ -264,7 +264,7 @@ def test_fit_reads_samples_and_batches_once(name):
     by_batch = codecs.create(name, SHAPE).fit(batch for batch in [np.stack([array, array])])
     by_sample = codecs.create(name, SHAPE).fit(s for s in [array, array])
     assert by_batch.to_dict() == by_sample.to_dict()
-    if name in ("huffman", "lightweight", "packed", "range"):
+    if name in ("context", "huffman", "lightweight", "packed", "range"):
         with pytest.raises(ValueError, match=r"one sample of shape|codes .* of dtype"):
             codec.fit([array.astype(np.complex64)])
         with pytest.raises(ValueError, match=r"one sample of shape"):
@@ -280,7 +280,7 @@ def test_ideal_bits_are_those_of_a_table_or_none(name):
     bits = codec.ideal_bits(sample(codec))
     if name == "lightweight":  # learns on the way, so real bytes may be less
         assert bits > 0
-    elif name in ("huffman", "packets", "parts", "range"):
+    elif name in ("context", "huffman", "packets", "parts", "range"):
         assert 0 < bits <= 8 * len(codec.encode(sample(codec)))
     else:
         assert bits is None

@@ -17,6 +17,8 @@ KINDS = [
     ("lightweight", {"levels": 5, "quantizer": "ecq", "clipping": "minmax"}),
     ("packed", {}),
     ("range", {}),
+    ("context", {}),
+    ("context", {"groups": 2, "width": 3}),
     ("stream", {}),
     ("raw", {"input": "feature"}),
     ("raw", {"input": "pixels"}),
@@ -146,7 +148,7 @@ def test_another_length_is_refused(name, options, data):
     longer = payload + data.draw(st.binary(min_size=1, max_size=9))
     for other in {shorter, longer} - {payload}:
         decoded = outcome(codec, other)
-        if name in ("lightweight", "range", "stream") and not isinstance(decoded, str):
+        if name in ("context", "lightweight", "range", "stream") and not isinstance(decoded, str):
             assert codec.encode(np.array(decoded, DTYPES[codec.input])) == other
         else:
             assert isinstance(decoded, str)
@@ -157,7 +159,7 @@ def test_another_length_is_refused(name, options, data):
     [
         kind
         for kind in KINDS
-        if kind[0] in ("huffman", "lightweight", "packed", "quantised", "range", "rle", "stream")
+        if kind[0] in ("context", "huffman", "lightweight", "packed", "quantised", "range", "rle", "stream")
     ],
 )
 @quick

@@ -1,0 +1,1 @@
+"""Coding each group of channels in the light of those before it."""
