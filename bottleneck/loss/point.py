@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from torch import nn
 
+from bottleneck.loss.density import DensityRate
 from bottleneck.loss.drop import DropTarget
 from bottleneck.loss.objectives import Objective, TaskLoss
 from bottleneck.loss.rates import L1Rate, RateFactory, SumOfRates
@@ -88,7 +89,7 @@ class OperatingPoint:
         """What training minimises at each of several rates, for latents in steps of the quantizer.
 
         Raises:
-            ValueError: If no payload is asked for.
+            ValueError: If no payload is asked for, or the rate is no density of each channel.
         """
         if self.target_bytes is None:
             raise ValueError(
@@ -96,6 +97,11 @@ class OperatingPoint:
             )
         targets = self.target_bytes * SPAN ** -np.linspace(0, 1, self.rates)
         rate = self.rate(latent_shape, pixels, 1.0)  # of all of them: the latent is the same
+        if not isinstance(rate, DensityRate):
+            raise ValueError(
+                f"unit.rates={self.rates} share a density of the latent, and {type(rate).__name__} has none. "
+                "Use rate=density."
+            )
         return SeveralLosses([Loss(rate, self.alpha, ByteTarget(float(target))) for target in targets])
 
     def _target(self) -> ByteTarget | DropTarget | None:

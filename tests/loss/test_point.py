@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from bottleneck.loss import L1Rate, OperatingPoint
+from bottleneck.loss.context import ContextRate
+from bottleneck.loss.density import DensityRate
 
 UNIT = {"latent_channels": 8, "stride": 2, "step": 1.0}
 
@@ -21,6 +23,8 @@ UNIT = {"latent_channels": 8, "stride": 2, "step": 1.0}
         ({"codec": {"name": "png"}}, "codes pixels"),
         ({"codec": {"name": "hufman"}}, "huffman"),
         ({"rate": functools.partial(L1Rate, normalisation="pixel")}, r"rate\.normalisation"),
+        ({"rate": DensityRate, "rates": 3}, "set it, with rate=density"),
+        ({"rate": ContextRate, "rates": 3, "target_bytes": 9.0}, "share a density .* ContextRate has none"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(options, message):
