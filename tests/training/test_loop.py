@@ -1,6 +1,7 @@
 """From an operating point to a trained channel, in plain Python."""
 
 import dataclasses
+import functools
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from bottleneck.cut import Cut
 from bottleneck.data import Digits
 from bottleneck.features import FeatureCache
 from bottleneck.loss import OperatingPoint
+from bottleneck.loss.context import ContextRate
 from bottleneck.loss.density import DensityRate
 from bottleneck.loss.objectives import FrozenFeatures, FrozenLogits, Matching, Sum, relative_error
 from bottleneck.loss.probes import Probes
@@ -92,11 +94,27 @@ def test_features_cannot_be_matched_while_the_network_changes(cut):
         train_end_to_end(cut, point(objective=FrozenFeatures(["layer3"])), Recipe(trainer=SHORT))
 
 
-def test_payload_that_is_asked_for_is_what_comes_out(cut):
-    """With a learned density, a run ends near the bytes asked for, and its tables are the density's."""
+SMALL = {"groups": 4, "width": 4}  # for 300 images
+
+
+@pytest.mark.parametrize(
+    ("rate", "codec"),
+    [
+        (DensityRate, {"name": "range"}),
+        (functools.partial(ContextRate, **SMALL), {"name": "context", **SMALL}),
+    ],
+)
+def test_payload_that_is_asked_for_is_what_comes_out(cut, rate, codec):
+    """With a learned density and the codec that it is for, a run ends near the bytes asked for."""
     unit = {"latent_channels": 8, "stride": 2, "step": 1.0}
     asked = point(
-        unit=unit, kind="asymmetric", alpha=1.0, rate=DensityRate, objective=FrozenLogits(), target_bytes=8
+        unit=unit,
+        kind="asymmetric",
+        alpha=1.0,
+        rate=rate,
+        codec=codec,
+        objective=FrozenLogits(),
+        target_bytes=8,
     )
     recipe = Recipe(average=0.99, settle_epochs=2, trainer={**SHORT, "max_epochs": 40})
     channel = bottleneck.train(cut, asked, recipe)
