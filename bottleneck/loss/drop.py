@@ -10,6 +10,7 @@ samples, one point is four. A proportional part keeps the price from overshootin
 """
 
 import math
+from collections.abc import Mapping
 
 JUDGEMENTS = 24  # in a training
 _GAIN, _LAST_GAIN = 0.6, 0.3  # of a judgement's integral part, at the beginning and at the end
@@ -47,3 +48,11 @@ class DropTarget:
         excess = max(-1.0, min(1.0, math.log((max(drop, 0.0) + floor) / (wanted + floor))))
         self._integral *= math.exp(-(_GAIN + progress * (_LAST_GAIN - _GAIN)) * excess)
         self.price = self._integral * math.exp(-_FIRMNESS * excess)
+
+    def state(self) -> dict[str, float]:
+        """Where it has come to, for a checkpoint."""
+        return {"integral": self._integral, "price": self.price}
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        """Go on from what `state` said, perhaps towards another drop."""
+        self._integral, self.price = state["integral"], state["price"]

@@ -1,6 +1,6 @@
 """The losses of one unit at several rates: one density, and for each rate its own target of bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from torch import Tensor, nn
@@ -44,3 +44,12 @@ class SeveralLosses(nn.Module):
     def steer(self, output: UnitOutput, progress: float) -> None:
         """After a training step, let the price of this rate follow its target."""
         self.losses[self.current].steer(output, progress)
+
+    def steering(self) -> list[dict[str, float]]:
+        """Where the targets have come to, for a checkpoint."""
+        return [state for loss in self.losses for state in loss.steering()]
+
+    def load_steering(self, states: Sequence[Mapping[str, float]]) -> None:
+        """Go on from what `steering` said."""
+        for loss, state in zip(self.losses, states, strict=False):
+            loss.load_steering([state])

@@ -9,6 +9,7 @@ spend less than it may for long; how far the price sinks there says nothing of w
 """
 
 import math
+from collections.abc import Mapping
 
 _GAIN, _FIRMNESS = 0.008, 3.0  # of a step: the integral and the proportional part
 _TURNS = 16.0  # what the gains of all steps add up to at least
@@ -44,9 +45,24 @@ class ByteTarget:
         left = max(0.0, 1.0 - progress / _SHARE)
         if self._progress == 0.0 < progress:
             self._integral = max(self._integral, self._begin)
-        gain = max(_GAIN, _TURNS * (progress - self._progress))  # a short training has to turn faster
+        gone = progress - self._progress if self._progress else 0.0  # unknown in the first step
+        gain = max(_GAIN, _TURNS * gone)  # a short training has to turn faster
         self._progress = progress
         self._smooth += 0.05 * (spent - self._smooth)
         excess = max(-0.5, min(1.0, self._smooth / (self.wanted * _SLACK**left) - 1.0))
         self._integral *= math.exp(gain * excess)
         self.price = self._integral * math.exp(_FIRMNESS * excess)
+
+    def state(self) -> dict[str, float]:
+        """Where it has come to, for a checkpoint."""
+        return {
+            "integral": self._integral,
+            "price": self.price,
+            "smooth": self._smooth,
+            "progress": self._progress,
+        }
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        """Go on from what `state` said, perhaps towards another number of bytes."""
+        self._integral, self.price = state["integral"], state["price"]
+        self._smooth, self._progress = state["smooth"], state["progress"]

@@ -6,7 +6,7 @@
 Source: Datta et al., ICPR 2022.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -95,6 +95,15 @@ class Loss(nn.Module):
         """After a validation, let the price follow a target of the metric, if there is one; see `steer`."""
         if isinstance(self.target, DropTarget):
             self.target.update(drop, progress)
+
+    def steering(self) -> list[dict[str, float]]:
+        """Where the target has come to, for a checkpoint; nothing without one."""
+        return [] if self.target is None else [self.target.state()]
+
+    def load_steering(self, states: Sequence[Mapping[str, float]]) -> None:
+        """Go on from what `steering` said; a training without a target said nothing."""
+        if self.target is not None and states:
+            self.target.load_state(states[0])
 
 
 def check_alpha(alpha: float) -> float:

@@ -7,12 +7,28 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor, nn
 
 
 def averaging(callbacks: Iterable[Any]) -> list[Any]:
     """The callbacks that average weights, in both packages that Lightning comes as."""
     return [c for c in callbacks if any(base.__name__ == "WeightAveraging" for base in type(c).__mro__)]
+
+
+class AveragedToTheEnd(WeightAveraging):
+    """The average is what a training leaves behind, also a resumed one that has no step left."""
+
+    _handed_over = False
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_end(trainer, pl_module)
+        self._handed_over = True
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self._handed_over:  # Lightning leaves out the end of what it did not begin
+            self.on_train_end(trainer, pl_module)
 
 
 class FrozenTensors:

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.callbacks import Checkpoint, WeightAveraging
+from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor
 
 from bottleneck.loss import Objective, check_alpha
 from bottleneck.loss.objectives import Matching
+from bottleneck.training.averaging import AveragedToTheEnd
 from bottleneck.training.bar import StageBar
 from bottleneck.training.checks import check_trainer
 from bottleneck.training.quiet import quiet
@@ -93,7 +94,7 @@ class Recipe:
 
     def averaging(self) -> list[Callback]:
         """A fresh callback that averages weights, if they are to be averaged."""
-        return [WeightAveraging(avg_fn=_MovingAverage(self.average))] if self.average else []
+        return [AveragedToTheEnd(avg_fn=_MovingAverage(self.average))] if self.average else []
 
     def new_trainer(
         self,

@@ -27,6 +27,8 @@ from bottleneck.training.frozen import FrozenHalves
 from bottleneck.training.schedules import Schedule, with_schedule
 from bottleneck.unit import UnitOutput
 
+_STEERING = "steering"  # in checkpoints: where targets have come to
+
 
 class BottleneckSystem(LightningModule):
     """Train a channel's unit on features.
@@ -125,7 +127,7 @@ class BottleneckSystem(LightningModule):
         if self._frozen_tensors is not None:
             self._frozen_tensors.put_back()  # callbacks come before this hook
 
-    on_train_end = on_validation_epoch_start
+    on_train_end = on_fit_end = on_validation_epoch_start
 
     def training_step(self, batch: tuple[Any, ...], batch_idx: int) -> Tensor:
         inputs, *known = batch
@@ -180,6 +182,7 @@ class BottleneckSystem(LightningModule):
                 state = checkpoint[name].items()
                 checkpoint[name] = {key: value for key, value in state if key.startswith(self.kept)}
         entry.put(checkpoint, self.net.point.name, self.unit, self.channel.codec)
+        checkpoint[_STEERING] = self.loss.steering()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take over how far a schedule has come, not how long it was: a resumed run may be longer."""
@@ -187,6 +190,7 @@ class BottleneckSystem(LightningModule):
         checkpoint["lr_schedulers"] = [
             {key: state[key] for key in progress if key in state} for state in checkpoint["lr_schedulers"]
         ]
+        self.loss.load_steering(checkpoint.get(_STEERING, []))
         own = self.state_dict()
         for part in self.kept:
             expected = any(name.startswith(part) for name in own)

@@ -57,3 +57,15 @@ def test_one_price_follows_one_target():
     point = OperatingPoint(UNIT, 1.0, target_drop=0.01)
     assert point.at(target_drop=0.02).target_drop == 0.02
     assert point.at(alpha=2.0).target_drop == 0.01
+
+
+def test_price_goes_on_from_a_state():
+    """A target that takes over another's state does what that one does."""
+    one, other = DropTarget(0.01), DropTarget(0.01)
+    for progress in (0.3, 0.4, 0.5):
+        one.update(0.03, progress)
+    other.load_state(one.state())
+    assert other.price == one.price < 1
+    one.update(0.02, 0.6)
+    other.update(0.02, 0.6)
+    assert other.price == one.price

@@ -35,6 +35,27 @@ def test_price_does_not_sink_out_of_reach_while_little_is_spent():
     assert spent == pytest.approx(wanted, rel=0.05)
 
 
+def test_price_goes_on_from_a_state():
+    """A target that takes over another's state does what that one does."""
+    stopped, whole = ByteTarget(8.0), ByteTarget(8.0)
+    for step in range(200):
+        for target in (stopped, whole):
+            target.update(5 + step % 7, step / 400)
+    resumed = ByteTarget(8.0)
+    resumed.load_state(stopped.state())
+    for step in range(200, 400):
+        for target in (resumed, whole):
+            target.update(5 + step % 7, step / 400)
+        assert resumed.price == whole.price
+
+
+def test_price_does_not_jump_where_a_training_begins_in_its_middle():
+    """A checkpoint without a price says how far the training is; that is no reason to turn for all of it."""
+    target = ByteTarget(8.0, price=1e-3)
+    target.update(80.0, 0.7)
+    assert target.price < 1e-3 * math.exp(3.1)  # the proportional part of once too much
+
+
 @pytest.mark.parametrize("wanted", [0, -3])
 def test_targets_are_positive(wanted):
     """Nothing cannot be aimed at."""

@@ -11,7 +11,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from bottleneck import codecs
 from bottleneck.channel import Channel
 from bottleneck.loss import L1Rate, Loss
+from bottleneck.loss.density import DensityRate
 from bottleneck.loss.objectives import TaskLoss
+from bottleneck.loss.several import SeveralLosses
+from bottleneck.loss.target import ByteTarget
 from bottleneck.splitting import split
 from bottleneck.tasks import Classification
 from bottleneck.training.schedules import cosine, one_cycle, with_schedule
@@ -134,6 +137,26 @@ def test_checkpoint_holds_the_unit_alone_and_resumes(digits_network, feature_loa
     assert all(key.startswith("unit.") for key in state)
     resumed = train(4, ckpt_path=tmp_path / "half.ckpt")
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def test_price_of_a_target_is_resumed(digits_network, feature_loader, fit, tmp_path):
+    """A training that asks for bytes goes on at the price that it had come to, for each of several rates."""
+
+    def targeted(several):
+        system = make_system(digits_network)
+        losses = [
+            Loss(DensityRate(system.unit.latent_shape, 64), 1.0, ByteTarget(wanted)) for wanted in (9, 3)
+        ]
+        system.loss = SeveralLosses(losses) if several else losses[0]
+        return system
+
+    for several in (False, True):
+        system = targeted(several)
+        fit(system, feature_loader, 2).save_checkpoint(tmp_path / "two.ckpt")
+        resumed = targeted(several)
+        assert resumed.loss.steering() != system.loss.steering()
+        fit(resumed, feature_loader, 2, tmp_path / "two.ckpt")
+        assert resumed.loss.steering() == system.loss.steering()
 
 
 @pytest.mark.parametrize("alpha", [-1, "abc", float("nan")])
