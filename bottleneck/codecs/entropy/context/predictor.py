@@ -20,6 +20,7 @@ import base64
 import binascii
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -38,6 +39,7 @@ MOST_SHIFT = 16
 
 _OUT_BITS = WEIGHT_BITS + HIDDEN_BITS
 _MOST_HIDDEN = float(1 << 20)
+_PARTS = np.array([MEAN_PARTS, SCALE_PARTS]).reshape(2, 1, 1) * 2.0**-_OUT_BITS
 
 
 class Weights(NamedTuple):
@@ -130,6 +132,21 @@ def group_bounds(channels: int, groups: int) -> list[int]:
     return [channels * number // groups for number in range(groups + 1)]
 
 
+class Known(NamedTuple):
+    """What is known of a sample so far.
+
+    Attributes:
+        sums: What it tells the hidden units. Shape ``(W, height * width)``.
+        edged: Values and magnitudes in coding order, with zeros around them. Shape
+            ``(channels, 2, height + 2, width + 2)``.
+        windows: A view of it: for each place of the kernels, what they meet.
+    """
+
+    sums: Floats
+    edged: Floats
+    windows: Floats
+
+
 class Predictor:
     """Expects a sample's groups one after the other.
 
@@ -141,17 +158,29 @@ class Predictor:
     def __init__(self, weights: Weights, plane: tuple[int, int]):
         self.plane = plane
         self.bounds = group_bounds(len(weights.order), weights.groups)
-        self._weights = weights
-        self._known = weights.known.astype(np.float64)
-        self._told = weights.told.astype(np.float64)
-        self._bias = weights.bias.astype(np.float64)
-        self._base = weights.base.astype(np.float64)
+        self._reach = REACH << weights.shift
+        self._unit = 2.0**weights.shift
+        self._shrink = 2.0 ** -(WEIGHT_BITS + weights.shift - HIDDEN_BITS)
+        self._bias = weights.bias.astype(np.float64)[:, :, None]
+        self._base = weights.base.astype(np.float64)[:, :, None]
+        groups = list(pairwise(self.bounds))
+        self._kernels = [
+            weights.known[:, low:high].reshape(len(weights.known), -1).astype(np.float64)
+            for low, high in groups[:-1]
+        ]
+        first = self.bounds[1]
+        self._told = [
+            weights.told[:, low - first : high - first].astype(np.float64) for low, high in groups[1:]
+        ]
 
-    def begin(self) -> Floats:
-        """The sums where nothing is known yet. Shape ``(W, height * width)``."""
-        return np.zeros((len(self._known), self.plane[0] * self.plane[1]))
+    def begin(self) -> Known:
+        """Where nothing is known yet."""
+        height, width = self.plane
+        edged = np.zeros((self.bounds[-2], 2, height + SIDE - 1, width + SIDE - 1))
+        windows = sliding_window_view(edged, self.plane, axis=(2, 3))  # channels, 2, 3, 3, height, width
+        return Known(np.zeros((self._bias.shape[1], height * width)), edged, windows)
 
-    def expect(self, group: int, sums: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def expect(self, group: int, known: Known) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """What is likely, given the groups before.
 
         Returns:
@@ -159,36 +188,33 @@ class Predictor:
             shape ``(channels of the group, height * width)``.
         """
         low, high = self.bounds[group], self.bounds[group + 1]
-        found = np.repeat(self._base[:, low:high, None], sums.shape[1], axis=2)
+        found = np.repeat(self._base[:, low:high], known.sums.shape[1], axis=2)
         if group:
-            first = self.bounds[1]
-            active = np.floor((sums + self._bias[group - 1][:, None]) * 2.0**-self._fraction)
-            told = self._told[:, low - first : high - first] @ np.clip(active, 0, _MOST_HIDDEN)
-            found += told * [[[2.0**self._weights.shift]], [[1.0]]]
-        parts = np.array([MEAN_PARTS, SCALE_PARTS]).reshape(2, 1, 1)
-        mean, scale = np.floor(found * parts * 2.0**-_OUT_BITS + 0.5).astype(np.int64)
+            active = np.floor((known.sums + self._bias[group - 1]) * self._shrink)
+            told = self._told[group - 1] @ np.minimum(
+                np.maximum(active, 0, out=active), _MOST_HIDDEN, out=active
+            )
+            told[0] *= self._unit
+            found += told
+        found *= _PARTS
+        mean, scale = np.floor(found + 0.5).astype(np.int64)
         return mean, scale
 
-    def see(self, group: int, sums: Floats, symbols: NDArray[np.int32]) -> None:
-        """Add what a group tells to the sums, in place.
+    def see(self, group: int, known: Known, symbols: NDArray[np.int32]) -> None:
+        """Add what a group tells to what is known, in place.
 
         Args:
             group: Which one; nobody asks the last.
-            sums: As `begin` made them.
+            known: As `begin` made it.
             symbols: Its elements, shape ``(channels of the group, height * width)``.
         """
-        low, high = self.bounds[group], self.bounds[group + 1]
-        if group + 2 == len(self.bounds):
+        if group == len(self._kernels):
             return
-        reach = REACH << self._weights.shift
-        seen = np.clip(symbols, -reach, reach).astype(np.float64).reshape(high - low, 1, *self.plane)
-        both = np.concatenate([seen, np.abs(seen)], axis=1)
+        low, high = self.bounds[group], self.bounds[group + 1]
+        seen = np.minimum(np.maximum(symbols, -self._reach), self._reach).reshape(high - low, *self.plane)
         edge = SIDE // 2
-        padded = np.pad(both, ((0, 0), (0, 0), (edge, edge), (edge, edge)))
-        windows = sliding_window_view(padded, self.plane, axis=(2, 3))  # channels, 2, 3, 3, height, width
-        kernels = self._known[:, low:high].reshape(len(sums), -1)
-        sums += kernels @ windows.reshape(kernels.shape[1], -1)
-
-    @property
-    def _fraction(self) -> int:
-        return WEIGHT_BITS + self._weights.shift - HIDDEN_BITS
+        inside = known.edged[low:high, :, edge : edge + self.plane[0], edge : edge + self.plane[1]]
+        inside[:, 0], inside[:, 1] = seen, np.abs(seen)
+        kernels = self._kernels[group]
+        sums = known.sums
+        sums += kernels @ known.windows[low:high].reshape(kernels.shape[1], -1)

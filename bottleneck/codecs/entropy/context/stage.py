@@ -137,12 +137,12 @@ class ContextCoder(ArrayToBytes):
     def decode(self, payload: bytes) -> NDArray[Any]:
         reader, predictor = interval.Reader(payload), self._predictor
         decoded = np.empty((self._channels, self._plane[0] * self._plane[1]), dtype=np.int32)
-        sums = predictor.begin()
+        known = predictor.begin()
         for group in range(self._weights.groups):
-            mean, scale = predictor.expect(group, sums)
+            mean, scale = predictor.expect(group, known)
             away = reader.read(self._frequencies, self._tables_of(mean, scale), mean.size)
             symbols = _wrapped(away.reshape(mean.shape), mean // MEAN_PARTS)
-            predictor.see(group, sums, symbols)
+            predictor.see(group, known, symbols)
             decoded[self._in_group(group)] = symbols
         reader.finish()
         return decoded
@@ -164,12 +164,12 @@ class ContextCoder(ArrayToBytes):
         """Mean, scale and symbols of each group of a known sample."""
         n_places = self._plane[0] * self._plane[1]
         given = array.reshape(self._channels, n_places).astype(np.int32, copy=False)
-        sums = self._predictor.begin()
+        known = self._predictor.begin()
         for group in range(self._weights.groups):
             symbols = given[self._in_group(group)]
-            mean, scale = self._predictor.expect(group, sums)
+            mean, scale = self._predictor.expect(group, known)
             yield mean, scale, symbols
-            self._predictor.see(group, sums, symbols)
+            self._predictor.see(group, known, symbols)
 
     def _in_group(self, group: int) -> NDArray[np.int64]:
         bounds = self._predictor.bounds
@@ -177,7 +177,7 @@ class ContextCoder(ArrayToBytes):
 
     def _tables_of(self, mean: NDArray[np.int64], scale: NDArray[np.int64]) -> NDArray[np.int32]:
         n_scales = self._frequencies.n_tables // MEAN_PARTS
-        row = np.clip(scale - self._narrowest, 0, n_scales - 1)
+        row = np.minimum(np.maximum(scale - self._narrowest, 0), n_scales - 1)
         return (row * MEAN_PARTS + mean % MEAN_PARTS).ravel().astype(np.int32)
 
 

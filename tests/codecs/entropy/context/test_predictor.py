@@ -26,10 +26,10 @@ def model():
 def expected(weights, symbols):
     """Means and scales of all groups."""
     predictor = Predictor(weights, symbols.shape[1:])
-    sums, found = predictor.begin(), []
+    known, found = predictor.begin(), []
     for group, (low, high) in enumerate(zip(predictor.bounds[:-1], predictor.bounds[1:], strict=True)):
-        found.append(predictor.expect(group, sums))
-        predictor.see(group, sums, symbols[weights.order[low:high]].reshape(high - low, -1))
+        found.append(predictor.expect(group, known))
+        predictor.see(group, known, symbols[weights.order[low:high]].reshape(high - low, -1))
     return [np.concatenate([part[i] for part in found]) for i in range(2)]
 
 
