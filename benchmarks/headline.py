@@ -43,7 +43,7 @@ def study_frontier(path: Path) -> list[Result]:
 def trained_curves(rows: Sequence[Result]) -> dict[str, list[Result]]:
     """Trained rows by split point, by rising payload; the seeds of one setting are one row, their mean.
 
-    Those of a cascade, one at each split point, are a curve of their own.
+    What another row of the same curve beats is left out. Those of a cascade, one at each split point, are a curve of their own.
     """
     settings: dict[tuple[str, bool, str | None], list[Result]] = defaultdict(list)
     for row in rows:
@@ -57,7 +57,13 @@ def trained_curves(rows: Sequence[Result]) -> dict[str, list[Result]]:
         )
         for members in settings.values()
     ]
-    return {_name(found[0]): found for found in curves(means).values()}
+    return {_name(found[0]): _unbeaten(found) for found in curves(means).values()}
+
+
+def _unbeaten(rows: Sequence[Result]) -> list[Result]:
+    """Rows than which no other has both fewer bytes and a better metric, by rising payload."""
+    sizes = [row.payload_bytes or 0.0 for row in rows]
+    return [rows[index] for index in pareto.frontier(sizes, [row.value for row in rows])]
 
 
 def _name(row: Result) -> str:
