@@ -43,7 +43,8 @@ def study_frontier(path: Path) -> list[Result]:
 def trained_curves(rows: Sequence[Result]) -> dict[str, list[Result]]:
     """Trained rows by split point, by rising payload; the seeds of one setting are one row, their mean.
 
-    What another row of the same curve beats is left out. Those of a cascade, one at each split point, are a curve of their own.
+    What another row of the same curve beats is left out. Those of a cascade, one at each split point, are a
+    curve of their own.
     """
     settings: dict[tuple[str, bool, str | None], list[Result]] = defaultdict(list)
     for row in rows:

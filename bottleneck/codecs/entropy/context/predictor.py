@@ -34,6 +34,7 @@ WEIGHT_BITS = 10  # after the point, in a weight
 HIDDEN_BITS = 6  # after the point, in a hidden unit
 MEAN_PARTS = 8  # of one, to which a mean is rounded
 SCALE_PARTS = 4  # of a doubling, to which a scale is rounded
+NARROWEST, WIDEST = -24, 64  # scales, in these parts: whatever is expected, tables are few
 REACH = 16  # symbols beyond this, in units, are seen as this
 MOST_SHIFT = 16
 
@@ -198,7 +199,7 @@ class Predictor:
             found += told
         found *= _PARTS
         mean, scale = np.floor(found + 0.5).astype(np.int64)
-        return mean, scale
+        return mean, np.minimum(np.maximum(scale, NARROWEST), WIDEST)
 
     def see(self, group: int, known: Known, symbols: NDArray[np.int32]) -> None:
         """Add what a group tells to what is known, in place.

@@ -160,3 +160,13 @@ def test_thinning_is_even():
     """Of more samples than are kept, every second, fourth, ... stays."""
     kept = _thinned((np.array(i) for i in range(100)), 20)
     assert [int(x) for x in kept] == list(range(0, 100, 8))
+
+
+def test_one_wild_sample_leaves_room_for_tables():
+    """However far scales are apart, each has a table with symbols on both sides of its mean."""
+    wild = np.concatenate([0 * samples(40), samples(1) * 10**8])
+    codec = codecs.create("context", SHAPE, groups=3, width=4).fit(wild)
+    low = codec.to_dict()["tables"]["low"]
+    assert low <= -40
+    for sample in wild[-2:]:
+        np.testing.assert_array_equal(codec.decode(codec.encode(sample)), sample)
