@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 _GAIN, _FIRMNESS = 0.008, 3.0  # of a step: the integral and the proportional part
 _TURNS = 16.0  # what the gains of all steps add up to at least
+_JUMP = 0.2  # of training: no step goes so far
 _SLACK = 1.5  # bytes that may be spent in the beginning, over the target
 _SHARE = 0.5  # of training, after which the target is meant
 
@@ -45,7 +46,9 @@ class ByteTarget:
         left = max(0.0, 1.0 - progress / _SHARE)
         if self._progress == 0.0 < progress:
             self._integral = max(self._integral, self._begin)
-        gone = progress - self._progress if self._progress else 0.0  # unknown in the first step
+        gone = progress - self._progress
+        if gone > _JUMP:  # resumed from a checkpoint that tells no price: other steps went there
+            gone = 0.0
         gain = max(_GAIN, _TURNS * gone)  # a short training has to turn faster
         self._progress = progress
         self._smooth += 0.05 * (spent - self._smooth)

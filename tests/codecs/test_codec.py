@@ -345,8 +345,8 @@ except ImportError as error: print(error)
     assert "pip install dahuffman" in result.splitlines()[7]
 
 
-def test_no_codec_needs_torch():
-    """Every codec fits, encodes and decodes where torch and numba are missing."""
+def test_no_codec_needs_torch_to_code():
+    """Every codec fits, encodes and decodes where torch and numba are missing; `context` is fitted elsewhere."""
     result = run(
         """
 import sys
@@ -357,6 +357,12 @@ for name in codecs.names():
     codec = codecs.create(name, (1, 2, 3))
     dtype = {"symbols": np.int32, "feature": np.float32, "pixels": np.uint8}[codec.input]
     array = np.eye(2, 3, dtype=dtype)[None]
+    if name == "context":  # test_stage.py has it code without
+        try:
+            codec.fit([array])
+        except codecs.MissingLibraryError as error:
+            print("pip install 'torch'" in str(error))
+        continue
     print(np.abs(codec.fit([array]).decode(codec.encode(array)).astype(float) - array).max() <= 2)
 """
     )
