@@ -346,7 +346,7 @@ except ImportError as error: print(error)
 
 
 def test_no_codec_needs_torch_to_code():
-    """Every codec fits, encodes and decodes where torch and numba are missing; `context` is fitted elsewhere."""
+    """Every codec works where torch and numba are missing, but that `context` is fitted elsewhere."""
     result = run(
         """
 import sys
