@@ -6,9 +6,9 @@
                                              │
     groups so far ─► predictor ─► mean, scale of the next group ─► its tables ─► range coder
 
-The encoder of a unit leaves much for channels to tell of each other: tables that take them for independent spend
-an eighth more bits. What a group of channels is expected to be follows from the groups before it, so a decoder
-needs as many passes as there are groups.
+The encoder of a unit leaves much for channels to tell of each other: tables that take them for independent
+spend an eighth more bits. What a group of channels is expected to be follows from the groups before it, so a
+decoder needs as many passes as there are groups.
 """
 
 from __future__ import annotations
