@@ -18,6 +18,8 @@ SHAPES = {"symbols": (16, 800, 784), "feature": (16, 800, 784), "pixels": (1, 32
 DTYPES = {"symbols": np.int32, "feature": np.float32, "pixels": np.uint8}
 #: Encoders of pictures for whom ten megapixels of noise are half a minute's work.
 SLOW = ("avif", "heic", "hevc", "jpeg2000", "png")
+#: A network of the usual size takes minutes to be learned from so large a sample.
+OPTIONS = {"context": {"groups": 4, "width": 16}}
 
 
 def memory(field):
@@ -40,12 +42,12 @@ def test_ten_million_values(name, spread):
     """Each direction takes at most half a minute and twenty arrays' memory, and symbols come back exactly."""
     rng = np.random.default_rng(0)
     kind = codecs.create(name, (1, 8, 8)).input
-    codec = codecs.create(name, SHAPES[kind])
+    codec = codecs.create(name, SHAPES[kind], **OPTIONS.get(name, {}))
     most = {"pixels": 256, "symbols": 2**31, "feature": 1000}[kind] if spread == "wide" else 4
     low = 0 if kind == "pixels" else -most
     array = rng.integers(low, most, codec.shape).astype(DTYPES[kind])
     codec.fit([array])
-    small = codecs.create(name, (1, 8, 8)).fit([array[:1, :8, :8]])
+    small = codecs.create(name, (1, 8, 8), **OPTIONS.get(name, {})).fit([array[:1, :8, :8]])
     small.decode(small.encode(array[:1, :8, :8]))  # loads and compiles
 
     payload, *encoding = taken(codec.encode, array)

@@ -40,6 +40,7 @@ MOST_SHIFT = 16
 
 _OUT_BITS = WEIGHT_BITS + HIDDEN_BITS
 _MOST_HIDDEN = float(1 << 20)
+_PLACES = 1 << 14  # of a large plane, at once
 _PARTS = np.array([MEAN_PARTS, SCALE_PARTS]).reshape(2, 1, 1) * 2.0**-_OUT_BITS
 
 
@@ -191,12 +192,13 @@ class Predictor:
         low, high = self.bounds[group], self.bounds[group + 1]
         found = np.repeat(self._base[:, low:high], known.sums.shape[1], axis=2)
         if group:
-            active = np.floor((known.sums + self._bias[group - 1]) * self._shrink)
-            told = self._told[group - 1] @ np.minimum(
-                np.maximum(active, 0, out=active), _MOST_HIDDEN, out=active
-            )
-            told[0] *= self._unit
-            found += told
+            for begin in range(0, found.shape[2], _PLACES):
+                places = slice(begin, begin + _PLACES)
+                active = np.floor((known.sums[:, places] + self._bias[group - 1]) * self._shrink)
+                np.minimum(np.maximum(active, 0, out=active), _MOST_HIDDEN, out=active)
+                told = self._told[group - 1] @ active
+                told[0] *= self._unit
+                found[:, :, places] += told
         found *= _PARTS
         mean, scale = np.floor(found + 0.5).astype(np.int64)
         return mean, np.minimum(np.maximum(scale, NARROWEST), WIDEST)
@@ -217,5 +219,8 @@ class Predictor:
         inside = known.edged[low:high, :, edge : edge + self.plane[0], edge : edge + self.plane[1]]
         inside[:, 0], inside[:, 1] = seen, np.abs(seen)
         kernels = self._kernels[group]
-        sums = known.sums
-        sums += kernels @ known.windows[low:high].reshape(kernels.shape[1], -1)
+        rows = max(1, _PLACES // max(1, self.plane[1]))
+        for begin in range(0, self.plane[0], rows):
+            met = known.windows[low:high, ..., begin : begin + rows, :].reshape(kernels.shape[1], -1)
+            begin *= self.plane[1]
+            known.sums[:, begin : begin + met.shape[1]] += kernels @ met
