@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bottleneck.codecs.entropy.context import predictor
 from bottleneck.codecs.entropy.context.learning import ContextModel, _rounded
 from bottleneck.codecs.entropy.context.predictor import (
     MEAN_PARTS,
@@ -27,11 +28,11 @@ def model():
 
 def expected(weights, symbols):
     """Means and scales of all groups."""
-    predictor = Predictor(weights, symbols.shape[1:])
-    known, found = predictor.begin(), []
-    for group, (low, high) in enumerate(zip(predictor.bounds[:-1], predictor.bounds[1:], strict=True)):
-        found.append(predictor.expect(group, known))
-        predictor.see(group, known, symbols[weights.order[low:high]].reshape(high - low, -1))
+    looking = Predictor(weights, symbols.shape[1:])
+    known, found = looking.begin(), []
+    for group, (low, high) in enumerate(zip(looking.bounds[:-1], looking.bounds[1:], strict=True)):
+        found.append(looking.expect(group, known))
+        looking.see(group, known, symbols[weights.order[low:high]].reshape(high - low, -1))
     return [np.concatenate([part[i] for part in found]) for i in range(2)]
 
 
@@ -79,3 +80,14 @@ def test_groups_and_planes():
         (6, 7),
         (24, 1),
     ]
+
+
+@pytest.mark.parametrize("places", [1, 3, 7])
+def test_a_plane_is_walked_over_in_parts_of_any_size(model, monkeypatch, places):
+    """What is done at once for memory's sake changes nothing."""
+    symbols = np.random.default_rng(0).integers(-9, 9, (7, 4, 3)).astype(np.int32)
+    weights = _rounded(model, np.arange(7))
+    whole = expected(weights, symbols)
+    monkeypatch.setattr(predictor, "_PLACES", places)
+    for one, same in zip(whole, expected(weights, symbols), strict=True):
+        np.testing.assert_array_equal(one, same)
