@@ -101,8 +101,8 @@ class Loss(nn.Module):
         return [] if self.target is None else [self.target.state()]
 
     def load_steering(self, states: Sequence[Mapping[str, float]]) -> None:
-        """Go on from what `steering` said; a training without a target said nothing."""
-        if self.target is not None and states:
+        """Go on from what `steering` said of a target of the same kind; of no other a price is known."""
+        if self.target is not None and states and states[0].keys() == self.target.state().keys():
             self.target.load_state(states[0])
 
 

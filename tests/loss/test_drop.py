@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from bottleneck.loss import L1Rate, NoRate, OperatingPoint
+from bottleneck.loss import L1Rate, Loss, NoRate, OperatingPoint
 from bottleneck.loss.drop import JUDGEMENTS, DropTarget
+from bottleneck.loss.target import ByteTarget
 
 UNIT = {"latent_channels": 8, "stride": 2, "step": 1.0}
 
@@ -69,3 +70,15 @@ def test_price_goes_on_from_a_state():
     one.update(0.02, 0.6)
     other.update(0.02, 0.6)
     assert other.price == one.price
+
+
+def test_price_of_another_kind_of_target_is_not_taken_over():
+    """Whoever asks for bytes where a drop was asked for begins with a price of bytes, and the other way."""
+    rate = L1Rate((2, 2, 2), 64)
+    rate.in_bits = True
+    drop, size = Loss(rate, 1.0, DropTarget(0.01)), Loss(rate, 1.0, ByteTarget(9.0))
+    size.target.update(90.0, 0.1)
+    for one, other in ((drop, size), (size, drop)):
+        before = one.steering()
+        one.load_steering(other.steering())
+        assert one.steering() == before
