@@ -23,10 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bottleneck.codecs.entropy.bitstreams import interval
 from bottleneck.codecs.entropy.tables.channels import ChannelCounts
-from bottleneck.codecs.entropy.tables.frequencies import FrequencyTables
+from bottleneck.codecs.entropy.tables.frequencies import MOST_SYMBOL_BYTES, FrequencyTables
 from bottleneck.codecs.stage import ArrayToBytes, Form, bytes_form
-
-_MOST_SYMBOL_BYTES = 7  # an escape of 24 bits and the symbol's 32
 
 
 class RangeCoder(ArrayToBytes):
@@ -48,7 +46,7 @@ class RangeCoder(ArrayToBytes):
 
     def __init__(self, form: Form) -> None:
         super().__init__(form)
-        self.gives = bytes_form(_MOST_SYMBOL_BYTES * form.n_values + 1)
+        self.gives = bytes_form(MOST_SYMBOL_BYTES * form.n_values + 1)
         self.frequencies: FrequencyTables
         self.index: NDArray[Any]
         self._blocks: NDArray[np.int32]  # the index in raster order

@@ -22,11 +22,10 @@ from numpy.typing import NDArray
 from bottleneck.codecs.checks import as_integer
 from bottleneck.codecs.entropy.bitstreams import interval
 from bottleneck.codecs.entropy.context.predictor import MEAN_PARTS, SCALE_PARTS, Predictor, Weights, plane_of
-from bottleneck.codecs.entropy.tables.frequencies import MOST_ENTRIES, FrequencyTables
+from bottleneck.codecs.entropy.tables.frequencies import MOST_ENTRIES, MOST_SYMBOL_BYTES, FrequencyTables
 from bottleneck.codecs.libraries import require
 from bottleneck.codecs.stage import ArrayToBytes, Form, bytes_form
 
-_MOST_SYMBOL_BYTES = 7  # an escape of 24 bits and the symbol's 32
 _MOST_KEPT = 1 << 25  # training symbols that are looked at
 _COUNTED = 1 << 22  # of them, for the tables
 _LENT = 16.0  # counts that are spread like a logistic density, in each table
@@ -57,7 +56,7 @@ class ContextCoder(ArrayToBytes):
         super().__init__(form)
         self._groups = as_integer(groups, "groups", 1, 1024)
         self._width = as_integer(width, "width", 1, 4096)
-        self.gives = bytes_form(_MOST_SYMBOL_BYTES * form.n_values + 1)
+        self.gives = bytes_form(MOST_SYMBOL_BYTES * form.n_values + 1)
         shape = form.shape or (1,)
         self._channels, self._plane = shape[0], plane_of(shape)
         self._predictor: Predictor
@@ -127,11 +126,12 @@ class ContextCoder(ArrayToBytes):
         )
 
     def ideal_bits(self, array: NDArray[Any]) -> float:
-        frequencies = self._steps(array)[1]
-        return 24 * frequencies.size - float(np.log2(frequencies).sum())
+        return sum(self._frequencies.ideal_bits(away, tables) for away, tables in self._grouped(array))
 
     def encode(self, array: NDArray[Any]) -> bytes:
-        return interval.encode(*self._steps(array))
+        steps = [self._frequencies.steps(away, tables) for away, tables in self._grouped(array)]
+        starts, frequencies = (np.concatenate(parts) for parts in zip(*steps, strict=True))
+        return interval.encode(starts, frequencies)
 
     def decode(self, payload: bytes) -> NDArray[Any]:
         reader, predictor = interval.Reader(payload), self._predictor
@@ -146,16 +146,10 @@ class ContextCoder(ArrayToBytes):
         reader.finish()
         return decoded
 
-    def _steps(self, array: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Starts and frequencies of a sample's steps; see `FrequencyTables.steps`."""
-        steps = [
-            self._frequencies.steps(
-                _wrapped(symbols, -(mean // MEAN_PARTS)).ravel(), self._tables_of(mean, scale)
-            )
-            for mean, scale, symbols in self._walked(array)
-        ]
-        starts, frequencies = (np.concatenate([step[i] for step in steps]) for i in range(2))
-        return starts, frequencies
+    def _grouped(self, array: NDArray[Any]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+        """For each group of a sample, how far its symbols are from their means, and the tables they use."""
+        for mean, scale, symbols in self._walked(array):
+            yield _wrapped(symbols, -(mean // MEAN_PARTS)).ravel(), self._tables_of(mean, scale)
 
     def _walked(
         self, array: NDArray[Any]

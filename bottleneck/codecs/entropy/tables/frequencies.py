@@ -30,6 +30,9 @@ TOTAL = 1 << TOTAL_BITS
 #: Entries in all tables of a codec together, escapes left out; bounds the memory of a description.
 MOST_ENTRIES = HIGHEST - LOWEST + 1
 
+#: A symbol's longest: an escape of 24 bits and the symbol's 32.
+MOST_SYMBOL_BYTES = 7
+
 _PARTS = 256
 
 
