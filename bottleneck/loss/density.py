@@ -15,8 +15,8 @@ import math
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from bottleneck.codecs.entropy.logistic import log_probability
 from bottleneck.codecs.entropy.tables.frequencies import FrequencyTables
 from bottleneck.loss.rates import Rate
 from bottleneck.unit import UnitOutput
@@ -86,10 +86,7 @@ class DensityRate(Rate):
         parts = []
         for parameters in zip((self.means / width).T, inverse.T, self.logits.log_softmax(1).T, strict=True):
             mean, rate, weight = (part.reshape(-1, *rest) for part in parameters)
-            # The difference of two sigmoids, on the side where both are small.
-            distance = (values - mean).abs()
-            upper, lower = (F.logsigmoid((half - distance) * rate) for half in (0.5, -0.5))
-            parts.append(weight + upper + torch.log(-torch.expm1(lower - upper)))
+            parts.append(weight + log_probability((values - mean).abs(), rate))
         return torch.stack(parts).logsumexp(0)
 
     def settle(self, symbols: Tensor, steps: int = 400, learning_rate: float = 0.03) -> None:

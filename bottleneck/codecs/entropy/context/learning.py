@@ -25,13 +25,13 @@ from bottleneck.codecs.entropy.context.predictor import (
     Weights,
     group_bounds,
 )
+from bottleneck.codecs.entropy.logistic import log_probability
 
 _STEPS, _PASSES = 1000, 8  # at most so many steps, and so often over the samples
 _AT_ONCE, _MOST_SAMPLES = 1 << 16, 32  # symbols and samples in a step
 _PACE = 5e-3
 _LOOKED_AT = 1 << 22  # symbols, for means and spreads
 _NARROWEST, _WIDEST = -3.0, 11.0  # scales, natural logarithm
-_NEXT_TO_NONE = 1e-7  # of an interval, in a scale so wide that float32 sees no difference of its ends
 
 
 class ContextModel(nn.Module):
@@ -67,11 +67,7 @@ class ContextModel(nn.Module):
             known: What later groups see of them, of the same shape: the symbols.
         """
         mean, scale = self._expected(known)
-        # The difference of two sigmoids, on the side where both are small.
-        narrow = (-scale.clamp(_NARROWEST, _WIDEST)).exp()
-        away = (values - mean).abs()
-        upper, lower = (F.logsigmoid((half - away) * narrow) for half in (0.5, -0.5))
-        return upper + torch.log(-torch.expm1((lower - upper).clamp_max(-_NEXT_TO_NONE)))
+        return log_probability((values - mean).abs(), (-scale.clamp(_NARROWEST, _WIDEST)).exp())
 
     def _expected(self, known: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the scale of each element."""
