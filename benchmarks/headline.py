@@ -1,15 +1,17 @@
 """Bottlenecks at several split points and pictures of the input, in one picture.
 
-    python benchmarks/headline.py PICTURE ROWS... [--studies STUDY...]
+    python benchmarks/headline.py PICTURE ROWS... [--studies STUDY...] [--features ROWS...]
 
 ROWS is a `results.jsonl` of `bottleneck train` or `evaluate`: its trained rows are drawn by split point, the
 seeds of one setting averaged, with pictures of the input beside them. STUDY is a `trials.jsonl`; its frontier
-is chosen on the selection samples and drawn at its validation rows. All are of one network on the same
-validation images. Left: the metric against bytes. Right: what a metric of 1 and of 3 points below the frozen
-network costs in bytes, against what the device has to compute; printed as a table.
+is chosen on the selection samples and drawn at its validation rows. Of `--features`, rows of a whole suite at
+a cut each, the best untrained codecs are taken. All are of one network on the same validation images. Left:
+the metric against bytes. Right: what a metric of 1 and of 3 points below the frozen network costs in bytes,
+against what the device has to compute; printed as a table.
 """
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,10 +28,13 @@ from benchmarks.shared import markdown, parser
 from bottleneck.measure import pareto
 from bottleneck.measure.curves import bytes_at, curves
 from bottleneck.measure.results import Result, read_results
+from bottleneck.show.captions import save
 from bottleneck.show.tables import bytes_cell
 
 DROPS = (0.01, 0.03)
 _THEN = ", then a picture"
+_NAMED = 7  # curves of the left panel that have a name and a colour
+_DEPTH = 0.12  # of the left panel, below the frozen network
 
 
 def study_frontier(path: Path) -> list[Result]:
@@ -71,50 +76,87 @@ def _name(row: Result) -> str:
     return f"bottleneck at {row.split}" + (_THEN if row.asked_again is not None else "")
 
 
+def best_features(paths: Sequence[Path]) -> dict[str, list[Result]]:
+    """At each cut the untrained codecs of the feature that need the fewest bytes at one of the drops."""
+    best: dict[str, list[Result]] = {}
+    for path in paths:
+        found = curves([row for row in read_results(path) if row.kind == "untrained"])
+        for drop in DROPS:
+            sizes = {name: bytes_at(rows, rows[0].baseline - drop) for name, rows in found.items()}
+            name = min(sizes, key=lambda name: sizes[name] or math.inf)
+            best[name] = found[name]
+    return best
+
+
 def draw(lines: dict[str, list[Result]], studies: dict[str, list[Result]], path: Path) -> None:
-    """Both panels."""
-    figure, (rate, device) = plt.subplots(1, 2, figsize=(12, 4.8), layout="constrained")
+    """Both panels; fonts are read at half the picture's size."""
+    figure, (rate, device) = plt.subplots(1, 2, figsize=(8, 4.4), layout="constrained", width_ratios=(5, 4))
     colours: dict[str, str] = {}  # a cut and its cascade share one
-    for name, rows in {**studies, **lines}.items():
-        sizes, values = zip(*((row.payload_bytes, row.value) for row in rows), strict=True)
+    for name, rows in studies.items():
         colour = colours.setdefault(name.removesuffix(_THEN), f"C{len(colours)}")
-        marker, size = ("*", 9) if name in studies else ("o", 4)
-        style = "--" if name.endswith(_THEN) else "-" if name in studies else ":"
-        rate.plot(sizes, values, style + marker, color=colour, label=name, markersize=size)
+        then = name.endswith(_THEN)
+        rate.plot(*_points(rows), "--*" if then else "-*", color=colour, label=None if then else name)
+    pictures = [name for name, rows in lines.items() if rows[0].split == "input"]
+    for name in sorted(pictures, key=lambda name: bytes_at(lines[name], _target(lines[name])) or math.inf):
+        few = len(rate.get_legend_handles_labels()[0]) < _NAMED
+        colour = f"C{len(colours) + pictures.index(name)}" if few else "0.8"
+        rate.plot(*_points(lines[name]), ":o", color=colour, label=name if few else None, markersize=3)
     frozen = next(iter(studies.values()))[0].baseline
-    rate.axhline(frozen, color="grey", linestyle="--", label="frozen network")
-    rate.set(xscale="log", xlabel="payload (bytes per image)", ylabel="top-1 on validation images")
+    rate.axhline(frozen, color="grey", linestyle="--", linewidth=1)
+    rate.set(xscale="log", xlabel="bytes per image", ylabel="top-1", ylim=(frozen - _DEPTH, None))
     for drop, marker in zip(DROPS, "ov", strict=True):
-        _draw_costs(device, studies, lines, drop, marker)
-    device.set(xlabel="device (million multiply-accumulates)", ylabel="bytes per image", yscale="log")
+        _draw_costs(device, studies, lines, colours, drop, marker)
+    device.set(xlabel="device (million MACs)", ylabel="bytes per image", yscale="log", xlim=(-20, 500))
     for axes in (rate, device):
-        axes.grid(alpha=0.3, which="both")
-        axes.legend(fontsize="small")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small", loc="lower left")
+    sentence = (
+        "Grey line: the frozen network. Dashed and hollow: a picture is sent as well where the server is not "
+        "sure. Grey: what is not trained, pictures and codecs of the feature; the best has its name."
+    )
+    save(figure, sentence, path)
+
+
+def _points(rows: Sequence[Result]) -> tuple[list[float], list[float]]:
+    return [row.payload_bytes or 0 for row in rows], [row.value for row in rows]
+
+
+def _target(rows: Sequence[Result]) -> float:
+    return rows[0].baseline - max(DROPS)
 
 
 def _draw_costs(
-    axes: Axes, studies: dict[str, list[Result]], lines: dict[str, list[Result]], drop: float, marker: str
+    axes: Axes,
+    studies: dict[str, list[Result]],
+    lines: dict[str, list[Result]],
+    colours: dict[str, str],
+    drop: float,
+    marker: str,
 ) -> None:
-    points = [
-        (max(row.device_macs or 0 for row in rows) / 1e6, size, name)
-        for name, rows in {**studies, **lines}.items()
-        if (size := bytes_at(rows, rows[0].baseline - drop)) is not None
-        if not (name.endswith(_THEN) and rows[0].value > rows[0].baseline - drop)  # what is asked for less
-    ]
     axes.scatter(
-        [macs for macs, *_ in points],
-        [size for _, size, _ in points],
-        marker=marker,
-        label=f"{100 * drop:.0f} point{'s' * (drop > 0.01)} below the frozen network",
+        [], [], color="black", marker=marker, label=f"{100 * drop:.0f} point{'s'[: drop > 0.01]} below"
     )
-    named = [point for point in points if point[2] in studies]
-    named += sorted((point for point in points if point[2] in lines), key=lambda point: point[1])[:1]
-    below = (5, 4) if drop == min(DROPS) else (5, -10)  # as one cut's two points lie close
-    for macs, size, name in named:
-        axes.annotate(name, (macs, size), fontsize="x-small", textcoords="offset points", xytext=below)
-    axes.set_xlim(-20, 1.5 * max(macs for macs, *_ in points) + 20)
+    best: dict[str, tuple[float, float, str]] = {}  # of what is not trained, by split point
+    for name, rows in {**studies, **lines}.items():
+        target = rows[0].baseline - drop
+        size = bytes_at(rows, target)
+        if size is None or (name.endswith(_THEN) and rows[0].value > target):  # that is asked for less
+            continue
+        macs = max(row.device_macs or 0 for row in rows) / 1e6
+        colour = colours.get(name.removesuffix(_THEN), "0.7")
+        axes.scatter(
+            macs, size, marker=marker, color=colour, facecolor="none" if name.endswith(_THEN) else colour
+        )
+        if name in lines:
+            split = rows[0].split
+            best[split] = min(
+                best.get(split, (size, macs, rows[0].family or "")), (size, macs, rows[0].family or "")
+            )
+    for size, macs, family in best.values():
+        above = drop == min(DROPS)
+        axes.annotate(
+            family, (macs, size), (5, 3 if above else -9), textcoords="offset points", fontsize="small"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -123,12 +165,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("picture", type=Path)
     options.add_argument("rows", type=Path, nargs="+")
     options.add_argument("--studies", type=Path, nargs="+", default=[])
+    options.add_argument("--features", type=Path, nargs="+", default=[])
     given = options.parse_args(arguments)
     rows = [row for path in given.rows for row in read_results(path)]
     found = [study_frontier(path) for path in given.studies]
     studies = {f"study at {rows[0].split}": rows for rows in found} | trained_curves(rows)
     sent = [row for row in rows if row.split == "input"]
     lines = {rows[0].family or "": rows for rows in curves(sent).values() if len(rows) > 1}
+    lines |= best_features(given.features)
     table = [
         [
             name,

@@ -204,10 +204,11 @@ def test_kills(run, tmp_path):
 
 
 def test_headline(run, tmp_path):
-    """Rows of trainings make the table of results.md, and the picture; those of studies stand beside them."""
+    """Rows of trainings and of codecs make the table of results.md, and the picture; so do studies."""
     names = ("paper_input", "imagenette_halves", "imagenette_cascades")
     rows = [DATA / f"{name}.jsonl" for name in names]
-    assert in_results(run("headline", tmp_path / "a.png", *rows))
+    features = [DATA / "paper_late.jsonl", DATA / "paper_mid.jsonl"]
+    assert in_results(run("headline", tmp_path / "a.png", *rows, "--features", *features))
     assert is_picture(tmp_path / "a.png")
     text = run("headline", tmp_path / "a.png", *rows, "--studies", DATA / "imagenette_late_study.jsonl")
     assert "study at _blocks.15" in text
