@@ -6,8 +6,11 @@ leaves the old one, and whoever reads meanwhile sees all of the old one or all o
 
 import contextlib
 import ctypes
+import glob
 import os
 import shutil
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -18,13 +21,22 @@ from filelock import FileLock
 Read = TypeVar("Read")
 
 _TRIES = 5  # of a reader
+_DEAD_S = 86_400.0  # for so long no living writer rests
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
 @contextlib.contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """Write a file next to its final place and move it there at the end."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    """Write a file next to its final place and move it there at the end.
+
+    What a killed writer has left there is removed after a day. Nobody else can tell it from what one writes
+    on another machine, or in another container.
+    """
+    temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    for old in path.parent.glob(f".{'[0-9a-f]' * 32}.{glob.escape(path.name)}"):
+        with contextlib.suppress(OSError):  # another writer may be faster
+            if time.time() - old.stat().st_mtime > _DEAD_S:
+                old.unlink()
     try:
         yield temporary
         _to_disk(temporary)
@@ -42,13 +54,13 @@ def replace_folder(path: Path, *ours: str) -> Iterator[Path]:
         ours: Patterns of the names that such folders have. What else lies in the old one stays there.
     """
     path = path.resolve()
-    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh, aside = path.with_name(f".{path.name}.new"), _aside(path)
     with _alone(path):
         if aside.exists() and not path.exists():
             aside.rename(path)
-        _discard(fresh, path, ours)  # of a writer that was killed
+        for left in (fresh, aside):  # by a writer that was killed
+            _discard(left, path, ours)
         fresh.mkdir()
         try:
             yield fresh

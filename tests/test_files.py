@@ -1,9 +1,11 @@
 """Files and folders are whole or not there."""
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import stat
 import time
@@ -57,6 +59,44 @@ def test_failed_writer_leaves_the_old_file(tmp_path):
         write()
     assert (tmp_path / "a.txt").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_writers_with_one_number_do_not_write_into_each_other(tmp_path):
+    """In two containers that share a folder both may be process 1: each writes a file of its own."""
+    with replace_file(tmp_path / "a.txt") as one, replace_file(tmp_path / "a.txt") as other:
+        one.write_text("one")
+        other.write_text("other")
+        assert one.read_text() == "one"
+    assert (tmp_path / "a.txt").read_text() == "one"
+
+
+def test_what_a_killed_writer_left_is_removed_after_a_day(tmp_path):
+    """What another one writes just now stays, and so does everything with another name."""
+    paths = []
+    for _ in range(2):
+        with contextlib.suppress(OSError), replace_file(tmp_path / "a.txt") as temporary:
+            temporary.write_text("half")
+            paths.append(temporary)
+            temporary.with_name(temporary.name).rename(tmp_path / "kept")
+            raise OSError
+        (tmp_path / "kept").rename(paths[-1])
+    kept = tmp_path / ".2023.a.txt"
+    kept.touch()
+    for path in (paths[0], kept):
+        os.utime(path, (0, 0))
+    with replace_file(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert set(tmp_path.iterdir()) == {tmp_path / "a.txt", paths[1], kept}
+
+
+def test_folder_is_written_again_after_a_kill_between_two_moves(tmp_path, monkeypatch):
+    """Where folders cannot be exchanged, the old one may have been left aside."""
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    write(tmp_path / "out", "old")
+    shutil.copytree(tmp_path / "out", files._aside(tmp_path / "out"))
+    write(tmp_path / "out", "new")
+    assert read(tmp_path / "out") == "new"
+    assert [entry.name for entry in tmp_path.iterdir() if entry.is_dir()] == ["out"]
 
 
 def test_folder_is_replaced_as_a_whole(tmp_path, disk):
