@@ -2,8 +2,9 @@
 
     python -m benchmarks.kills --kills 100 --workers 8 --storage sqlite:///kills.db
 
-Workers are forked from a process that has loaded the libraries and nothing else: kills fall into the work,
-and no worker begins with a lock that a thread held in this process.
+Workers are forked from a process that has loaded the libraries and nothing else, so none begins with a lock
+that a thread held in this process. One is killed at a random moment behind its first trial's beginning: a
+kill while it looks for the data would hit nothing.
 """
 
 import json
@@ -18,10 +19,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import optuna
 from omegaconf import DictConfig
+from optuna.storages import BaseStorage
 
 from benchmarks.shared import composed, parser
 from bottleneck.commands.search import search_from
+from bottleneck.search import leases
+from bottleneck.search.storage import open_storage
 
 SHORT = (
     *("device=cpu", "trainer.max_epochs=2", "study.pruning.after=null"),
@@ -58,23 +63,32 @@ def found(folder: Path) -> dict[str, Any]:
     }
 
 
+def at_work(name: str, storage: BaseStorage) -> set[int]:
+    """Processes that have ever held a trial of a study."""
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:  # nobody has begun it yet
+        return set()
+    return {trial.user_attrs.get(leases.KEY, {}).get("pid") for trial in study.get_trials(deepcopy=False)}
+
+
 def killed(cfg: DictConfig, n_workers: int, kills: int, longest: float, seed: int) -> int:
     """Run workers, kill one at random moments and start another, then let them end; kills that hit."""
-    rng, hits = random.Random(seed), 0
+    rng, hits, storage = random.Random(seed), 0, open_storage(cfg.study.storage)
     workers = [LOADED.Process(target=work, args=(cfg,)) for _ in range(n_workers)]
     for worker in workers:
         worker.start()
-    while hits < kills:
-        time.sleep(rng.uniform(0, longest))
+    while hits < kills and any(worker.is_alive() for worker in workers):
         chosen = rng.randrange(n_workers)
+        while workers[chosen].is_alive() and workers[chosen].pid not in at_work(cfg.study.name, storage):
+            time.sleep(0.1)
+        time.sleep(rng.uniform(0, longest))
         if workers[chosen].is_alive():
             os.kill(workers[chosen].pid or 0, signal.SIGKILL)
+            workers[chosen].join()
             hits += 1
-        elif not any(worker.is_alive() for worker in workers):
-            break
-        workers[chosen].join()
-        workers[chosen] = LOADED.Process(target=work, args=(cfg,))
-        workers[chosen].start()
+            workers[chosen] = LOADED.Process(target=work, args=(cfg,))
+            workers[chosen].start()
     for worker in workers:
         worker.join()
     return hits
