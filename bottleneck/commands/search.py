@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,9 +37,13 @@ _SHARED = (
     "warm_start",
     "settle",
     "average",
+    "cutmix",
+    "loss",
     "target_bytes",
     "target_drop",
 )
+
+_LOOK_S = 0.1  # between looks at workers
 
 # glibc gives the memory of each large tensor back to the kernel, which clears it for the next one: a third of
 # a CPU's time (benchmarks/steps.py). Read when a process starts, so only new ones can be told.
@@ -75,6 +80,7 @@ def _settings(cfg: DictConfig, cut: Cut) -> dict[str, Any]:
         "network": Identity.of(cut.model, cut.images.image_shape).to_dict(),
         "images": {name: cut.images.contents(name) for name in ("train", "select", "val")},
         "max_epochs": plain["trainer"]["max_epochs"],
+        "batch_size": plain["data"]["batch_size"],
         "unit": unit,
         **{key: plain[key] for key in _SHARED},
     }
@@ -108,12 +114,15 @@ def _run_workers(workers: int) -> None:
         for number in range(workers)
     ]
     try:
-        ends = [process.wait() for process in processes]
+        # All are asked: until a dead one is, its number is that of a process, and others take it for alive.
+        while None in [process.poll() for process in processes]:
+            time.sleep(_LOOK_S)
     finally:
         # Where this process is asked to end; a killed trial is merely run again.
         for process in [each for each in processes if each.poll() is None]:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+    ends = [process.returncode for process in processes]
     if failed := [f"worker {number} {_ended(end)}" for number, end in enumerate(ends) if end]:
         told = f"{'; '.join(failed)}. Logs are in {hydra_config.runtime.output_dir}/0 and so on."
         if len(failed) == workers:

@@ -20,19 +20,20 @@ from bottleneck.deploy.frontier import Point, write_frontier
 from bottleneck.files import replace_file, replace_folder
 from bottleneck.measure import pareto
 from bottleneck.measure.results import Result
-from bottleneck.search.places import fate
+from bottleneck.search.places import fate, finished
 from bottleneck.search.study_report import write_study_report
-from bottleneck.search.trials import BUNDLE_FILES
+from bottleneck.search.trials import BUNDLE_FILES, Constraints
 from bottleneck.show.pictures import draw_frontier
 
 
-def save_frontier(study: optuna.Study, artifacts: Any, folder: Path) -> list[Point]:
+def save_frontier(study: optuna.Study, artifacts: Any, folder: Path, constraints: Constraints) -> list[Point]:
     """Write the frontier of all trials finished so far; an older one is replaced at once.
 
     Args:
         study: Its finished trials carry rows and bundles.
         artifacts: Where the bundles are.
         folder: The study's folder.
+        constraints: What its points keep, whatever was wanted when their trials ran.
 
     Returns:
         The points; none, and nothing written but trials.jsonl, where no trial has finished.
@@ -40,7 +41,7 @@ def save_frontier(study: optuna.Study, artifacts: Any, folder: Path) -> list[Poi
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "frontier.lock"):
         _save_trials(study, folder / "trials.jsonl")
-        chosen = best_trials(study)
+        chosen = best_trials(study, constraints)
         if not chosen:
             return []
         hypervolume = _hypervolume(study)
@@ -61,7 +62,7 @@ def save_frontier(study: optuna.Study, artifacts: Any, folder: Path) -> list[Poi
                     )
             write_frontier(fresh, points, about)
         draw_frontier(
-            [_row(trial) for trial in _finished(study)],
+            [Result(**trial.user_attrs["val"]) for trial in finished(study)],
             [Result(**study_row) for study_row in study.user_attrs.get("baselines", [])],
             [(point.payload_bytes, point.value) for point in points],
             folder / "frontier.png",
@@ -70,9 +71,9 @@ def save_frontier(study: optuna.Study, artifacts: Any, folder: Path) -> list[Poi
         return points
 
 
-def best_trials(study: optuna.Study) -> list[FrozenTrial]:
+def best_trials(study: optuna.Study, constraints: Constraints) -> list[FrozenTrial]:
     """Finished trials that keep the constraints and that no other beats on both objectives, by rising bpp."""
-    trials = [t for t in _finished(study) if all(excess <= 0 for excess in t.constraints.values())]
+    trials = [t for t in finished(study) if constraints.kept(Result(**t.user_attrs["select"]))]
     if not trials:
         return []
     rates, values = zip(*(trial.values for trial in trials), strict=True)
@@ -84,18 +85,10 @@ def _hypervolume(study: optuna.Study) -> dict[str, Any]:
 
     That reference depends on network and data alone, so studies of one split can be compared.
     """
-    rates, values = zip(*(trial.values for trial in _finished(study)), strict=True)
+    rates, values = zip(*(trial.values for trial in finished(study)), strict=True)
     untrained = [row["bpp"] for row in study.user_attrs["baselines"] if row["bpp"] is not None]
     reference = (min(untrained), 0.0)
     return {"value": pareto.hypervolume(rates, values, reference), "reference": reference}
-
-
-def _finished(study: optuna.Study) -> list[FrozenTrial]:
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-
-
-def _row(trial: FrozenTrial) -> Result:
-    return Result(**trial.user_attrs["val"])
 
 
 def _bpp_of_a_byte(study: optuna.Study) -> float:

@@ -76,40 +76,25 @@ class Watch:
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
         self._since: dict[int, tuple[Any, float]] = {}  # when each trial's lease was first seen as it is
-        self._alive: set[int] = set()  # trials whose lease was seen to change
 
     def fail_lost(self, study: optuna.Study) -> list[int]:
         """Mark running trials whose worker is gone as failed, and return their numbers."""
-        lost = [trial.number for trial in self._running(study) if self._is_lost(trial)]
+        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        lost = [trial.number for trial in running if self._is_lost(trial)]
         for number in lost:
             with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
                 study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
         return lost
-
-    def in_doubt(self, study: optuna.Study) -> bool:
-        """Whether a trial is running of which this process has not seen yet that somebody holds it."""
-        return any(
-            trial.number not in self._alive and not _is_ours(trial.user_attrs.get(KEY))
-            for trial in self._running(study)
-        )
-
-    def _running(self, study: optuna.Study) -> list[FrozenTrial]:
-        return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
     def _is_lost(self, trial: FrozenTrial) -> bool:
         found: Any = trial.user_attrs.get(KEY)
         now = self._clock()
         before, since = self._since.get(trial.number, (found, now))
         if found != before:
-            self._alive.add(trial.number)
             since = now
         self._since[trial.number] = (found, since)
-        return (_is_ours(found) and not _is_alive(found["pid"])) or now - since > _EXPIRE_S
-
-
-def _is_ours(found: Any) -> bool:
-    """Whether a lease is one of a process that this one would see."""
-    return found is not None and found.get("processes") == _processes()
+        seen_here = found is not None and found.get("processes") == _processes()
+        return (seen_here and not _is_alive(found["pid"])) or now - since > _EXPIRE_S
 
 
 def _processes() -> str:

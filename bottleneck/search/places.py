@@ -63,9 +63,21 @@ def draw_of(trial: FrozenTrial) -> list[int]:
 def open_places(study: optuna.Study, n_places: int) -> list[int]:
     """Places that no trial holds or has filled, those that were interrupted least often first."""
     trials = study.get_trials(deepcopy=False)
-    held = {_place(trial) for trial in trials if trial.state not in (TrialState.FAIL, TrialState.WAITING)}
+    taken = {_place(trial) for trial in trials if trial.state not in (TrialState.FAIL, TrialState.WAITING)}
     interruptions = Counter(_place(trial) for trial in trials if fate(trial) == "interrupted")
-    return sorted(set(range(n_places)) - held, key=lambda place: (interruptions[place], place))
+    return sorted(set(range(n_places)) - taken, key=lambda place: (interruptions[place], place))
+
+
+def held(study: optuna.Study, n_places: int) -> bool:
+    """Whether a trial at one of the places is still running."""
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return any(_place(trial) < n_places for trial in running)
+
+
+def finished(study: optuna.Study) -> list[FrozenTrial]:
+    """Finished trials, but for those that another program has added: they were not measured."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [trial for trial in trials if "val" in trial.user_attrs]
 
 
 def take(study: optuna.Study, n_places: int) -> optuna.Trial | None:
@@ -93,7 +105,7 @@ def settle(study: optuna.Study, trial: optuna.Trial, outcome: Outcome) -> None:
     One that was taken away meanwhile, because its worker was silent for too long, is kept as a trial of its
     own; where its place has been filled in the meantime, it gives way.
     """
-    if outcome.state != TrialState.FAIL and _others(study, trial, finished=True):
+    if outcome.state != TrialState.FAIL and _others(study, trial, filled=True):
         log.warning("trial %d: another worker has filled its place meanwhile", trial.number)
         _give_way(study, trial)
         return
@@ -127,11 +139,9 @@ def _give_way(study: optuna.Study, trial: optuna.Trial) -> None:
     study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
 
-def _others(
-    study: optuna.Study, trial: optuna.Trial, below: int | None = None, finished: bool = False
-) -> bool:
+def _others(study: optuna.Study, trial: optuna.Trial, below: int | None = None, filled: bool = False) -> bool:
     """Whether another trial has the same place, or filled it."""
-    states = (TrialState.COMPLETE, TrialState.PRUNED) + (() if finished else (TrialState.RUNNING,))
+    states = (TrialState.COMPLETE, TrialState.PRUNED) + (() if filled else (TrialState.RUNNING,))
     return any(
         other.number != trial.number
         and (below is None or other.number < below)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import optuna
 from optuna.trial import TrialState
 
-from bottleneck.search.places import Outcome, open_places
+from bottleneck.search.places import Outcome, finished, open_places
 
 _SHORT = {"latent_channels": "C_r", "stride": "S", "step": "Q", "width": "w"}
 _SETTLED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -40,10 +40,7 @@ class Progress:
 
     def _best(self) -> str | None:
         """The trial with the highest metric on the selection samples, of those the one with fewest bytes."""
-        rows = [
-            trial.user_attrs["select"]
-            for trial in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        ]
+        rows = [trial.user_attrs["select"] for trial in finished(self._study)]
         if not rows:
             return None
         best = max(rows, key=lambda row: (row["value"], -row["payload_bytes"]))
@@ -62,6 +59,8 @@ def _what(outcome: Outcome) -> str:
         return f"the same point as trial {attrs['twin']}"
     if "rival" in attrs:
         return f"stopped early, trial {attrs['rival']} was better and smaller ({drawn})"
+    if "ailment" in attrs:
+        return f"stopped early, {attrs['ailment']} ({drawn})"
     return f"failed: {attrs.get('error', 'interrupted')}"
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 from optuna import Trial
 
+from bottleneck.loss import OperatingPoint
+
 _TARGETS = {"target_bytes": "a payload", "target_drop": "a drop"}
 
 
@@ -66,6 +68,16 @@ class Space:
         if not strides:
             raise ValueError(f"space.stride={self.stride}: none is smaller than the feature map {size}.")
         return replace(self, stride=strides)
+
+    def check(self, point: OperatingPoint) -> None:
+        """Refuse targets that no training from this point can have, before anything is computed.
+
+        Raises:
+            ValueError: As the operating point does.
+        """
+        for name in _TARGETS:
+            for limit in getattr(self, name) or ():
+                point.at(**{name: limit})
 
     def draw(self, trial: Trial) -> dict[str, float]:
         """What a trial trains: `latent_channels`, `stride`, `step`, and `alpha` or a target."""

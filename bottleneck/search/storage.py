@@ -15,6 +15,7 @@ import optuna
 from optuna.artifacts import Boto3ArtifactStore, FileSystemArtifactStore
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.study import StudyDirection
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
@@ -109,7 +110,8 @@ def open_study(
         settings: What all of its trials must share; JSON-able.
 
     Raises:
-        ValueError: If a study of that name exists with other settings; the differing keys are named.
+        ValueError: If a study of that name has other objectives, or other settings; the differing keys are
+            named. A key that the release that began it did not know of differs from nothing.
     """
     study = optuna.create_study(
         study_name=name,
@@ -118,12 +120,15 @@ def open_study(
         directions=["minimize", "maximize"],
         load_if_exists=True,
     )
+    if study.directions != [StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE]:
+        raise ValueError(
+            f"study.name={name} is a study of something else: it has {len(study.directions)} objectives, or "
+            "others than a rate to minimize and a metric to maximize. Choose another study.name."
+        )
     known = study.user_attrs.get("settings")
     if known is None:
         study.set_user_attr("settings", settings)
-    elif different := sorted(
-        key for key in {*known, *settings} if not agree(known.get(key), settings.get(key))
-    ):
+    elif different := sorted(key for key in known if not agree(known[key], settings.get(key))):
         raise ValueError(
             f"study.name={name} was begun with other settings: {different} differ. "
             "Choose another study.name, or go back to the old settings."

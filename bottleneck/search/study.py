@@ -20,7 +20,7 @@ from bottleneck.deploy.frontier import Point
 from bottleneck.loss import OperatingPoint
 from bottleneck.search.frontiers import save_frontier
 from bottleneck.search.leases import Lease, Watch
-from bottleneck.search.places import Outcome, fate, open_places, settle, take
+from bottleneck.search.places import Outcome, fate, held, open_places, settle, take
 from bottleneck.search.progress import Progress
 from bottleneck.search.space import Space
 from bottleneck.search.storage import (
@@ -91,12 +91,13 @@ def search(
         The frontier's points.
 
     Raises:
-        ValueError: If a trial would train on several devices, the cut is open, nothing untrained is there to
-            compare with, the study was begun with other settings, or without trials is unknown.
+        ValueError: If a trial would train on several devices, no trial can have the targets of the space,
+            the cut is open, nothing untrained is there to compare with, the study was begun with other
+            settings, or without trials is unknown.
         RuntimeError: If too many trials failed.
         OSError: If the machine fails: a full disk, a storage that is away. The same call goes on later.
     """
-    _check(cut, point, recipe, untrained)
+    _check(cut, point, recipe, space, untrained)
     artifacts = open_artifacts(plan.artifacts)
     storage = open_storage(plan.storage)
     if plan.n_trials == 0:
@@ -104,7 +105,6 @@ def search(
     study = open_study(plan.name, storage, sampler, dict(settings))
     progress = Progress(study, plan.n_trials)
     _name_objectives(study, cut.task.metric)
-    points = save_frontier(study, artifacts, plan.folder)
     watch, bench = Watch(), None
     while True:
         watch.fail_lost(study)
@@ -115,11 +115,11 @@ def search(
                 _measure_untrained(study, cut, untrained)
             if (trial := take(study, plan.n_trials)) is not None:
                 _run(study, trial, bench, progress)
-                points = save_frontier(study, artifacts, plan.folder)
-        elif watch.in_doubt(study):
-            time.sleep(_LOOK_S)  # whoever held the last trials may be dead
-        else:
-            return points
+                save_frontier(study, artifacts, plan.folder, plan.constraints)
+        elif held(study, plan.n_trials):
+            time.sleep(_LOOK_S)  # whoever holds the last trials may die
+        else:  # also for one who died before writing
+            return save_frontier(study, artifacts, plan.folder, plan.constraints)
 
 
 @answering()
@@ -129,7 +129,10 @@ def release(name: str, storage: str) -> None:
         Watch().fail_lost(optuna.load_study(study_name=name, storage=open_storage(storage)))
 
 
-def _check(cut: Cut, point: OperatingPoint, recipe: Recipe, untrained: Sequence[Channel]) -> None:
+def _check(
+    cut: Cut, point: OperatingPoint, recipe: Recipe, space: Space, untrained: Sequence[Channel]
+) -> None:
+    space.check(point)
     if (devices := recipe.trainer.get("devices", 1)) != 1:
         raise ValueError(
             f"trainer.devices={devices}: a trial trains on one device. Start one command for each GPU "

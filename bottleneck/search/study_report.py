@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from bottleneck.deploy.frontier import Point
 from bottleneck.measure.results import Result
 from bottleneck.search.importances import importances
-from bottleneck.search.places import fate
+from bottleneck.search.places import fate, finished
 from bottleneck.show.html import Mark, Report, untrained_mark, write_report
 
 
@@ -31,9 +31,8 @@ def write_study_report(
     frozen, *untrained = [Result(**row) for row in study.user_attrs["baselines"]]
     on_frontier = {point.settings["trial"]: point for point in points}
     trials = study.get_trials(deepcopy=False)
-    finished = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     limit, _ = hypervolume["reference"]
-    trained = [_mark(trial, on_frontier.get(trial.number)) for trial in finished]
+    trained = [_mark(trial, on_frontier.get(trial.number)) for trial in finished(study)]
     report = Report(
         kind="search",
         title=f"{frozen.model} cut at {frozen.split}",

@@ -50,6 +50,10 @@ class Constraints:
             found["max_encoder_macs"] = row.encoder_macs - self.max_encoder_macs
         return found
 
+    def kept(self, row: Result) -> bool:
+        """Whether no limit is exceeded."""
+        return all(excess <= 0 for excess in self.excesses(row).values())
+
 
 @dataclasses.dataclass(frozen=True)
 class Pruning:
@@ -146,7 +150,8 @@ class StopHopeless(Callback):
     Attributes:
         midway: What this trial was at that age.
         rival: Number of the trial that did, or `None`.
-        age: Epochs after which trials are compared, or `None`: never.
+        age: Epochs after which trials are compared, by the first validation in or behind the last of them, or
+            `None`: never.
     """
 
     def __init__(self, study: optuna.Study, pruning: Pruning, epochs: int, metric: str):
@@ -156,7 +161,9 @@ class StopHopeless(Callback):
         self.age = None if pruning.after is None else math.ceil(pruning.after * epochs)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.current_epoch + 1 != self.age:
+        if self.age is None or trainer.sanity_checking or trainer.current_epoch + 1 < self.age:
+            return
+        if self.midway is not None:  # a target of the metric is judged more often
             return
         metrics = trainer.callback_metrics
         value, bpp = (float(metrics[key]) for key in (f"val/{self._metric}", "val/entropy_bpp"))

@@ -48,11 +48,10 @@ def elsewhere(monkeypatch):
 
 
 def test_held_trial_is_left_alone(url):
-    """A trial whose worker is alive stays running, and nobody is in doubt."""
-    study, watch = study_at(url), Watch()
+    """A trial whose worker is alive stays running."""
+    study = study_at(url)
     with Lease(study.ask()):
-        assert watch.fail_lost(study) == []
-        assert not watch.in_doubt(study)
+        assert Watch().fail_lost(study) == []
     assert states(url) == [TrialState.RUNNING]
 
 
@@ -78,7 +77,6 @@ def test_dead_process_of_another_container_is_not_looked_up_here(url, monkeypatc
         dead = {**leases.lease(), "pid": 2**22 + 1}  # no process has it
     study.ask().set_user_attr("lease", dead)
     assert watch.fail_lost(study) == []
-    assert watch.in_doubt(study)
 
 
 def test_silent_worker_elsewhere_loses_its_trial_after_a_while_of_ones_own_clock(url, monkeypatch):
@@ -112,7 +110,6 @@ def test_wrong_clock_costs_nobody_a_trial(url, monkeypatch, shift):
                 undo.setattr(leases, "_processes", lambda: "here")
                 assert watch.fail_lost(study) == []
             clock.now += leases._RENEW_S
-    assert not watch.in_doubt(study)
 
 
 def test_lease_is_renewed_while_it_is_held(url, monkeypatch):

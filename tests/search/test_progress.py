@@ -20,7 +20,8 @@ def study():
 
 def finish(study, place, value, size):
     """Add a finished trial; its outcome."""
-    attrs = {"place": place, "point": DRAWN, "select": {"value": value, "payload_bytes": size}}
+    row = {"value": value, "payload_bytes": size}
+    attrs = {"place": place, "point": DRAWN, "select": row, "val": row}
     study.add_trial(create_trial(values=(1.0, value), user_attrs=attrs))
     return Outcome(TrialState.COMPLETE, attrs, (1.0, value))
 
@@ -54,6 +55,10 @@ def test_time_to_go_counts_what_other_workers_finish(study):
         (
             Outcome(TrialState.PRUNED, {"rival": 2, "point": DRAWN}),
             "stopped early, trial 2 was better and smaller",
+        ),
+        (
+            Outcome(TrialState.PRUNED, {"ailment": "it sends nothing: lower unit.step", "point": DRAWN}),
+            "stopped early, it sends nothing: lower unit.step",
         ),
         (Outcome(TrialState.FAIL, {"error": "RuntimeError: no"}), "failed: RuntimeError: no"),
     ],

@@ -3,9 +3,11 @@
 import datetime
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from types import SimpleNamespace
@@ -23,11 +25,12 @@ import bottleneck
 from bottleneck.commands import search as command
 from bottleneck.commands.config import config_dir
 from bottleneck.commands.search import search_from
-from bottleneck.search import study
+from bottleneck.search import leases, study
 from bottleneck.search.frontiers import save_frontier
-from bottleneck.search.places import Outcome, fate
+from bottleneck.search.places import Outcome, fate, settle
 from bottleneck.search.progress import Progress
 from bottleneck.search.storage import answering, open_storage
+from bottleneck.search.trials import Constraints
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning"
@@ -137,10 +140,66 @@ def test_summary_alone_trains_nothing(folder):
     assert (folder / "frontier" / "frontier.json").exists()
 
 
-def test_other_settings_do_not_mix_into_a_study(folder):
-    """The same study with another training length is refused, naming what differs."""
-    with pytest.raises(ValueError, match=r"other settings: \['max_epochs'\] differ"):
-        search_from(composed(folder, "trainer.max_epochs=3"))
+@pytest.mark.parametrize(
+    ("changed", "key"),
+    [
+        ("trainer.max_epochs=3", "max_epochs"),
+        ("cutmix=0.5", "cutmix"),
+        ("data.batch_size=16", "batch_size"),
+        ("loss=prefix", "loss"),
+    ],
+)
+def test_other_settings_do_not_mix_into_a_study(folder, changed, key):
+    """The same study with another training is refused, naming what differs."""
+    with pytest.raises(ValueError, match=rf"other settings: \['{key}'\] differ"):
+        search_from(composed(folder, changed))
+
+
+@pytest.fixture
+def copied(folder, tmp_path):
+    """A copy of the finished study: its folder, and the study."""
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return tmp_path, optuna.load_study(study_name=None, storage=open_storage(storage_of(tmp_path)))
+
+
+def test_another_limit_holds_for_the_trials_of_before(copied):
+    """A summary under new constraints keeps every point off the frontier that breaks one."""
+    folder, _ = copied
+    sizes = {t["number"]: t["select"]["payload_bytes"] for t in trials_of(folder) if t["values"]}
+    before = search_from(composed(folder, "study.n_trials=0"))
+    limit = max(sizes[point.settings["trial"]] for point in before) - 0.01
+    points = search_from(composed(folder, "study.n_trials=0", f"study.constraints.max_bytes={limit}"))
+    assert all(sizes[point.settings["trial"]] <= limit for point in points)
+
+
+def test_trials_that_another_program_adds_are_no_points(copied):
+    """A finished trial without rows and bundle, say of optuna-dashboard, stops nothing and shows nowhere."""
+    folder, study = copied
+    before = search_from(composed(folder, "study.n_trials=0"))
+    study.add_trial(optuna.trial.create_trial(values=(0.0, 1.0)))
+    assert search_from(composed(folder, "study.n_trials=0")) == before
+    assert trials_of(folder)[-1]["fate"] == "finished"
+
+
+def test_command_waits_for_the_last_trials_of_others(copied, monkeypatch):
+    """Whoever holds them may die, or die before writing: all end with a frontier of the whole study."""
+    folder, known = copied
+    monkeypatch.setattr(study, "_LOOK_S", 0.05)
+    place = len(known.trials)
+    known.enqueue_trial({}, user_attrs={"place": place, "failures": 0, leases.KEY: leases.lease()})
+    trial, done = known.ask(), known.trials[0]
+    outcome = Outcome(TrialState.COMPLETE, {**done.user_attrs, "place": place}, tuple(done.values))
+    other, held = threading.Timer(1.0, settle, (known, trial, outcome)), study.held
+
+    def begun(*given):
+        if other.ident is None:
+            other.start()
+        return held(*given)
+
+    monkeypatch.setattr(study, "held", begun)
+    search_from(composed(folder, f"study.n_trials={place + 1}"))
+    other.join()
+    assert trials_of(folder)[-1]["fate"] == "finished"
 
 
 def test_several_devices_are_several_commands(tmp_path):
@@ -219,7 +278,7 @@ def test_clock_that_is_set_meanwhile_is_no_ones_duration(tmp_path, monkeypatch):
 
     monkeypatch.setattr(study, "run_trial", pruned)
     study._run(known, trial, None, Progress(known, 1))
-    save_frontier(known, None, tmp_path)
+    save_frontier(known, None, tmp_path, Constraints())
     (row,) = trials_of(tmp_path)
     assert known.trials[0].duration.total_seconds() < 0
     assert 0.02 <= row["seconds"] < 60
@@ -248,6 +307,14 @@ def test_killed_worker_costs_the_study_nothing(workers, caplog, monkeypatch):
     workers("kill -9 $$", "true")
     assert "worker 0 was killed" in caplog.text
     assert "where memory runs out (lower study.workers" in caplog.text
+
+
+def test_dead_worker_is_seen_to_be_dead_at_once(workers, caplog, monkeypatch):
+    """Its number is free while another one still works, which so knows that its trial is lost."""
+    monkeypatch.setattr(command.log, "disabled", False)
+    workers('sleep 1; ! cat /proc/[0-9]*/stat | grep " Z $PPID "', "kill -9 $$")
+    assert "worker 1 was killed" in caplog.text
+    assert "worker 0 failed" not in caplog.text
 
 
 def test_study_without_workers_is_an_error(workers):

@@ -3,6 +3,7 @@
 import optuna
 import pytest
 
+from bottleneck.loss import OperatingPoint
 from bottleneck.search.space import Space
 
 PAPER = {"latent_channels": [32, 64], "stride": [2, 4, 6], "step": [1.0, 16.0], "log10_alpha": [-4, -1]}
@@ -75,3 +76,18 @@ def test_drops_are_drawn_in_place_of_alpha():
     assert not any("alpha" in point or "target_bytes" in point for point in points)
     with pytest.raises(ValueError, match=r"space\.target_drop=.* exclude each other"):
         Space(**PAPER, target_drop=[0.005, 0.05], target_bytes=[2, 60])
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ({"target_bytes": [2, 60]}, r"target_bytes= needs a rate in bits"),
+        ({"target_drop": [0.01, 2]}, r"target_drop=2.0 must be above 0 and below 1"),
+    ],
+)
+def test_targets_that_no_trial_could_have_are_refused(targets, message):
+    """They are found before anything is computed, not by twenty trials that fail."""
+    point = OperatingPoint({"latent_channels": 8, "stride": 2, "step": 0.5}, 3.0)
+    with pytest.raises(ValueError, match=message):
+        Space(**PAPER, **targets).check(point)
+    Space(**PAPER).check(point)

@@ -55,6 +55,24 @@ def test_study_is_continued_only_with_its_own_settings(tmp_path):
         open_study("s", storage, RandomSampler(), {"split": "a", "space": 2})
 
 
+@pytest.mark.parametrize("directions", [["minimize"], ["maximize", "minimize"]])
+def test_study_of_something_else_is_not_continued(tmp_path, directions):
+    """One whose objectives are others was begun by another program; it would take none of our trials."""
+    storage = open_storage(f"journal:///{tmp_path}/s.journal")
+    optuna.create_study(study_name="s", storage=storage, directions=directions)
+    with pytest.raises(ValueError, match=r"study\.name=s is a study of something else.*another study\.name"):
+        open_study("s", storage, RandomSampler(), {})
+
+
+def test_study_of_an_earlier_release_is_continued(tmp_path):
+    """It says nothing of a setting that is new; a release that does not know one of its own is refused."""
+    storage = open_storage(f"journal:///{tmp_path}/s.journal")
+    open_study("s", storage, RandomSampler(), {"split": "a"})
+    open_study("s", storage, RandomSampler(), {"split": "a", "cutmix": 0.5})
+    with pytest.raises(ValueError, match=r"\['split'\] differ"):
+        open_study("s", storage, RandomSampler(), {"cutmix": 0.5})
+
+
 def test_artifacts_survive_in_their_folder(tmp_path):
     """A unit that was uploaded comes back byte for byte."""
     store = open_artifacts(str(tmp_path / "artifacts"))

@@ -30,11 +30,20 @@ def rival_of(study, value, bpp, epoch=4):
 def stopped(study, value, bpp, epoch=4):
     """The callback after the end of an epoch with these figures."""
     stop = StopHopeless(study, PRUNING, 10, "accuracy_top1")
-    metrics = {"val/accuracy_top1": value, "val/entropy_bpp": bpp}
-    trainer = SimpleNamespace(current_epoch=epoch, callback_metrics=metrics, should_stop=False)
-    stop.on_validation_end(trainer, None)
-    assert trainer.should_stop == (stop.rival is not None)
+    assert validate(stop, value, bpp, epoch) == (stop.rival is not None)
     return stop
+
+
+def validate(stop, value, bpp, epoch, sanity_checking=False):
+    """Whether the callback stops a training whose validation in an epoch has these figures."""
+    trainer = SimpleNamespace(
+        current_epoch=epoch,
+        callback_metrics={"val/accuracy_top1": value, "val/entropy_bpp": bpp},
+        should_stop=False,
+        sanity_checking=sanity_checking,
+    )
+    stop.on_validation_end(trainer, None)
+    return trainer.should_stop
 
 
 @pytest.mark.parametrize(
@@ -53,9 +62,19 @@ def test_only_clear_losers_are_stopped(value, bpp, rival):
 
 
 def test_comparison_happens_once_at_its_age():
-    """Before and after half of the epochs nothing is compared."""
-    study = study_with((0.95, 0.5))
-    assert [rival_of(study, 0.1, 9.0, epoch) for epoch in (3, 4, 5)] == [None, 0, None]
+    """Before half of the epochs nothing is compared, nor again, however often a target is judged."""
+    stop = StopHopeless(study_with((0.95, 0.5)), PRUNING, 10, "accuracy_top1")
+    assert not validate(stop, 0.1, 9.0, 4, sanity_checking=True)
+    assert not validate(stop, 0.1, 9.0, 3)
+    assert not validate(stop, 0.99, 9.0, 4)
+    assert not validate(stop, 0.1, 9.0, 4)
+    assert not validate(stop, 0.1, 9.0, 5)
+    assert stop.midway == {"value": 0.99, "bpp": 9.0}
+
+
+def test_comparison_that_no_validation_meets_is_made_at_the_next():
+    """Where a target is judged more rarely than after every epoch, all trials are compared a little older."""
+    assert rival_of(study_with((0.95, 0.5)), 0.1, 9.0, epoch=5) == 0
 
 
 def test_pruned_and_running_trials_are_no_rivals():
@@ -75,9 +94,8 @@ def test_pruning_can_be_switched_off():
     """With `study.pruning.after=null` no trial is ever compared."""
     never = Pruning(after=None)
     stop = StopHopeless(study_with((0.95, 0.5)), never, 10, "accuracy_top1")
-    trainer = SimpleNamespace(current_epoch=4, callback_metrics={}, should_stop=False)
-    stop.on_validation_end(trainer, None)
-    assert stop.rival is None
+    assert not validate(stop, 0.1, 9.0, 4)
+    assert stop.midway is None
 
 
 def test_object_store_that_is_away_is_the_machines_fault(digits_bundle, monkeypatch):
