@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning import LightningDataModule, seed_everything
 
 from bottleneck.channel import Channel
+from bottleneck.codecs import Codec
 from bottleneck.cut import Cut
 from bottleneck.loss import OperatingPoint
 from bottleneck.loss.drop import JUDGEMENTS
@@ -71,7 +72,7 @@ def train_rates(
     run = _Run(cut, point, recipe or Recipe(), warm=ckpt_path is None, system=RatesSystem)
     system = RatesSystem(run.channel(cut), cut.net.folded(point.objective.layers), **run.parts)
     trainer = {**trainer, "limit_val_batches": 0}  # at which rate?
-    if run.fit(system, cut, run.features, ckpt_path, trainer) is None:
+    if not run.train(system, run.features, ckpt_path, trainer):
         return []
     channels, own = [], system.loss.rate
     for number in range(point.rates):
@@ -127,6 +128,9 @@ def train_end_to_end(
     return tuned, run.fit(system, tuned, cut.images, ckpt_path, trainer)
 
 
+_WEIGHED = 1000  # images whose payloads are weighed on the way to a target of bytes
+
+
 class _Run:
     """What all ways of training have in common: a unit that has begun, and the stages that are left."""
 
@@ -153,7 +157,7 @@ class _Run:
         # The features come first: filling their cache draws random numbers and reading it does not.
         self.features = cut.probed(probes) if probes else cut.features
         seed_everything(point.seed, workers=True, verbose=False)
-        self.recipe, self.judged = recipe, point.target_drop is not None
+        self.recipe, self.judged, self.device = recipe, point.target_drop is not None, cut.image.device
         if self.judged and not cut.images.count("select"):
             raise ValueError(
                 f"target_drop={point.target_drop} is judged on samples that train nothing, and there are "
@@ -183,6 +187,8 @@ class _Run:
             "cutmix": recipe.cutmix,
             "baseline": cut.frozen("select").value if self.judged else 0.0,
         }
+        if point.target_bytes is not None and point.rates == 1:  # a closure, because averages copy a system
+            self.parts["weigh"] = lambda unit, rate: _mean_payload(cut, self.codec, unit, rate)
         if warm_epochs:
             alpha = point.alpha if recipe.warm_alpha is None else recipe.warm_alpha
             beginning = {**self.parts, "objective": recipe.warm_objective, "loss": loss.weighing(alpha)}
@@ -205,10 +211,31 @@ class _Run:
         ckpt_path: str | None,
         options: dict[str, Any],
     ) -> Channel | None:
+        """Train, and fit the codec's tables; `None` in all but the first process."""
+        if not self.train(system, data, ckpt_path, options):
+            return None
+        _fit_tables(system.channel, system.loss.rate, cut)
+        return system.channel
+
+    def train(
+        self,
+        system: BottleneckSystem,
+        data: LightningDataModule,
+        ckpt_path: str | None,
+        options: dict[str, Any],
+    ) -> bool:
+        """Train; whether this is the first process."""
         recipe = self.recipe
         if self.judged:  # whatever else validates
-            steps = len(data.train_dataloader()) * {**recipe.trainer, **options}["max_epochs"]
-            options |= {"val_check_interval": max(1, steps // JUDGEMENTS), "check_val_every_n_epoch": None}
+            wanted = {**recipe.trainer, **options}
+            batches, limit = len(data.train_dataloader()), wanted.get("limit_train_batches") or 1.0
+            batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+            interval = batches * (wanted.get("max_epochs") or 1) // JUDGEMENTS
+            options |= {
+                "val_check_interval": max(1, interval),
+                "check_val_every_n_epoch": None,
+                "limit_val_batches": 1.0,
+            }
         callbacks = [*options.pop("callbacks", ()), *recipe.averaging()]
         trainer = recipe.new_trainer(callbacks=callbacks, **options)
         trainer.fit(system, data, ckpt_path=ckpt_path)
@@ -221,11 +248,24 @@ class _Run:
                 limit_val_batches=0,
             )
             trainer.fit(system, data)
-        if not trainer.is_global_zero:
-            return None
-        system.to(cut.image.device).eval()
-        _fit_tables(system.channel, system.loss.rate, cut)
-        return system.channel
+        system.to(self.device).eval()
+        return trainer.is_global_zero
+
+
+def _mean_payload(cut: Cut, codec: Codec, unit: Unit, rate: Rate) -> float:
+    """Bytes of some images as they are, held out ones where there are any, with tables as at the end."""
+    channel = cut.channel(copy.deepcopy(codec), copy.deepcopy(unit).eval())
+    _fit_tables(channel, copy.deepcopy(rate), cut)
+    subset = "select" if cut.images.count("select") else "train"
+    count = cut.images.count(subset) // len(cut.images.transforms(subset))  # they come before other views
+    sizes, seen, every = list[int](), 0, max(1, count // _WEIGHED)
+    for given, _ in cut.features.batches(subset):
+        if seen >= count:
+            break
+        if len(some := given[-seen % every : count - seen : every]):
+            sizes += map(len, channel.send(some.to(cut.image.device)))
+        seen += len(given)
+    return sum(sizes) / len(sizes)
 
 
 def _fit_tables(channel: Channel, rate: Rate, cut: Cut) -> None:

@@ -69,7 +69,13 @@ class Recipe:
     trainer: Mapping[str, Any] = field(default_factory=lambda: {"max_epochs": 40, "logger": False})
 
     def __post_init__(self) -> None:
-        check_trainer(self.trainer.get("precision", "32-true"))
+        check_trainer(self.trainer.get("precision"))
+        for key in ("callbacks", "logger"):
+            if self.trainer.get(key):
+                raise ValueError(
+                    f"trainer= has {key}, which would be shared by all stages of all trainings. Give {key}= "
+                    "to train(...)."
+                )
         epochs = self.trainer.get("max_epochs")
         if epochs is not None and (epochs != int(epochs) or epochs < -1):
             raise ValueError(
@@ -113,12 +119,13 @@ class Recipe:
         Raises:
             ValueError: If a callback would change the frozen network, or Lightning refuses an option.
         """
-        check_trainer("32-true", callbacks)
-        quiet()
         keeps = any(isinstance(callback, Checkpoint) for callback in callbacks)
-        bars = [StageBar(stage)] if {**self.trainer, **options}.get("enable_progress_bar", True) else []
-        own = {"logger": False, "callbacks": [*callbacks, *bars], "enable_checkpointing": keeps}
+        own = {"enable_checkpointing": keeps, "logger": False}
+        wanted = {"plugins": [WholeCheckpoints()], **self.trainer, **own, **options}
+        check_trainer(wanted.get("precision"), callbacks)
+        quiet()
+        bars = [StageBar(stage)] if wanted.get("enable_progress_bar", True) else []
         try:
-            return Trainer(**{"plugins": [WholeCheckpoints()], **self.trainer, **own, **options})
+            return Trainer(**{**wanted, "callbacks": [*callbacks, *bars]})
         except (MisconfigurationException, ValueError) as error:
             raise ValueError(f"trainer= is refused by Lightning: {error}") from error

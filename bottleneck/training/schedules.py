@@ -1,31 +1,58 @@
-"""Learning-rate schedules, stepped after every batch. The optimizer's `lr` is their peak."""
+"""Learning-rate schedules, stepped after every batch. The optimizer's `lr` is their peak.
+
+The rate follows from the step and the length of the training alone. A resumed one takes over how far its
+schedule has come, not how long it was: it may be longer.
+"""
 
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, OneCycleLR
 
 Schedule = Callable[..., LRScheduler]
 
 
+class _Resumable(LRScheduler):
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        gone = ("last_epoch", "_step_count", "_last_lr")
+        super().load_state_dict({key: state_dict[key] for key in gone if key in state_dict})
+
+
+class _OneCycle(_Resumable, OneCycleLR):
+    pass
+
+
+class _Cosine(_Resumable, CosineAnnealingLR):
+    def get_lr(self) -> list[float | Tensor]:
+        share = (1 + math.cos(math.pi * min(1.0, self.last_epoch / self.T_max))) / 2
+        return [self.eta_min + (peak - self.eta_min) * share for peak in self.base_lrs]
+
+
+class _Steps(_Resumable, MultiStepLR):
+    def get_lr(self) -> list[float | Tensor]:
+        passed = sum(step <= self.last_epoch for step in self.milestones.elements())
+        return [peak * self.gamma**passed for peak in self.base_lrs]
+
+
 def one_cycle(optimizer: Optimizer, total_steps: int, warm_up: float = 0.3) -> OneCycleLR:
     """Rise to the peak over the share `warm_up` of the steps, then fall to almost nothing."""
     peaks = [group["lr"] for group in optimizer.param_groups]
-    return OneCycleLR(optimizer, peaks, total_steps=total_steps, pct_start=warm_up)
+    return _OneCycle(optimizer, peaks, total_steps=total_steps, pct_start=warm_up)
 
 
 def cosine(optimizer: Optimizer, total_steps: int, floor: float = 0.0) -> CosineAnnealingLR:
     """Fall from the peak to `floor` along half a cosine."""
-    return CosineAnnealingLR(optimizer, T_max=total_steps, eta_min=floor)
+    return _Cosine(optimizer, T_max=total_steps, eta_min=floor)
 
 
 def steps(
     optimizer: Optimizer, total_steps: int, milestones: Sequence[float], factor: float = 0.1
 ) -> MultiStepLR:
     """Begin at the peak and multiply by `factor` after each of some shares of the steps."""
-    return MultiStepLR(optimizer, [round(share * total_steps) for share in milestones], factor)
+    return _Steps(optimizer, [round(share * total_steps) for share in milestones], factor)
 
 
 def with_schedule(optimizer: Optimizer, schedule: Schedule | None, trainer: Any) -> Any:

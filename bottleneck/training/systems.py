@@ -5,9 +5,11 @@
 Source: Datta et al., ICPR 2022.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, Self
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
@@ -17,17 +19,20 @@ from bottleneck.channel import Channel
 from bottleneck.codecs.entropy.tables.histogram import Histogram
 from bottleneck.layouts import Layout
 from bottleneck.loss import Loss, Objective, Passage, Terms
+from bottleneck.loss.rates import Rate
 from bottleneck.loss.several import SeveralLosses
 from bottleneck.splitting import SplitModel
 from bottleneck.tasks import Task
 from bottleneck.training import checkpoint as entry
-from bottleneck.training.averaging import FrozenTensors
+from bottleneck.training.averaging import AveragedToTheEnd, FrozenTensors
 from bottleneck.training.cutmix import check_cutmix, cutmix
 from bottleneck.training.frozen import FrozenHalves
 from bottleneck.training.schedules import Schedule, with_schedule
-from bottleneck.unit import UnitOutput
+from bottleneck.unit import Unit, UnitOutput
 
 _STEERING = "steering"  # in checkpoints: where targets have come to
+#: Progress at which payloads are weighed; 1 is where another stage follows.
+_WEIGHINGS = (0.7, 0.85, 1.0)
 
 
 class BottleneckSystem(LightningModule):
@@ -51,6 +56,7 @@ class BottleneckSystem(LightningModule):
         scheduler: Makes a schedule from `optimizer` and `total_steps`, stepped after every batch.
         cutmix: Share of the training samples that are mixed with another one; see `cutmix.py`.
         baseline: The frozen network's metric on the validation samples, where a drop below it is wanted.
+        weigh: The mean payload of images as they are, by a unit and a rate, where a payload is wanted.
 
     Raises:
         ValueError: If samples are to be mixed where that makes no sense.
@@ -69,6 +75,7 @@ class BottleneckSystem(LightningModule):
         scheduler: Schedule | None = None,
         cutmix: float = 0.0,
         baseline: float = 0.0,
+        weigh: Callable[[Unit, Rate], float] | None = None,
     ):
         super().__init__()
         if cutmix:
@@ -84,10 +91,12 @@ class BottleneckSystem(LightningModule):
         self.make_scheduler = scheduler
         self.cutmix = cutmix
         self.baseline = baseline
+        self.weigh = weigh
+        self._weighings: list[float] = []
         self.val_metrics = task.metrics(prefix="val/")
         self.strict_loading = False
         self._val_symbols: list[Any] = []
-        self._pace, self._settled = 1.0, False
+        self._pace, self._settled, self._seed = 1.0, False, 0
         self.span = (0.0, 1.0)
         self._frozen_tensors: FrozenTensors | None = None
 
@@ -100,8 +109,13 @@ class BottleneckSystem(LightningModule):
         return inputs
 
     def sent(self, inputs: Tensor) -> UnitOutput:
-        """What the unit makes of a batch's inputs, for the tail and for the rate."""
-        return self.channel.quantised(self.given(inputs))
+        """What the unit makes of a batch's inputs, for the tail and for the rate.
+
+        In float32, whatever the precision around it, so that symbols round as they will where it is deployed.
+        """
+        given = self.given(inputs)
+        with torch.autocast(given.device.type, enabled=False):
+            return self.channel.quantised(given.float())
 
     def frozen(self, inputs: Tensor, sizes: dict[str, Any]) -> Any:
         """What the frozen network makes of a batch's inputs; see `loss.objectives.Frozen`."""
@@ -121,13 +135,38 @@ class BottleneckSystem(LightningModule):
         return self
 
     def on_fit_start(self) -> None:
+        if self.loss.steering() and not math.isfinite(self.trainer.estimated_stepping_batches):
+            raise ValueError(
+                "target_bytes= and target_drop= need a training that ends. Give the Trainer max_epochs or "
+                "max_steps."
+            )
+        self._seed = torch.initial_seed()
         self._frozen_tensors = FrozenTensors(self, self.kept, self.trainer.callbacks)  # type: ignore[attr-defined]
 
     def on_validation_epoch_start(self) -> None:
         if self._frozen_tensors is not None:
             self._frozen_tensors.put_back()  # callbacks come before this hook
 
-    on_train_end = on_fit_end = on_validation_epoch_start
+    on_train_end = on_validation_epoch_start
+
+    def on_fit_end(self) -> None:
+        self.on_train_end()  # Lightning leaves it out where no step is left
+        torch.manual_seed(self._seed)
+
+    def on_train_start(self) -> None:
+        self._weighings = [] if self.weigh is None else [at for at in _WEIGHINGS if at >= self.progress]
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """What is drawn in an epoch follows from seed and epoch alone, as the order of its samples does."""
+        if batch_idx == 0:
+            (seed,) = np.random.SeedSequence([self._seed, self.current_epoch]).generate_state(1, np.uint64)
+            torch.manual_seed(int(seed))
+        if self.weigh is not None and self._weighings and self.progress >= self._weighings[0]:
+            del self._weighings[0]
+            callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+            kept: Any = next((c.average for c in callbacks if isinstance(c, AveragedToTheEnd)), self)
+            assert isinstance(self.loss, Loss), "one payload is wanted"
+            self.loss.weigh(self.weigh(kept.unit, kept.loss.rate))
 
     def training_step(self, batch: tuple[Any, ...], batch_idx: int) -> Tensor:
         inputs, *known = batch
@@ -185,11 +224,7 @@ class BottleneckSystem(LightningModule):
         checkpoint[_STEERING] = self.loss.steering()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take over how far a schedule has come, not how long it was: a resumed run may be longer."""
-        progress = ("last_epoch", "_step_count", "_last_lr")
-        checkpoint["lr_schedulers"] = [
-            {key: state[key] for key in progress if key in state} for state in checkpoint["lr_schedulers"]
-        ]
+        """Refuse what is not this system's, and add what checkpoints leave out."""
         self.loss.load_steering(checkpoint.get(_STEERING, []))
         own = self.state_dict()
         for part in self.kept:

@@ -13,6 +13,7 @@ from bottleneck.features import FeatureCache
 from bottleneck.loss import OperatingPoint
 from bottleneck.loss.context import ContextRate
 from bottleneck.loss.density import DensityRate
+from bottleneck.loss.drop import DropTarget
 from bottleneck.loss.objectives import FrozenFeatures, FrozenLogits, Matching, Sum, relative_error
 from bottleneck.loss.probes import Probes
 from bottleneck.splitting import Tail
@@ -132,6 +133,43 @@ def test_drop_that_is_asked_for_is_what_comes_out(digits_network):
     channel = bottleneck.train(cut, asked, Recipe(trainer={**SHORT, "max_epochs": 30}))
     (row,) = cut.measure([channel], "val")
     assert row.drop == pytest.approx(0.05, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"limit_train_batches": 1, "limit_val_batches": 0}, {"max_epochs": None, "max_steps": 12}]
+)
+def test_drop_is_judged_however_a_training_is_cut_short(digits_network, monkeypatch, limits):
+    """Limits of the Trainer leave the price no less to follow."""
+    judged = []
+    monkeypatch.setattr(DropTarget, "update", lambda self, drop, progress: judged.append(progress))
+    images = Digits(holdout=0.2, train_limit=200, val_limit=50, batch_size=32)
+    cut = Cut(digits_network, images, Classification(10), "layer2")
+    recipe = Recipe(trainer={**SHORT, "max_epochs": 12, **limits})
+    bottleneck.train(cut, point(target_drop=0.05), recipe)
+    assert len(judged) == 12
+    assert judged[-1] == 1.0
+
+
+@pytest.mark.parametrize("target", [{"target_drop": 0.05}, {"target_bytes": 8, "rate": DensityRate}])
+def test_target_of_a_training_without_end_is_refused(cut, target):
+    """What is wanted is meant from the middle of a training on, so there has to be one."""
+    recipe = Recipe(scheduler=None, trainer={**SHORT, "max_epochs": -1, "max_time": {"seconds": 20}})
+    with pytest.raises(ValueError, match=r"target_drop= need a training that ends. .*max_epochs"):
+        bottleneck.train(cut, point(**target), recipe)
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", 64])
+def test_frozen_network_keeps_its_precision(cut, precision):
+    """However the Trainer is asked to convert it, the training is refused."""
+    with pytest.raises(ValueError, match="would convert the frozen network too"):
+        bottleneck.train(cut, point(), Recipe(trainer=SHORT), precision=precision)
+
+
+@pytest.mark.parametrize(("key", "value"), [("callbacks", ["mine"]), ("logger", True)])
+def test_recipe_drops_nothing_silently(key, value):
+    """A recipe's stages share no callbacks and no logger; the message says where they belong."""
+    with pytest.raises(ValueError, match=rf"{key}.* shared by all stages .* Give {key}= to train"):
+        Recipe(trainer={**SHORT, key: value})
 
 
 def test_drop_is_judged_on_samples_that_train_nothing(digits_network):

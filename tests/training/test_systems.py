@@ -111,6 +111,16 @@ def test_loss_is_rate_plus_alpha_times_task(digits_network, feature_loader):
     torch.testing.assert_close(system.terms((feature, target))[0].loss, rate + 0.3 * task)
 
 
+def test_symbols_do_not_depend_on_the_precision_of_a_training(digits_network, feature_loader):
+    """In half precision around it, the unit rounds as it will where it is deployed."""
+    system = make_system(digits_network).eval()
+    feature, _ = next(iter(feature_loader))
+    expected = system.sent(feature)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = system.sent(feature)
+    assert torch.equal(found.exact, expected.exact)
+
+
 def test_validation_logs_metrics_and_entropy(digits_network, feature_loader, fit):
     """Validation logs losses, top-1, top-5 and the entropy of the symbols in bits per pixel."""
     trainer = fit(make_system(digits_network), feature_loader, epochs=1, limit_val_batches=1.0)
