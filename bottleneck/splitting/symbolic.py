@@ -5,6 +5,7 @@ its values or sizes ends it; a module where that happens is kept whole, and what
 """
 
 import inspect
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from torch.utils._pytree import tree_leaves
 
 from bottleneck.splitting.outputs import typed_call, typed_parts
 from bottleneck.splitting.seeing import Call, Seen, drop_unused
+
+_ALONE = threading.Lock()  # fx patches `nn.Module` itself, and one that ends restores what it found
 
 
 def see_by_fx(model: nn.Module) -> Seen:
@@ -24,7 +27,8 @@ def see_by_fx(model: nn.Module) -> Seen:
     parameters = list(inspect.signature(model.forward).parameters.values())
     defaults = {p.name: p.default for p in parameters[1:] if p.default is not inspect.Parameter.empty}
     tracer = _Tracer(getattr(model, "opaque", ()))
-    graph = tracer.trace(model, concrete_args=defaults or None)
+    with _ALONE:
+        graph = tracer.trace(model, concrete_args=defaults or None)
     drop_unused(graph)
     return Seen("torch.fx", model, graph, tracer.seen, tracer.kept_whole)
 
@@ -33,16 +37,25 @@ class _Tracer(fx.Tracer):
     """Trace a model, remembering which module calls returned each node.
 
     A submodule that cannot be traced, or that the model names in its attribute `opaque`, is kept whole, as
-    one opaque node: cuts inside it are not offered, cuts around it are.
+    one opaque node: cuts inside it are not offered, cuts around it are. What other threads compute meanwhile
+    passes through, with the model or another.
     """
 
     def __init__(self, opaque: Sequence[str] = ()) -> None:
         super().__init__()
-        self.opaque = opaque
+        self.opaque, self._thread = opaque, threading.get_ident()
         self.seen: list[Call] = []
         self.kept_whole: dict[str, str] = {}
 
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        """As fx has it, in this thread."""
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
         path = self.path_of_module(m)
         entered = [value for value in tree_leaves((args, kwargs)) if isinstance(value, fx.Proxy)]
         before = _State(self, args, kwargs)

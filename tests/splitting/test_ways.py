@@ -1,6 +1,7 @@
 """Networks that torch.fx cannot follow, or not all the way: how they are seen, and what is said of it."""
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bottleneck.splitting import split, split_points, trace
+from bottleneck.splitting.symbolic import see_by_fx
 
 
 def conv(channels: int = 4, inputs: int = 4) -> nn.Conv2d:
@@ -288,3 +290,39 @@ def test_refusal_gives_both_reasons():
         ValueError, match=r"(?s)Bad cannot be traced.*torch\.fx: .*control flow.*torch\.export: .*submodule"
     ):
         split_points(Bad(), torch.zeros(1, 3, 8, 8))
+
+
+class Meanwhile(nn.Module):
+    """Whenever it runs, another thread runs a part of it, and another network."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 2)
+        self._elsewhere = [nn.Linear(3, 3)]
+        self.found = []
+
+    def forward(self, x):
+        """Two layers."""
+        with ThreadPoolExecutor(1) as other:
+            for layer in (self.first, self._elsewhere[0]):
+                self.found.append(other.submit(layer, torch.ones(1, 3)).result())
+        return self.second(self.first(x))
+
+
+def test_other_threads_compute_while_a_network_is_seen():
+    """Who computes while a server splits gets numbers, and the graph is the network's alone."""
+    network = Meanwhile().eval()
+    seen = see_by_fx(network)
+    assert [node.target for node in seen.graph.nodes if node.op == "call_module"] == ["first", "second"]
+    for layer, found in zip((network.first, network._elsewhere[0]), network.found, strict=True):
+        assert torch.equal(found, layer(torch.ones(1, 3)))
+
+
+def test_networks_are_seen_one_after_another():
+    """Two threads that split at once leave nothing of `torch.fx` behind."""
+    before = nn.Module.__call__
+    networks = [nn.Sequential(*(nn.Linear(3, 3) for _ in range(40))) for _ in range(8)]
+    with ThreadPoolExecutor(4) as threads:
+        seen = list(threads.map(see_by_fx, networks))
+    assert {len(found.graph.nodes) for found in seen} == {42}
+    assert nn.Module.__call__ is before
