@@ -2,9 +2,10 @@
 
     python benchmarks/devices.py PLAN [--drop 0.03] [--watts COMPUTING WAITING --byte JOULES]
 
-PLAN is the `plan.json` of `bottleneck plan`. A device that is k times slower takes k times what this machine
-took for the device's half; the server stays as it is. Of the strategies that lose no more than the drop, the
-table names the fastest, its milliseconds, and those of the fastest of each other kind.
+PLAN is the `plan.json` of `bottleneck plan`, or of `benchmarks.camera`. A device that is k times slower takes
+k times what this machine took for the device's half; the server stays as it is. Of the strategies that lose
+no more than the drop, the table names the fastest, its milliseconds, and those of the fastest of each other
+kind.
 
 Below it, what choosing is worth over a sweep of bandwidths, against always finishing on the device and always
 sending the picture that is best there: mean (geometric) and largest ratio of the latencies, and of the

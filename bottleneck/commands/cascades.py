@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from bottleneck.channel import Channel
-from bottleneck.measure.cascade import cascade, check_sure
+from bottleneck.measure.cascade import cascade
 from bottleneck.measure.harness import Measured
 from bottleneck.measure.results import Result
+from bottleneck.measure.sureness import check_sure
 
 
 def check_cascade(cfg: DictConfig, pictures: Sequence[Channel]) -> None:

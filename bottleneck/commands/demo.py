@@ -17,7 +17,7 @@ from bottleneck.commands.serve import tails_of
 from bottleneck.commands.stream import TRIED, client_of, half_of, played, source_of
 from bottleneck.commands.transport import by_datagrams
 from bottleneck.runtime.device.slowed import Slowed
-from bottleneck.runtime.device.sources import shots
+from bottleneck.runtime.device.sources import first_of, shots
 from bottleneck.runtime.device.view import View
 from bottleneck.runtime.journal import Journal, JsonLines
 from bottleneck.runtime.page import Page
@@ -69,7 +69,7 @@ def _stream(
     ended: threading.Event,
 ) -> None:
     source, half = source_of(cfg), Slowed(half_of(cfg, folders), cfg.slower)
-    first = list(itertools.islice(iter(source), TRIED))
+    first = first_of(source, TRIED)
     view, lines = (
         View(f"{cfg.source or 'digits'} through an emulated link"),
         JsonLines(folder / "frames.jsonl"),

@@ -1,7 +1,6 @@
 """`bottleneck stream`: the device's half, on a folder, a video or a camera; see `bottleneck.runtime`."""
 
 import contextlib
-import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.graphs import GraphHalf
 from bottleneck.runtime.device.half import Half
 from bottleneck.runtime.device.routes import Fixed
-from bottleneck.runtime.device.sources import Source, Stills, open_source, paced, shots
+from bottleneck.runtime.device.sources import Source, Stills, first_of, open_source, paced, shots
 from bottleneck.runtime.device.torch_half import TorchHalf
 from bottleneck.runtime.device.trial import tried
 from bottleneck.runtime.device.view import View
@@ -116,7 +115,7 @@ def run(cfg: DictConfig) -> None:
     lines = JsonLines(folder / "frames.jsonl")
     journal.listen(lines)
     journal.listen(view)
-    first = list(itertools.islice(iter(source), TRIED))
+    first = first_of(source, TRIED)
     fps = cfg.fps if cfg.fps is not None else source.fps
     with contextlib.ExitStack() as stack:
         stack.callback(lines.close)

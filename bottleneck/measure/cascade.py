@@ -17,16 +17,7 @@ import numpy as np
 
 from bottleneck.measure.harness import Measured
 from bottleneck.measure.results import Result
-
-
-def check_sure(sure: float) -> None:
-    """Refuse what is no probability.
-
-    Raises:
-        ValueError: If it is not above 0, and at most 1.
-    """
-    if not 0 < sure <= 1:
-        raise ValueError(f"cascade.sure={sure} is no probability. Use above 0 and at most 1, such as 0.8.")
+from bottleneck.measure.sureness import check_sure
 
 
 def cascade(first: Measured, second: Measured, sure: float) -> Result:

@@ -50,7 +50,7 @@ class Gate:
         """
         return not self.is_open(now) and head < self.wait(now)
 
-    def sent(self, frame: int, nbytes: int, now: float, expected: float) -> None:
+    def sent(self, frame: int, nbytes: int, now: float, expected: float, paced: bool = True) -> None:
         """A frame has left.
 
         Args:
@@ -58,9 +58,12 @@ class Gate:
             nbytes: Bytes of its message.
             now: The time.
             expected: Seconds until its confirmation, by the estimate of the link.
+            paced: Whether the server's interval begins with it: not with a probe.
         """
         self._frame, self._unreceived = frame, nbytes
-        self._sent, self._expected = now, now + expected
+        self._expected = now + expected
+        if paced:
+            self._sent = now
 
     def confirmed(self, frame: int, received: int, interval: float) -> bool:
         """A confirmation has come; returns whether it was that of the frame on its way."""

@@ -28,7 +28,7 @@ class Record:
         strategy: What sent it, by name.
         split: The split point; `input` where a picture was sent.
         point: The point's id on its frontier.
-        bytes: What crossed the link to the server: the whole message.
+        bytes: What crossed the link to the server: payloads, and for each a byte that names the point.
         dropped: Whether there was no answer, for the sake of fresh ones; `reason` says why.
         device_ms: What the device worked on it: preprocessing, head, coder.
         link_ms: The way there and back, and the wait for the gate.

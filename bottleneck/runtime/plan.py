@@ -88,7 +88,10 @@ class Plan:
             if kind != self.choice.kind and (best := self._fastest(kind)) is not None
         ]
         found = f"{do}: {self.latency_ms(self.choice):.3g} ms for {self.metric} {self.choice.value:.3f}"
-        return f"{found}; {', '.join(others)}." if others else f"{found}."
+        found = f"{found}; {', '.join(others)}." if others else f"{found}."
+        if self.latency_ms(self.choice) > 1000 * self.policy.latency:
+            found += f" Nothing keeps budget.latency={self.policy.latency:g}; this comes nearest."
+        return found
 
     def _fastest(self, kind: str) -> Strategy | None:
         those = [strategy for strategy in self.policy.admitted(self.strategies) if strategy.kind == kind]

@@ -9,8 +9,10 @@ are too fast to be measured, each is twice as large as the one before.
 import math
 
 from bottleneck.runtime.controller import Controller
-from bottleneck.runtime.estimator import Estimator
+from bottleneck.runtime.estimator import TINY, Estimator
 from bottleneck.runtime.link import Link
+
+_LARGEST = 1024  # bytes; of strategies that send less, a larger probe is not worth its time
 
 
 class Prober:
@@ -24,7 +26,7 @@ class Prober:
 
     def __init__(self, estimator: Estimator, controller: Controller, every: float = 1.0):
         self._estimator, self._controller, self._every = estimator, controller, every
-        self._largest = max(strategy.sent_bytes for strategy in controller.strategies)
+        self._largest = max(_LARGEST, *(strategy.sent_bytes for strategy in controller.strategies))
         self._probed = self._pinged = -math.inf
         self._growing = False
 
@@ -50,6 +52,7 @@ class Prober:
         if self._controller.preferred(Link(math.inf, link.rtt)) is self._controller.current:
             return None  # a faster link would change nothing
         size = math.ceil(min(2 * self._estimator.shortest * link.bandwidth, self._largest))
+        size = max(size, TINY + 1)  # a smaller one would measure the round trip
         fast = self._growing and self._estimator.vague and size < self._largest
         if not fast and now - max(self._probed, self._estimator.measured) < self._every:
             return None

@@ -1,6 +1,7 @@
 """Who may speak to whom: TLS, mutual TLS and a token, for both ends of a connection."""
 
 import hmac
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ class Security:
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a certificate comes without its key, or a key without a certificate.
+        ValueError: If a certificate comes without its key, or a key without a certificate; if the token is
+            empty, or cannot be sent.
     """
 
     certificate: str | None = None
@@ -41,6 +43,10 @@ class Security:
             path = getattr(self, name)
             if path is not None and not Path(path).expanduser().is_file():
                 raise FileNotFoundError(f"tls.{name}={path} is missing. Give the path of a PEM file.")
+        if self.token is not None and not re.fullmatch("[!-~]([ -~]*[!-~])?", str(self.token)):
+            raise ValueError(
+                f"token={self.token!r} cannot be sent. Use ASCII, no space at its ends, or leave it out."
+            )
 
     def server_credentials(self) -> grpc.ServerCredentials | None:
         """What a server listens with; `None` in the clear."""

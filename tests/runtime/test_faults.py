@@ -1,5 +1,6 @@
 """Whatever goes wrong on one side, the others go on."""
 
+import dataclasses
 import gc
 import json
 import os
@@ -16,12 +17,15 @@ import grpc
 import psutil
 import pytest
 
-from bottleneck.deploy.frontier import Point, write_frontier
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.frontier import Point, read_bundles, write_frontier
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.link import Link
 from bottleneck.runtime.messages import Frame, Reason, Refusal, Result, pack, unpack
 from bottleneck.runtime.relay import Relay, constant
+from bottleneck.runtime.serving import tails
 from bottleneck.runtime.serving.server import Limits
+from bottleneck.runtime.serving.tails import Tails
 
 SERVICE = "/bottleneck.Runtime/"
 
@@ -247,6 +251,45 @@ def test_a_new_frontier_is_taken_while_devices_are_answered(serve, half, frontie
     other = next(route for route in half.routes if route.point == 0)
     with Client(f"127.0.0.1:{port}", half, route=other, timeout=30) as client:
         assert client.ask(digits_images[0]).point == 0
+
+
+def test_a_new_frontier_of_another_network_leaves_the_old_one(
+    serve, half, frontier, tmp_path, digits_images, caplog
+):
+    """Nothing of it is served, the log says why once, and a right one is taken behind it."""
+    folder = shutil.copytree(frontier, tmp_path / "frontier")
+    server, port = serve(folder=folder)
+    foreign = dataclasses.replace(Bundle.read(folder / "point-00"), network="0" * 64, split="layer1")
+    foreign.save(folder / "point-03")
+    write_frontier(folder, [Point(3, "point-03", 0.5, 4.0, 0.9)], {"metric": "accuracy_top1"})
+    time.sleep(3)
+    assert foreign.id not in server._tails.describe()["bundles"]
+    assert len([line for line in caplog.messages if "belongs to a network" in line]) == 1
+    with Client(f"127.0.0.1:{port}", half, timeout=30) as client:
+        assert client.ask(digits_images[0]).point == 2
+    write_frontier(folder, [Point(0, "point-00", 0.5, 4.0, 0.9)], {"metric": "accuracy_top1"})
+    assert until(lambda: len(server._tails.describe()["bundles"]) == 1)
+
+
+def test_what_is_written_while_it_is_read_is_read_again(frontier, tmp_path, digits_network, monkeypatch):
+    """A frontier replaced in that moment is not taken for the one that was read."""
+    folder = shutil.copytree(frontier, tmp_path / "frontier")
+    served = Tails([folder], digits_network)
+
+    def replaced_meanwhile(path):
+        found = read_bundles(path)
+        write_frontier(folder, [Point(0, "point-00", 0.5, 4.0, 0.9)], {"metric": "accuracy_top1"})
+        return found
+
+    monkeypatch.setattr(tails, "read_bundles", replaced_meanwhile)
+    served.reload()
+    assert served.has_changed()
+
+
+def test_a_server_keeps_a_tail_at_least(frontier, digits_network):
+    """With none kept, each frame would load its own."""
+    with pytest.raises(ValueError, match="keep=0"):
+        Tails([frontier], digits_network, keep=0)
 
 
 def test_a_damaged_new_frontier_leaves_the_old_one(serve, half, frontier, tmp_path, digits_images):

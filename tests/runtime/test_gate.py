@@ -76,3 +76,14 @@ def test_at_most_one_frame_is_unconfirmed_whatever_happens(steps):
             number, last = number + 1, now
             gate.sent(number, 50, now, expected=0.2)
             under_way = (number, now + 0.2)
+
+
+def test_the_servers_interval_begins_with_frames_alone():
+    """A probe delays a frame until it has arrived, and no longer."""
+    gate = Gate()
+    gate.sent(0, 100, 0.0, 0.1)
+    gate.confirmed(0, 100, 1.0)
+    gate.sent(7, 10, 0.9, 0.1, paced=False)
+    assert not gate.is_open(1.0)
+    gate.confirmed(7, 10, 1.0)
+    assert gate.is_open(1.0)

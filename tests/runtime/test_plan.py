@@ -52,6 +52,14 @@ def test_a_sentence_says_what_to_do(bandwidth, advice):
     assert plan(bandwidth).advice == advice
 
 
+def test_a_budget_that_nothing_keeps_is_said():
+    """The fastest is still named, and that it is too slow."""
+    late = Plan(STRATEGIES, Link(2e6), Policy("latency", latency=0.03, metric=0.85), "accuracy_top1")
+    assert late.advice.endswith("Nothing keeps budget.latency=0.03; this comes nearest.")
+    in_time = Plan(STRATEGIES, Link(2e6), Policy("latency", latency=0.04, metric=0.85), "accuracy_top1")
+    assert "budget.latency" not in in_time.advice
+
+
 def test_regions_and_crossovers_leave_out_what_is_too_inaccurate():
     """The fastest of all, a picture that nobody can recognise, is no choice."""
     found = plan(1e6)

@@ -1,7 +1,7 @@
 """Probes leave where knowing the link could change something, and grow until they can be measured."""
 
 from bottleneck.runtime.controller import Controller
-from bottleneck.runtime.estimator import Estimator
+from bottleneck.runtime.estimator import TINY, Estimator
 from bottleneck.runtime.link import Link
 from bottleneck.runtime.policies import Policy
 from bottleneck.runtime.prober import Prober
@@ -74,3 +74,15 @@ def test_nothing_is_probed_that_would_change_nothing():
             estimator.sent(tick, size, tick / 10)
             estimator.confirmed(tick, size, tick / 10 + 0.02)
     assert sizes == {0, None}
+
+
+def test_a_probe_of_the_bandwidth_is_no_ping():
+    """However little is sent, and however slow the link, it is large enough to measure more than the way."""
+    small = strategy("shared", "layer2", 20, 10)
+    for bandwidth in (10.0, 1e9):
+        estimator, asks = prober([DEVICE, small], bandwidth)
+        assert asks.size(0.0) == 0
+        estimator.sent(0, 0, 0.0)
+        estimator.confirmed(0, 0, 0.02)
+        size = asks.size(0.02)
+        assert size is None if bandwidth > 1e6 else size > TINY

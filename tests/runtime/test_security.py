@@ -108,3 +108,10 @@ def test_what_only_one_side_has_is_refused():
         Security(authority=__file__).server_credentials()
     with pytest.raises(ValueError, match=r"tls\.authority, the server's, is missing"):
         Security(certificate=__file__, key=__file__).channel_credentials()
+
+
+@pytest.mark.parametrize("token", ["", " ", " word", "pässwort", "line\n"])
+def test_a_token_that_cannot_be_sent_is_refused(token):
+    """On either side, as no device could know it; an empty one would be a lock without a key."""
+    with pytest.raises(ValueError, match="token="):
+        Security(token=token)

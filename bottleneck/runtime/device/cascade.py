@@ -9,7 +9,11 @@ Source: see `bottleneck.measure.cascade`, which measures how many bytes that tak
 from collections.abc import Mapping
 from typing import Any
 
+from bottleneck.measure.sureness import check_sure
+from bottleneck.runtime.device.frames import Underway
+from bottleneck.runtime.device.line import Line
 from bottleneck.runtime.device.routes import Fixed, Route
+from bottleneck.runtime.messages import Result
 
 
 class Cascade:
@@ -27,10 +31,7 @@ class Cascade:
     """
 
     def __init__(self, sure: float, codec: Mapping[str, Any]):
-        if not 0 < sure <= 1:
-            raise ValueError(
-                f"cascade.sure={sure} is no probability. Use above 0 and at most 1, such as 0.8, or null."
-            )
+        check_sure(sure)
         self._sure = sure
         self.route = Fixed("-".join(map(str, codec.values())), "input", codec=dict(codec))
 
@@ -39,3 +40,13 @@ class Cascade:
         if route.codec is not None or not isinstance(answer, dict) or not answer.get("top"):
             return False
         return bool(answer["top"][0]["score"] < self._sure)
+
+    def goes_on(self, frame: Underway, result: Result, line: Line) -> bool:
+        """Whether a frame's picture is to be sent next: its answer is not sure, and the server has loaded."""
+        if not self.asks(frame.route, result.answer):
+            return False
+        if line.number(self.route) is None:
+            line.prepare(self.route)
+            return False
+        frame.further(result, self.route)
+        return True

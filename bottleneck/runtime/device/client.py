@@ -15,13 +15,13 @@ from bottleneck.runtime.controller import Controller
 from bottleneck.runtime.device.cascade import Cascade
 from bottleneck.runtime.device.choice import Choice
 from bottleneck.runtime.device.coding import Coding
-from bottleneck.runtime.device.connection import Connection
+from bottleneck.runtime.device.connection import Connection, check_address
 from bottleneck.runtime.device.desk import Desk
 from bottleneck.runtime.device.frames import Ended, Underway
 from bottleneck.runtime.device.half import Half
 from bottleneck.runtime.device.line import Line
 from bottleneck.runtime.device.routes import Route
-from bottleneck.runtime.device.uplink import Uplink
+from bottleneck.runtime.device.uplink import MOST_LOST, Uplink
 from bottleneck.runtime.estimator import Estimator
 from bottleneck.runtime.journal import Journal, Record
 from bottleneck.runtime.link import Link
@@ -29,7 +29,6 @@ from bottleneck.runtime.messages import Confirmation, Message, Reason, Refusal, 
 from bottleneck.runtime.security import Security
 
 _UNKNOWN_LINK = Link(bandwidth=1e6, rtt=0.05)  # what is believed before anything was measured
-_MOST_LOST = 20  # frames in a row of which no datagram arrived, before UDP is taken to be dead
 
 
 class Client:
@@ -58,6 +57,7 @@ class Client:
     Raises:
         RefusedError: If the server takes no such device: another network, frontier or token. A server that is
             not there is no error: the device is alone until it comes.
+        ValueError: If `server` is no address, or the time-out no time.
     """
 
     def __init__(
@@ -74,6 +74,11 @@ class Client:
         checked: bool = False,
         journal: Journal | None = None,
     ):
+        check_address(server)
+        if not timeout > 0:
+            raise ValueError(
+                f"timeout={timeout} leaves no time for an answer. Use seconds above 0, such as 2."
+            )
         security = security or Security()
         if half.packing is not None:
             security.require_clear()
@@ -91,7 +96,6 @@ class Client:
         self._desk = Desk(self._state, self._wait, self._process)
         self._frames = 0
         self._last_number = -1  # what the last frame that was sent is called on the line
-        self._lost_in_a_row = 0
         self._line = Line(
             server,
             lambda: Connection(server, security, timeout, checked, mtu),
@@ -139,17 +143,16 @@ class Client:
         """
         with self._state:
             frame = self._new_frame(image, captured)
-            now = self._clock()
-            if self._desk.is_taken:
-                self._drop(frame, "the device is busy")
-            elif frame.route.split is not None and self._uplink.gate.drops(
-                now, self._coding.seconds(frame.route)
-            ):
-                self._drop(frame, "it would wait for the link")
-            else:
-                self._desk.offer(frame)
-                return True
-            return False
+            waits = frame.route.split is not None and self._uplink.gate.drops(
+                self._clock(), self._coding.seconds(frame.route)
+            )
+            if self._desk.is_taken or waits:
+                self._drop(
+                    frame, "the device is busy" if self._desk.is_taken else "it would wait for the link"
+                )
+                return False
+            self._desk.offer(frame)
+            return True
 
     def ask(self, image: Any) -> Record:
         """Have an image answered, however long that takes: for pictures that do not get old.
@@ -208,11 +211,8 @@ class Client:
         if frame.patient and not final and not self._desk.closed:
             frame.again(self._choice.at(self._clock(), self._line))
             self._desk.offer(frame)
-        elif frame.unsure is not None:  # an answer that is not sure is one
-            (frame.route, answer), frame.unsure = frame.unsure, None
-            self._ended.answered(frame, answer, self._clock())
         else:
-            self._ended.dropped(frame, reason)
+            self._ended.dropped(frame, reason, self._clock())
 
     def _lost(self, reason: str) -> None:
         """The connection is gone, or was never there."""
@@ -248,18 +248,6 @@ class Client:
         self._uplink.sent(number, nbytes, self._clock(), frame)
         return True
 
-    def _sent_again(self, frame: Underway, result: Result) -> bool:
-        """Whether a frame's picture is sent next, as the answer is not sure; not if a newer frame is next."""
-        cascade = self._cascade
-        if cascade is None or self._desk.has_next or not cascade.asks(frame.route, result.answer):
-            return False
-        if self._line.number(cascade.route) is None:
-            self._line.prepare(cascade.route)
-            return False
-        frame.further(result, cascade.route)
-        self._desk.offer(frame)
-        return True
-
     def _wait(self) -> None:
         """Wait for a change; what is overdue by now means that the link is dead."""
         now = self._clock()
@@ -279,27 +267,33 @@ class Client:
     def _receive(self, message: Message) -> None:
         now = self._clock()
         with self._state:
-            if isinstance(message, Confirmation):
-                held, interval = message.held / 1e6, message.interval / 1e6
-                sent = self._uplink.confirmed(message.id, message.received, interval, now, held)
-                if sent is not None and sent.record.packets is not None:
-                    sent.record.lost_packets = message.lost
-                self._state.notify_all()
-            elif isinstance(message, Result | Refusal):
-                frame = self._uplink.answered(message.id)
-                if frame is None:
-                    return
-                is_lost = isinstance(message, Refusal) and message.reason == Reason.LOST
-                self._lost_in_a_row = self._lost_in_a_row + 1 if is_lost else 0
-                if isinstance(message, Result):
-                    if not self._sent_again(frame, message):
-                        self._ended.answered(frame, message, now)
-                else:
-                    self._coding.broken(frame.record.id)
-                    if message.reason == Reason.UNKNOWN_POINT:
-                        self._line.forget(frame.route)  # another frontier was put into its place
-                    final = message.reason in (Reason.PAYLOAD, Reason.FAILED)
-                    self._drop(frame, f"{message.reason.name.lower()}: {message.text}", final)
-                if self._lost_in_a_row >= _MOST_LOST:
-                    self._lost_in_a_row = 0
-                    self._line.lose(f"none of {_MOST_LOST} frames got through by UDP")
+            match message:
+                case Confirmation():
+                    sent = self._uplink.confirmed(message, now)
+                    if sent is not None and sent.record.packets is not None:
+                        sent.record.lost_packets = message.lost
+                    self._state.notify_all()
+                case Result():
+                    if (frame := self._uplink.answered(message.id)) is not None:
+                        self._answered(frame, message, now)
+                case Refusal():
+                    is_lost = message.reason == Reason.LOST
+                    if (frame := self._uplink.answered(message.id, is_lost)) is not None:
+                        self._refused(frame, message)
+
+    def _answered(self, frame: Underway, result: Result, now: float) -> None:
+        cascade = self._cascade
+        if cascade is not None and not self._desk.has_next and cascade.goes_on(frame, result, self._line):
+            self._desk.offer(frame)
+            return
+        self._ended.answered(frame, result, now)
+        self._choice.probe(now, self._line)
+
+    def _refused(self, frame: Underway, refusal: Refusal) -> None:
+        self._coding.broken(frame.record.id)
+        if refusal.reason == Reason.UNKNOWN_POINT:
+            self._line.forget(frame.route)  # another frontier was put into its place
+        final = refusal.reason in (Reason.PAYLOAD, Reason.FAILED)
+        self._drop(frame, f"{refusal.reason.name.lower()}: {refusal.text}", final)
+        if self._uplink.is_deaf:
+            self._line.lose(f"none of {MOST_LOST} frames got through by UDP")

@@ -23,6 +23,17 @@ class RefusedError(ValueError):
     """The server is there and will never take this device: another token, network or frontier."""
 
 
+def check_address(server: str) -> None:
+    """Refuse what no server listens on.
+
+    Raises:
+        ValueError: If it is not `HOST:PORT`.
+    """
+    host, _, port = server.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise ValueError(f"server={server} is no address. Give HOST:PORT, such as localhost:50051.")
+
+
 class Connection:
     """Opened by its constructor, for one stream; after a failure a new one is made.
 
@@ -66,8 +77,9 @@ class Connection:
         self._stream: Any = None
         self._path: DatagramPath | None = None
         try:
-            self.about = self._call("Describe", b"", timeout)
-            if mtu is not None and not self.about.get("datagrams"):
+            about = self._call("Describe", b"", timeout, network=str, datagrams=bool)
+            self.network: str = about["network"]
+            if mtu is not None and not about["datagrams"]:
                 raise RefusedError(
                     f"{server} takes no datagrams. Set transport=datagram there, or transport=grpc here."
                 )
@@ -82,8 +94,8 @@ class Connection:
             ConnectionError: If the server is gone.
             RefusedError: If it has no such point.
         """
-        ready = self._call("Switch", json.dumps(wanted).encode(), _LOADING)
-        return int(ready["point"]), float(ready["server_ms"])
+        ready = self._call("Switch", json.dumps(wanted).encode(), _LOADING, point=int, server_ms=float)
+        return ready["point"], ready["server_ms"]
 
     def open(self) -> Iterator[Message]:
         """Open the stream; the server's messages, until it ends.
@@ -136,18 +148,19 @@ class Connection:
         except (grpc.RpcError, ValueError) as error:  # closing the channel is a ValueError
             raise ConnectionError(f"the stream from {self._server} broke: {_details(error)}") from error
 
-    def _call(self, name: str, request: bytes, timeout: float) -> dict[str, Any]:
+    def _call(self, name: str, request: bytes, timeout: float, **fields: type) -> dict[str, Any]:
+        """The fields of the answer to a call, each of its type."""
         call = self._channel.unary_unary(_SERVICE + name)
         try:
-            answer: dict[str, Any] = json.loads(call(request, timeout=timeout, metadata=self._metadata))
+            answer = json.loads(call(request, timeout=timeout, metadata=self._metadata))
+            return {field: kind(answer[field]) for field, kind in fields.items()}
         except grpc.RpcError as error:
             text = f"{self._server} does not answer {name}: {_details(error)}"
             if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INVALID_ARGUMENT):
                 raise RefusedError(text) from error
             raise ConnectionError(text) from error
-        except ValueError as error:
-            raise ConnectionError(f"{self._server} is no server of this package: {error}") from error
-        return answer
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConnectionError(f"{self._server} is no server of this package: {error!r}") from error
 
 
 def _details(error: Any) -> str:

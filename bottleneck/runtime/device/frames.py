@@ -89,8 +89,12 @@ class Ended:
         record.answer = answer
         self._add(frame)
 
-    def dropped(self, frame: Underway, reason: str) -> None:
-        """A frame will have no answer."""
+    def dropped(self, frame: Underway, reason: str, now: float) -> None:
+        """A frame will have no answer, or none but the one that is not sure."""
+        if frame.unsure is not None:
+            (frame.route, answer), frame.unsure = frame.unsure, None
+            self.answered(frame, answer, now)
+            return
         frame.record.dropped, frame.record.reason = True, reason
         self._add(frame)
 

@@ -60,6 +60,7 @@ class Line:
         self._numbers: dict[str, int] = {}  # what the server calls each route
         self._switching = False
         self._closed = False
+        self._told: str | None = None  # why there is no connection, which is said once
 
     def number(self, route: Route) -> int | None:
         """What the server calls a route; `None` where it has not loaded it."""
@@ -81,9 +82,10 @@ class Line:
         self._numbers.clear()
         self._lost(reason)
         self._state.notify_all()
+        if not self._closed and reason != self._told:
+            log.warning("alone: %s", reason)
+        self._told = reason
         if connection is not None:
-            if not self._closed:
-                log.warning("alone: %s", reason)
             connection.close()
 
     def close(self) -> None:
@@ -102,7 +104,10 @@ class Line:
             except (ConnectionError, RefusedError) as error:
                 reason = str(error)
                 if isinstance(error, RefusedError) and not self.tried.is_set():
-                    self.refused = error
+                    self.refused, self._told = error, reason
+            except Exception as error:  # without this thread the device would be alone for good
+                reason = f"{type(error).__name__}: {error}"
+                log.exception("the connection to %s failed", self._server)
             with self._state:
                 if self.connection is not None:
                     pause = _FIRST_PAUSE
@@ -120,9 +125,9 @@ class Line:
         """
         connection = self._connect()
         try:
-            if connection.about["network"] != self._half.network:
+            if connection.network != self._half.network:
                 raise RefusedError(
-                    f"{self._server} runs a network with weights {connection.about['network'][:12]}…, this "
+                    f"{self._server} runs a network with weights {connection.network[:12]}…, this "
                     f"device one with {self._half.network[:12]}…. Load the same weights on both sides."
                 )
             routes = self._first()
@@ -134,7 +139,7 @@ class Line:
             connection.close()
             raise
         with self._state:
-            self.connection, self._numbers = connection, numbers
+            self.connection, self._numbers, self._told = connection, numbers, None
             if self._closed:
                 self.lose("the client was closed")
             self.tried.set()

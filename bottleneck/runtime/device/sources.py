@@ -36,7 +36,7 @@ class Pictures(Stills):
     """The picture files of a folder, or one.
 
     Raises:
-        ValueError: If there is no picture.
+        ValueError: If there is no picture, or, as it comes, one is damaged.
     """
 
     def __init__(self, path: Path):
@@ -47,9 +47,12 @@ class Pictures(Stills):
 
     def __iter__(self) -> Iterator[Image.Image]:
         for file in self._files:
-            with Image.open(file) as image:
-                image.load()
-                yield image
+            try:
+                with Image.open(file) as image:
+                    image.load()
+            except (OSError, Image.DecompressionBombError) as error:
+                raise ValueError(f"{file} cannot be shown: {error}. Take it away, or mend it.") from error
+            yield image
 
 
 class Video:
@@ -60,7 +63,7 @@ class Video:
 
     Raises:
         ModuleNotFoundError: If PyAV is missing.
-        ValueError: If it cannot be opened, or has no video.
+        ValueError: If it cannot be opened, has no video, or, as it comes, breaks off.
     """
 
     def __init__(self, source: str):
@@ -70,7 +73,7 @@ class Video:
             raise ModuleNotFoundError(
                 f'source={source} needs PyAV: pip install "split-bottleneck[runtime]"'
             ) from error
-        self._source = source
+        self._source, self._broken = source, av.FFmpegError
         options = {"rtsp_transport": "tcp"} if source.startswith("rtsp") else {}
         camera = "v4l2" if source.startswith("/dev/") else None
         try:
@@ -85,8 +88,11 @@ class Video:
     def __iter__(self) -> Iterator[Image.Image]:
         if self.fps is not None:
             self._container.seek(0)
-        for frame in self._container.decode(self._stream):
-            yield frame.to_image()  # type: ignore[no-untyped-call]
+        try:
+            for frame in self._container.decode(self._stream):
+                yield frame.to_image()  # type: ignore[no-untyped-call]
+        except self._broken as error:
+            raise ValueError(f"source={self._source} breaks off: {error}.") from error
 
 
 Source = Stills | Video
@@ -111,13 +117,35 @@ def open_source(source: str) -> Source:
     return Video(str(path))
 
 
+def first_of(source: Source, count: int) -> list[Any]:
+    """So many images of a source's beginning, or all where it has fewer.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    if not (images := list(itertools.islice(source, count))):
+        raise ValueError("source= has no image that can be shown; the file may be cut off.")
+    return images
+
+
 def shots(source: Source, frames: int | None) -> Iterator[Any]:
-    """So many images of a source, from its beginning again where it ends; `None`: all, once."""
+    """So many images of a source, from its beginning again where it ends; `None`: all, once.
+
+    Raises:
+        ValueError: If the number is none, or the source is empty.
+    """
     if frames is None:
         yield from source
         return
-    again = itertools.chain.from_iterable(itertools.repeat(source))
-    yield from itertools.islice(again, frames)
+    if frames < 0:
+        raise ValueError(f"frames={frames} is no number of images. Use 0 or more, or null for all.")
+    while frames > 0:
+        before = frames
+        for image in itertools.islice(source, frames):
+            frames -= 1
+            yield image
+        if frames == before:
+            raise ValueError("source= has no more images, not even from its beginning.")
 
 
 def paced(

@@ -11,10 +11,12 @@ from typing import Generic, TypeVar
 from bottleneck.runtime.estimator import Estimator
 from bottleneck.runtime.gate import Gate
 from bottleneck.runtime.link import Link
+from bottleneck.runtime.messages import Confirmation
 
 T = TypeVar("T")
 
 _LONGEST_EXPECTED = 30.0  # seconds; beyond that an estimate is no reason to wait
+MOST_LOST = 20  # frames in a row of which no datagram arrived, before UDP is taken to be dead
 
 
 class Uplink(Generic[T]):
@@ -26,15 +28,15 @@ class Uplink(Generic[T]):
 
     Attributes:
         gate: Whether a frame may leave.
-        last_sent: When the last message left.
+        estimator: Watches the link.
     """
 
     def __init__(self, estimator: Estimator, timeout: float):
-        self.gate = Gate()
-        self.last_sent = float("-inf")
-        self._estimator, self._timeout = estimator, timeout
+        self.gate, self.estimator = Gate(), estimator
+        self._timeout = timeout
         self._frames: dict[int, T] = {}
         self._deadlines: dict[int, float] = {}
+        self._lost_in_a_row = 0
 
     @property
     def is_empty(self) -> bool:
@@ -43,43 +45,47 @@ class Uplink(Generic[T]):
 
     def link(self, now: float) -> Link:
         """The link as it is believed to be."""
-        return self._estimator.link(now)
+        return self.estimator.link(now)
 
     def sent(self, number: int, nbytes: int, now: float, frame: T | None = None) -> None:
         """A message has left; a probe carries no frame."""
         expected = min(_LONGEST_EXPECTED, self.link(now).ms(nbytes) / 1000)
-        self.gate.sent(number, nbytes, now, expected)
-        self._estimator.sent(number, nbytes, now)
+        self.gate.sent(number, nbytes, now, expected, paced=frame is not None)
+        self.estimator.sent(number, nbytes, now)
         self._deadlines[number] = now + expected + self._timeout
-        self.last_sent = now
         if frame is not None:
             self._frames[number] = frame
 
-    def confirmed(
-        self, number: int, received: int, interval: float, now: float, held: float = 0.0
-    ) -> T | None:
+    def confirmed(self, message: Confirmation, now: float) -> T | None:
         """The server says that a message has arrived, and how far apart frames should be.
-
-        Args:
-            number: Of the message.
-            received: Its bytes.
-            interval: Seconds between two frames.
-            now: The time.
-            held: Seconds that the server has waited before it said so, which the link has not taken.
 
         Returns:
             The frame, if the message has one that is not answered yet.
         """
-        self.gate.confirmed(number, received, interval)
-        self._estimator.confirmed(number, received, now - held)
+        number, held = message.id, message.held / 1e6  # the link has not taken what the server waited
+        self.gate.confirmed(number, message.received, message.interval / 1e6)
+        self.estimator.confirmed(number, message.received, now - held)
         if number not in self._frames:
             self._deadlines.pop(number, None)
         return self._frames.get(number)
 
-    def answered(self, number: int) -> T | None:
-        """A result or refusal has come; the frame that it belongs to, once."""
+    def answered(self, number: int, is_lost: bool = False) -> T | None:
+        """A result or refusal has come; the frame that it belongs to, once.
+
+        Args:
+            number: Of the message.
+            is_lost: Whether it says that nothing of the frame arrived.
+        """
         self._deadlines.pop(number, None)
-        return self._frames.pop(number, None)
+        frame = self._frames.pop(number, None)
+        if frame is not None:
+            self._lost_in_a_row = self._lost_in_a_row + 1 if is_lost else 0
+        return frame
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether nothing of so many frames in a row arrived that nothing will."""
+        return self._lost_in_a_row >= MOST_LOST
 
     def patience(self, now: float) -> float:
         """Seconds until something is overdue, negative afterwards."""
@@ -90,5 +96,5 @@ class Uplink(Generic[T]):
         frames = list(self._frames.values())
         self._frames.clear()
         self._deadlines.clear()
-        self.gate = Gate()
+        self.gate, self._lost_in_a_row = Gate(), 0
         return frames

@@ -51,6 +51,9 @@ class Limits:
         grace: Seconds that frames have to be answered when the server ends.
         deadline: Seconds that a frame in datagrams is waited for, from the first one on.
         patience: Seconds that the rest of it is waited for once all have left the device.
+
+    Raises:
+        ValueError: If a limit is none.
     """
 
     max_batch: int = 8
@@ -63,6 +66,16 @@ class Limits:
     grace: float = 5.0
     deadline: float = 1.0
     patience: float = 0.03
+
+    def __post_init__(self) -> None:
+        for name in ("longest", "most_devices", "idle", "keepalive", "deadline"):
+            if not getattr(self, name) > 0:
+                raise ValueError(
+                    f"limits: {name}={getattr(self, name)} lets nothing through. Use more than 0."
+                )
+        for name in ("grace", "patience"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"limits: {name}={getattr(self, name)} is no time. Use 0 seconds or more.")
 
 
 class Server:
@@ -113,7 +126,7 @@ class Server:
         """Listen.
 
         Args:
-            address: `HOST:PORT`; port 0 takes a free one.
+            address: `HOST:PORT`; port 0 takes a free one. IPv6 with brackets or without.
 
         Returns:
             The port.
@@ -137,18 +150,19 @@ class Server:
         self._server.add_generic_rpc_handlers([self._handlers()])
         credentials = self._security.server_credentials()
         try:
-            _require_free(address)
+            host, wanted = _host_and_port(address)
+            _require_free(host, wanted)
+            bound = f"[{host}]:{wanted}" if ":" in host else address
             if credentials is None:
-                port = self._server.add_insecure_port(address)
+                port = self._server.add_insecure_port(bound)
             else:
-                port = self._server.add_secure_port(address, credentials)
+                port = self._server.add_secure_port(bound, credentials)
             if (datagrams := self._datagrams) is not None:
-                host, _ = _host_and_port(address)
                 loop = asyncio.get_running_loop()
                 await loop.create_datagram_endpoint(lambda: datagrams, local_addr=(host, port))
         except (RuntimeError, OSError, ValueError) as error:
             raise ValueError(
-                f"nothing can listen on {address}; another server may run there. Choose another port=."
+                f"nothing can listen on {address} ({error}). Choose another port= or host=."
             ) from error
         await self._server.start()
         self._background = [
@@ -253,26 +267,31 @@ class Server:
             self._journal.add(record, feature=feature)
 
     async def _keep_reloading(self) -> None:
+        told = None
         while True:
             await asyncio.sleep(_RELOAD_SECONDS)
             try:
                 if self._tails.has_changed():
                     await self.reload()
-            except (OSError, ValueError) as error:  # it is being written, or damaged
-                log.warning("the frontier cannot be read again, so the old one stays: %s", error)
+                    told = None
+            except (OSError, ValueError) as error:  # it is being written, damaged, or another network's
+                if str(error) != told:
+                    log.warning("the frontier cannot be read again, so the old one stays: %s", error)
+                told = str(error)
 
 
-def _require_free(address: str) -> None:
+def _require_free(host: str, port: int) -> None:
     """Look whether somebody listens there before gRPC does, which writes lines of its own about it.
 
     Raises:
         OSError: If somebody does, or the address is none of this machine's.
     """
-    host, port = _host_and_port(address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     socket.create_server((host, port), family=family).close()
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
+    if not 0 <= int(port) < 1 << 16:
+        raise ValueError(f"{port} is no port")
     return host.strip("[]"), int(port)

@@ -68,7 +68,7 @@ class Stream:
         self._checked = False
         self._pending = 0
         self._closing = False
-        self._last_id: int | None = None
+        self._last_id = -1  # of the newest frame; none yet
         self.announce: Callable[[Announcement], None] | None = None
         self._announced: dict[int, int] = {}  # datagrams of frames that have not come yet
 
@@ -118,7 +118,8 @@ class Stream:
         try:
             message = unpack(data, self._longest)
             if isinstance(message, Announcement) and self.announce is not None:
-                self._announced[message.id] = message.datagrams
+                if message.id > self._last_id:  # else it has come already
+                    self._announced[message.id] = message.datagrams
                 self.announce(message)
                 return
             if not isinstance(message, Frame | Probe):
@@ -128,7 +129,9 @@ class Stream:
             return
         told = self._confirm(message.id, len(data), arrived)
         if isinstance(message, Frame):
-            record = Record(message.id, point=message.point, bytes=len(data), device=self._name)
+            record = Record(
+                message.id, point=message.point, bytes=1 + len(message.payload), device=self._name
+            )
             coded = Coded(message.point, [message.payload], self._session)
             self._submit(record, coded, arrived, self._refusal_at(arrived, told))
 
@@ -143,7 +146,7 @@ class Stream:
             0 if frame.is_whole else 1 if sent is None else max(0, sent - frame.datagrams)
         )  # 1: it is not known
         told = self._confirm(frame.frame, frame.total, now, now - frame.last, lost)
-        record = Record(frame.frame, point=frame.point, bytes=frame.received, device=self._name)
+        record = Record(frame.frame, point=frame.point, bytes=1 + frame.received, device=self._name)
         record.packets, record.lost_packets = sent, lost
         refusal = self._refusal_at(now, told)
         if not frame.runs:
@@ -190,11 +193,11 @@ class Stream:
 
     def _note_gaps(self, frame: int) -> None:
         """Frames that the device dropped have numbers too."""
-        for missing in range(frame if self._last_id is None else self._last_id + 1, frame)[-1000:]:
+        for missing in range(frame if self._last_id < 0 else self._last_id + 1, frame)[-1000:]:
             self._write(
                 Record(missing, dropped=True, reason="dropped on the device", device=self._name), None
             )
-        self._last_id = frame
+        self._last_id = max(self._last_id, frame)
 
     def _tell(self, message: Message) -> None:
         try:

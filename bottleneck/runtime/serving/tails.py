@@ -114,7 +114,8 @@ class Tails:
 
     Raises:
         FileNotFoundError: If a folder is no bundle and no frontier.
-        ValueError: If there is none, or one belongs to another network, or the concealment is unknown.
+        ValueError: If there is none, or one belongs to another network, the concealment is unknown, or none
+            is kept.
     """
 
     def __init__(
@@ -122,6 +123,8 @@ class Tails:
     ):
         if not folders:
             raise ValueError("frontier= names nothing to serve. Give the folder of a frontier or a bundle.")
+        if keep < 1:
+            raise ValueError(f"keep={keep} keeps no tail, so each frame would load its own. Use 1 or more.")
         self._folders, self._network, self._keep = list(folders), network.eval(), keep
         self._concealment = concealment_of(concealment)
         self._identity = weights_identity(network)
@@ -131,14 +134,19 @@ class Tails:
         self._numbers: dict[str, int] = {}
         self._seconds: dict[str, float] = {}
         self.reload()
-        for bundle in self._bundles.values():
-            bundle.check_network(network)
 
     def reload(self) -> None:
-        """Read the frontiers anew; tails that are loaded stay."""
+        """Read the frontiers anew; tails that are loaded stay.
+
+        Raises:
+            FileNotFoundError: If a folder is no bundle and no frontier.
+            ValueError: If one cannot be read, or belongs to another network; the old ones are served on.
+        """
+        stamps = self._now_written()  # what is written while it is read is read again
         found = [bundle for folder in self._folders for bundle in read_bundles(folder)[1]]
-        self._bundles = {bundle.id: bundle for bundle in found}
-        self._stamps = self._now_written()
+        for bundle in found:
+            bundle.check_network(self._network)
+        self._bundles, self._stamps = {bundle.id: bundle for bundle in found}, stamps
 
     def has_changed(self) -> bool:
         """Whether a frontier was written since it was read."""

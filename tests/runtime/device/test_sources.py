@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bottleneck.runtime.device.sources import Pictures, Stills, Video, open_source, paced, shots
+from bottleneck.runtime.device.sources import Pictures, Stills, Video, first_of, open_source, paced, shots
 
 
 @pytest.fixture
@@ -96,3 +96,29 @@ def test_no_pace_is_refused():
     """Zero images a second are none."""
     with pytest.raises(ValueError, match="fps=0 is no pace"):
         list(itertools.islice(paced(Stills([1]), 0), 1))
+
+
+def test_a_source_without_images_ends_at_once():
+    """What has nothing to show is no endless wait, and its key is named."""
+    with pytest.raises(ValueError, match="source="):
+        list(shots(Stills([]), 3))
+    with pytest.raises(ValueError, match="source="):
+        first_of(Stills([]), 5)
+    assert first_of(Stills([1, 2]), 5) == [1, 2]
+
+
+def test_a_number_of_frames_is_none_below_zero():
+    """Nor is it a sentence about iterators."""
+    with pytest.raises(ValueError, match="frames=-1 is no number"):
+        list(shots(Stills([1]), -1))
+    assert list(shots(Stills([1]), 0)) == []
+
+
+def test_a_damaged_picture_is_named(pictures):
+    """A picture cut off, or none at all, has its file in the message."""
+    whole = (pictures / "z.png").read_bytes()
+    (pictures / "z.png").write_bytes(whole[:40])
+    (pictures / "zz.png").write_text("no picture")
+    for name in ("z.png", "zz.png"):
+        with pytest.raises(ValueError, match=f"{name} cannot be shown"):
+            list(open_source(str(pictures / name)))

@@ -18,7 +18,7 @@ from bottleneck.runtime.device.routes import Fixed, wanted
 from bottleneck.runtime.device.torch_half import TorchHalf
 from bottleneck.runtime.journal import Journal
 from bottleneck.runtime.link import Link
-from bottleneck.runtime.messages import Refusal, Result
+from bottleneck.runtime.messages import Announcement, Probe, Refusal, Result
 from bottleneck.runtime.relay import Relay, constant
 from bottleneck.runtime.security import Security
 from bottleneck.runtime.serving.server import Limits
@@ -309,6 +309,24 @@ def test_announced_and_never_come(serve, cut):
             found = next(message for message in messages if isinstance(message, Refusal | Result))
             assert found.id == number
             assert isinstance(found, Refusal if number == 0 else Result)
+    finally:
+        connection.close()
+
+
+def test_announcements_of_frames_that_have_come_are_not_kept(serve):
+    """A device that announces old frames all day fills no memory."""
+    server, port = serve(datagrams=True)
+    connection = Connection(f"127.0.0.1:{port}", Security(), PATIENCE, mtu=PACKING.mtu)
+    try:
+        messages = connection.open()
+        connection.send(Announcement(500, 100, 1))
+        assert any(isinstance(message, Refusal) for message in messages)
+        for number in range(500):
+            connection.send(Announcement(number, 100, 1))
+        connection.send(Probe(501, 0))
+        assert any(message.id == 501 for message in messages)
+        (stream,) = server._streams
+        assert not stream._announced
     finally:
         connection.close()
 

@@ -1,0 +1,77 @@
+"""What a server takes, and what it refuses before it listens."""
+
+import socket
+
+import pytest
+
+from bottleneck.runtime.device.client import Client
+from bottleneck.runtime.journal import Journal
+from bottleneck.runtime.messages import Frame
+from bottleneck.runtime.serving.server import Limits, Server
+from bottleneck.runtime.serving.tails import Tails
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [
+        ("most_devices", 0),
+        ("longest", -1),
+        ("idle", 0.0),
+        ("deadline", 0.0),
+        ("grace", -1.0),
+        ("patience", -0.1),
+    ],
+)
+def test_limits_that_let_nothing_through_are_refused(limit, value):
+    """The message has the limit."""
+    with pytest.raises(ValueError, match=f"{limit}={value}"):
+        Limits(**{limit: value})
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:99999", "nowhere.invalid:0", "127.0.0.1:http"])
+def test_an_address_that_is_none_is_refused(loop, frontier, digits_network, address):
+    """In one sentence, with the reason and both keys."""
+    server = Server(Tails([frontier], digits_network))
+    with pytest.raises(ValueError, match=r"listen on .* \(.+\)\. Choose another port= or host=\."):
+        loop.run(server.start(address))
+
+
+def test_ipv6_needs_no_brackets(serve, half, digits_images):
+    """`host=::1` is an address like another."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    _, port = serve(address="::1:0")
+    with Client(f"[::1]:{port}", half, timeout=30.0) as client:
+        assert client.ask(digits_images[0]).strategy == half.routes[0].name
+
+
+def test_both_ends_count_the_same_bytes(serve, half, digits_images):
+    """A frame's record has one size, whoever writes it."""
+    seen = Journal(lambda: 0.0)
+    _, port = serve(journal=seen)
+    with Client(f"127.0.0.1:{port}", half, timeout=30.0) as client:
+        ours = [client.ask(image).bytes for image in digits_images[:3]]
+    assert [found.record.bytes for found in seen.since(0)] == ours
+
+
+def test_frames_that_a_device_dropped_are_counted_once(serve, half, digits_images):
+    """Also where its numbers go back, by mistake or to have the server count all day."""
+    from bottleneck.runtime.device.connection import Connection
+    from bottleneck.runtime.device.routes import wanted
+    from bottleneck.runtime.security import Security
+
+    seen = Journal(lambda: 0.0)
+    _, port = serve(journal=seen)
+    connection = Connection(f"127.0.0.1:{port}", Security(), 30.0)
+    point, _ = connection.switch(wanted(half.routes[0]))
+    payload = half.payload(digits_images[0], half.routes[0])
+    messages = connection.open()
+    for number in (3, 6, 3, 6, 8):
+        connection.send(Frame(number, point, payload))
+        for _ in range(2):
+            next(messages)
+    connection.close()
+    dropped = [found.record.id for found in seen.since(0) if found.record.reason == "dropped on the device"]
+    assert dropped == [4, 5, 7]
