@@ -170,7 +170,7 @@ def _zstd(of: str = "raw", level: int = 3, **options: Any) -> Recipe:
 def _packets(codec: str = "range", by: str = "channels", mtu: int = 1200, **options: Any) -> Recipe:
     """Another codec's bytes in packets that decode alone, see `packets.stage.Packets`."""
     inner = recipe(codec, options)
-    everything = {"codec": codec, "by": by, "mtu": mtu, **inner.options}
+    everything = {**inner.options, "codec": codec, "by": by, "mtu": mtu}
     return Recipe("packets", everything, inner.input, [{"name": "packets", **everything}])
 
 

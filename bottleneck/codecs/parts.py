@@ -41,6 +41,7 @@ class Parts(ArrayToBytes):
 
     name = "parts"
     takes = ("symbols", "feature", "pixels")
+    only_whole = True
 
     def __init__(
         self,

@@ -150,9 +150,11 @@ class ArrayToBytes(Stage):
     Attributes:
         takes_tables: Whether it has `with_tables`, for tables of symbols that something else has learned.
         in_session: Whether it remembers earlier samples of a stream.
+        only_whole: Whether no part of a sample can be coded by itself.
     """
 
     takes_tables: bool = False
+    only_whole: ClassVar[bool] = False
     in_session: bool = False
 
     def session(self) -> Self:

@@ -24,7 +24,6 @@ from bottleneck.codecs.codec import Codec
 from bottleneck.codecs.named import recipe
 from bottleneck.codecs.packets.framing import LONGEST_HEADER, Packet, each, pack, unpack
 from bottleneck.codecs.packets.segments import Places, Segments
-from bottleneck.codecs.parts import Parts
 from bottleneck.codecs.stage import ArrayToBytes, Form, bytes_form
 
 _MOST_KEPT = 512  # segments whose codec is kept
@@ -59,6 +58,7 @@ class Packets(ArrayToBytes):
 
     name = "packets"
     takes = ("symbols", "feature", "pixels")
+    only_whole = True
 
     def __init__(
         self, form: Form, codec: str = "range", by: str = "channels", mtu: int = 1200, **options: Any
@@ -71,6 +71,11 @@ class Packets(ArrayToBytes):
                 "Allow more."
             )
         self.whole = Codec(recipe(codec, options), form.shape)
+        if self.whole.coder.only_whole:
+            raise ValueError(
+                f"codec {codec!r} codes whole samples only, so no packet with a part of one could be decoded "
+                "alone. Use codec 'range' in packets."
+            )
         self._segments = Segments(form.shape, by)
         self._codecs: dict[int, tuple[Places, Codec]] = {}
         self.needs_fit = not self.whole.fitted
@@ -168,12 +173,13 @@ class Packets(ArrayToBytes):
 
     def _codec(self, number: int) -> tuple[Places, Codec]:
         """Places of a segment, and its codec."""
-        if number not in self._codecs:
+        found = self._codecs.get(number)  # once, because another thread may clear them
+        if found is None:
             if len(self._codecs) >= _MOST_KEPT:
                 self._codecs.clear()
             places = self._segments.places(number)
-            self._codecs[number] = places, self.whole.part(places)
-        return self._codecs[number]
+            found = self._codecs[number] = places, self.whole.part(places)
+        return found
 
 
 def packets_of(codec: Codec, array: ArrayLike) -> list[bytes]:
@@ -199,16 +205,12 @@ def in_packets(codec: Codec, by: str, mtu: int) -> Codec:
     """
     if isinstance(codec.coder, Packets):
         return codec
-    options = {"codec": codec.name, "by": by, "mtu": mtu, **codec.options}
+    options = {**codec.options, "codec": codec.name, "by": by, "mtu": mtu}
     packets = Codec(recipe("packets", options), codec.shape)
     packets.load_tables({"codec": codec.to_dict()["tables"]})
     return packets
 
 
 def packed(codec: Codec, by: str, mtu: int) -> Codec:
-    """`in_packets` where some of the packets are of use alone.
-
-    As it is stays a codec that remembers earlier samples, and one of several arrays behind each other.
-    """
-    whole = codec.session() is not codec or isinstance(codec.coder, Parts)
-    return codec if whole else in_packets(codec, by, mtu)
+    """`in_packets`, but a codec that codes whole samples only stays as it is."""
+    return codec if codec.coder.only_whole else in_packets(codec, by, mtu)

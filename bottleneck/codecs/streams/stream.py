@@ -86,6 +86,7 @@ class Stream(ArrayToBytes):
     name = "stream"
     takes = ("symbols", "levels")
     needs_fit = True
+    only_whole = True  # a part has other blocks
 
     def __init__(
         self,

@@ -161,6 +161,10 @@ def test_fitted_ranges_are_cut_as_samples_are(by, per):
         ({"by": "rows"}, "by='rows' is not possible"),
         ({"codec": "tiled", "by": "elements"}, "stage 'tile' takes features of shape"),
         ({"codec": "nothing"}, "codec='nothing' is unknown"),
+        *(
+            ({"codec": name}, f"codec '{name}' codes whole samples only.*Use codec 'range' in packets")
+            for name in ("context", "packets", "parts", "stream")
+        ),
         ({"bits": 3}, "codec 'range'.*'bits'"),
     ],
 )
@@ -180,11 +184,17 @@ def test_what_cannot_be_cut_further_is_refused():
 
 
 def test_what_is_of_no_use_in_part_stays_one_piece():
-    """A codec that remembers, and one of several arrays, are not cut; others are."""
+    """Codecs that need a whole sample are not cut, and refused by name where they have to be; others are."""
     samples = [np.full(24, value, np.int32) for value in range(3)]
-    parts = codecs.for_parts([(2, 2, 2), (4, 2, 2)], "range").fit(samples)
     maps = [sample.reshape(6, 2, 2) for sample in samples]
-    remembering, plain = (codecs.create(name, (6, 2, 2)).fit(maps) for name in ("stream", "range"))
-    assert packed(parts, "channels", 100) is parts
-    assert packed(remembering, "channels", 100) is remembering
+    plain = codecs.create("range", (6, 2, 2)).fit(maps)
+    whole = [
+        codecs.for_parts([(2, 2, 2), (4, 2, 2)], "range").fit(samples),
+        codecs.create("context", (6, 2, 2), groups=2, width=2).fit(maps),
+        codecs.create("stream", (6, 2, 2)).fit(maps),
+    ]
+    for codec in whole:
+        assert packed(codec, "channels", 100) is codec
+        with pytest.raises(ValueError, match=f"codec '{codec.name}' codes whole samples only"):
+            in_packets(codec, "channels", 100)
     assert packed(plain, "channels", 100).name == "packets"

@@ -14,7 +14,7 @@ decoder needs as many passes as there are groups.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,7 @@ class ContextCoder(ArrayToBytes):
     name = "context"
     takes = ("symbols", "levels")
     needs_fit = True
+    only_whole = True  # each channel is coded in the light of the others
 
     def __init__(self, form: Form, groups: int = 16, width: int = 64) -> None:
         super().__init__(form)
@@ -118,12 +119,6 @@ class ContextCoder(ArrayToBytes):
             )
         self._expect_with(Weights.from_dict(weights, self._channels))
         self._frequencies, self._narrowest = frequencies, narrowest
-
-    def take_part(self, whole: Self, places: NDArray[np.int64]) -> None:
-        raise ValueError(
-            "codec 'context' codes each channel in the light of the others, so no part of a sample can be "
-            "coded by itself. Use codec 'range' in packets."
-        )
 
     def ideal_bits(self, array: NDArray[Any]) -> float:
         return sum(self._frequencies.ideal_bits(away, tables) for away, tables in self._grouped(array))
