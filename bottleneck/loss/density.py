@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bottleneck.codecs.entropy.logistic import log_probability
-from bottleneck.codecs.entropy.tables.frequencies import FrequencyTables
+from bottleneck.codecs.entropy.tables.frequencies import MOST_ENTRIES, FrequencyTables
 from bottleneck.loss.rates import Rate
 from bottleneck.unit import UnitOutput
 
@@ -92,17 +92,19 @@ class DensityRate(Rate):
     def settle(self, symbols: Tensor, steps: int = 400, learning_rate: float = 0.03) -> None:
         """Bring the density to what was learned last: the unit at rest, its symbols instead of noise.
 
-        It works on counts, so it takes a second.
+        It works on counts, so it takes seconds.
 
         Args:
-            symbols: Of training samples, whole numbers, `(n, C_r, ...)`, in as few rows as is handy.
+            symbols: Of training samples, whole numbers, `(n, C_r, ...)`, in as few rows as is handy; those
+                that get no entry in a table count as the outermost that do.
             steps: Of Adam.
             learning_rate: A third of it in the second half.
         """
-        values = torch.arange(int(symbols.min()), int(symbols.max()) + 1, device=symbols.device)
-        by_channel = symbols.movedim(1, 0).flatten(1)
-        counts = torch.stack([(by_channel == value).sum(1) for value in values], 1).float()
-        share = counts / counts.sum(1, keepdim=True)
+        by_channel = symbols.movedim(1, 0).flatten(1).clamp(-_FARTHEST, _FARTHEST)
+        values, places = by_channel.unique(return_inverse=True)
+        channels = torch.arange(len(places), device=places.device)[:, None] * len(values)
+        counts = torch.bincount((channels + places).flatten(), minlength=len(places) * len(values))
+        share = counts.reshape(len(places), -1) / places.shape[1]
         grid = values.float().repeat(len(share), 1)[None]
         optimizer = torch.optim.Adam(self.parameters(), learning_rate)
         with torch.enable_grad():
@@ -115,8 +117,11 @@ class DensityRate(Rate):
                 optimizer.step()
 
     @torch.no_grad()
-    def tables(self) -> tuple[FrequencyTables, range]:
-        """Whole frequencies of each channel's symbols, for a range coder, with an index per channel."""
+    def tables(self) -> tuple[FrequencyTables, range] | None:
+        """Whole frequencies of each channel's symbols, for a range coder, with an index per channel.
+
+        None where they would be too many, or the density lives where symbols have no entry.
+        """
         reach = 1
         while reach < _FARTHEST:
             reach *= 2
@@ -124,6 +129,8 @@ class DensityRate(Rate):
                 break
         grid = self._grid(reach)
         used = np.flatnonzero((grid > _ESCAPE / 4).any(0))
+        if not used.size or len(grid) * (used[-1] + 1 - used[0]) > MOST_ENTRIES:
+            return None
         low, high = int(used[0]), int(used[-1])
         inside = grid[:, low : high + 1]
         escape = np.maximum(1 - inside.sum(1, keepdims=True), _ESCAPE)

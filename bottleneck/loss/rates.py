@@ -54,7 +54,7 @@ class Rate(nn.Module, ABC):
         """Learn the last, of symbols of training samples, `(n, *latent_shape)`; most rates learn nothing."""
 
     def tables(self) -> tuple[Any, Any] | None:
-        """Tables of symbols and their index, as `Codec.with_tables` takes them, if the rate learned any."""
+        """Tables of symbols and their index, as `Codec.with_tables` takes them; None: they are counted."""
         return None
 
 
@@ -120,7 +120,9 @@ class SumOfRates(Rate):
     def tables(self) -> tuple[Any, Any] | None:
         found = [rate.tables() for rate in self.rates]
         pairs = [pair for pair in found if pair is not None]
-        return ([tables for tables, _ in pairs], [index for _, index in pairs]) if pairs else None
+        if len(pairs) < len(found):
+            return None
+        return [tables for tables, _ in pairs], [index for _, index in pairs]
 
     def _apart(self, output: UnitOutput) -> list[tuple[Rate, UnitOutput]]:
         latents, exacts = apart(output.latent, self.shapes), apart(output.exact, self.shapes)

@@ -270,14 +270,15 @@ def _mean_payload(cut: Cut, codec: Codec, unit: Unit, rate: Rate) -> float:
 
 def _fit_tables(channel: Channel, rate: Rate, cut: Cut) -> None:
     """Give the channel's codec its tables: those that the rate has learned, or else counted ones."""
-    if not rate.in_bits or not channel.codec.takes_tables:
+    tables = None
+    if rate.in_bits and channel.codec.takes_tables:
+        batches = cut.features.batches("train")
+        coded = (torch.from_numpy(channel.coded(given)) for given, _ in batches)
+        # One row per channel, because images may differ in size.
+        by_channel = torch.cat([symbols.movedim(1, 0).flatten(1) for symbols in coded], 1)
+        rate.settle(by_channel[None].to(cut.image.device))
+        tables = rate.tables()
+    if tables is None:
         cut.fit([channel])
-        return
-    batches = cut.features.batches("train")
-    coded = (torch.from_numpy(channel.coded(given)) for given, _ in batches)
-    # One row per channel, because images may differ in size.
-    by_channel = torch.cat([symbols.movedim(1, 0).flatten(1) for symbols in coded], 1)
-    rate.settle(by_channel[None].to(cut.image.device))
-    tables = rate.tables()
-    assert tables is not None, "a rate in bits has learned them"
-    channel.codec.with_tables(*tables)
+    else:
+        channel.codec.with_tables(*tables)

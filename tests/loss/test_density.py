@@ -8,6 +8,7 @@ import torch
 
 from bottleneck import codecs
 from bottleneck.loss.density import DensityRate
+from bottleneck.loss.rates import SumOfRates
 from bottleneck.unit import UnitOutput
 
 SHAPE, STEP = (2, 8, 8), 0.5
@@ -76,6 +77,28 @@ def test_settled_density_is_near_the_entropy_of_the_symbols():
         for coder in (learned, counted)
     ]
     assert bits[0] <= 1.02 * bits[1]
+
+
+def test_symbols_that_are_far_away_hardly_matter_to_settle():
+    """Counting takes as long as there are symbols, however far apart they are."""
+    symbols = torch.round(latents(0.4, 64) / STEP).to(torch.int32)
+    rate, far = trained(latents(0.4)), symbols.clone()
+    far[0, 0, 0] = 2**31 - 1
+    rate.settle(far)
+    coder = codecs.create("range", SHAPE)
+    learned = coder.with_tables(*rate.tables()).ideal_bits(symbols[1].numpy())
+    assert learned <= 1.05 * coder.fit([symbols.numpy()]).ideal_bits(symbols[1].numpy()) + 1
+
+
+@pytest.mark.parametrize(("means", "scales"), [(0.0, 6.0), (1e6, 0.0), (math.nan, 0.0)])
+def test_density_that_no_tables_hold_has_none(means, scales):
+    """Too wide for its channels together, or too far away: whoever trains counts instead."""
+    rate = DensityRate((64, 2, 2), 16)
+    with torch.no_grad():
+        rate.means.fill_(means)
+        rate.log_scales.fill_(scales)
+    assert rate.tables() is None
+    assert SumOfRates([DensityRate((2, 2, 2), 16), rate]).tables() is None
 
 
 def test_gradient_pulls_towards_likely_values_from_both_sides():

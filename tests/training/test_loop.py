@@ -125,6 +125,13 @@ def test_payload_that_is_asked_for_is_what_comes_out(cut, rate, codec):
     assert channel.codec.fitted
 
 
+def test_codec_counts_where_the_rate_has_no_tables_for_it(cut):
+    """A rate that learned what another codec needs leaves this one its own tables."""
+    other = point(rate=functools.partial(ContextRate, **SMALL), codec={"name": "range"})
+    channel = bottleneck.train(cut, other, Recipe(trainer=SHORT))
+    assert channel.codec.fitted
+
+
 def test_drop_that_is_asked_for_is_what_comes_out(digits_network):
     """A run ends near the drop asked for, on samples that judged nothing."""
     images = Digits(holdout=0.2, train_limit=600, val_limit=200, batch_size=32)
