@@ -90,8 +90,10 @@ class ContextModel(nn.Module):
         return mean, scale
 
 
+@torch.inference_mode(mode=False)
+@torch.enable_grad()
 def learn(samples: NDArray[np.int32], groups: int, width: int, seed: int = 0) -> Weights:
-    """Weights that expect samples like these.
+    """Weights that expect samples like these, whether or not the caller wants gradients.
 
     Args:
         samples: Shape ``(n, C, height, width)``.

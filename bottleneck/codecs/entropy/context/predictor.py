@@ -119,7 +119,8 @@ def _small(text: str, shape: Sequence[int]) -> NDArray[np.int16]:
 
 def _integers(values: Any, bits: int) -> NDArray[np.int64]:
     array = np.asarray(values)
-    if array.size and (array.dtype.kind != "i" or np.abs(array).max() >= 1 << bits):
+    most = 1 << bits
+    if array.size and (array.dtype.kind != "i" or not -most < array.min() <= array.max() < most):
         raise ValueError(f"integers of at most {bits} bits are wanted")
     return array.astype(np.int64)
 

@@ -31,3 +31,11 @@ def test_large_symbols_are_looked_at_in_larger_units():
     """Symbols of thousands do not end beyond the reach of what is looked at."""
     assert learn(samples(), 2, 4).shift <= 2
     assert learn(1000 * samples(), 2, 4).shift >= 10
+
+
+def test_learning_needs_no_gradients_from_outside():
+    """Whoever measures, without gradients or in inference mode, fits the same weights."""
+    wanted = learn(samples(), 2, 4).to_dict()
+    for without in (torch.no_grad, torch.inference_mode):
+        with without():
+            assert learn(samples(), 2, 4).to_dict() == wanted
