@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -54,6 +54,17 @@ def check_values(array: NDArray[Any], kind: Input, name: str) -> None:
         raise ValueError(
             f"codec {name!r} codes finite values that fit {DTYPES[kind]}; got {found}. {_CURES[kind]}."
         )
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: lists for tuples, Python's own numbers and strings for NumPy's and others."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value) if isinstance(value, str) else value
 
 
 def as_integer(value: Any, option: str, low: int, high: int) -> int:

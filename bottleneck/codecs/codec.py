@@ -2,7 +2,7 @@
 
 ::
 
-    array ─► encode: check ─► stages ─► payload  ┄ channel ┄►  decode: stages backwards ─► array
+    array ─► encode: check ─► pipeline ─► payload  ┄ channel ┄►  decode: pipeline backwards ─► array
 
 What all codecs have in common (shapes, dtypes, NaN, payload types, fitted or not, tables, descriptions) is
 written here, once. A payload is never empty: what would be no bytes is sent as one zero byte, so that a lost
@@ -22,8 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bottleneck.codecs.checks import as_shape, check_values
 from bottleneck.codecs.named import Recipe
-from bottleneck.codecs.registry import stage_from
-from bottleneck.codecs.stage import ArrayToArray, ArrayToBytes, BytesToBytes, Form, Stage, bytes_form
+from bottleneck.codecs.pipeline import Pipeline
+from bottleneck.codecs.stage import ArrayToBytes, Form, Stage
 
 _NOTHING = b"\0"
 _MOST_KEPT = 64  # samples of a generator, for stages behind the first that is fitted
@@ -38,8 +38,7 @@ class Codec:
         shape: Shape of one sample, ``(C, H, W)`` as a rule; any number of axes, zero-sized ones too.
         n_values: Number of elements of one sample.
         options: The keyword arguments that build this codec again, JSON values only.
-        stages: The pipeline, in the order of encoding.
-        coder: Its one stage that makes bytes of an array.
+        longest: Bytes of a payload at most.
 
     A payload carries neither version nor shape nor tables: those travel once, in the bundle, as
     `to_dict`. So `decode` knows the number of elements beforehand, and for *any* bytes it returns
@@ -50,27 +49,19 @@ class Codec:
         self._recipe = recipe
         self.name, self.options, self.input = recipe.name, recipe.options, recipe.input
         self.shape = as_shape(shape)
-        self._form = form = Form(self.input, self.shape)
-        self.n_values = form.n_values
-        self.stages: list[Stage] = []
-        self._transforms: list[ArrayToArray] = []
-        self._compressors: list[BytesToBytes] = []
-        for description in recipe.stages:
-            stage = stage_from(description, form)
-            self.stages.append(stage)
-            form = stage.gives
-            if isinstance(stage, ArrayToArray):
-                self._transforms.append(stage)
-            elif isinstance(stage, ArrayToBytes):
-                self.coder = stage
-                form = bytes_form(form.n_values + sum(earlier.n_header for earlier in self._transforms))
-            elif isinstance(stage, BytesToBytes):
-                self._compressors.append(stage)
-        if form.kind != "bytes":
-            raise ValueError(
-                f"codec {self.name!r} ends with {form.kind}, not with bytes. Add a stage that makes bytes of "
-                "an array, such as 'bytes', 'pack', 'range' or 'huffman'."
-            )
+        self._pipeline = Pipeline(recipe.stages, Form(self.input, self.shape))
+        self.n_values = self._pipeline.form.n_values
+        self.longest = max(1, self._pipeline.gives.n_values)
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The pipeline, in the order of encoding."""
+        return self._pipeline.stages
+
+    @property
+    def coder(self) -> ArrayToBytes:
+        """Its one stage that makes bytes of an array."""
+        return self._pipeline.coder
 
     # Tables ------------------------------------------------------------------------------------
 
@@ -96,13 +87,13 @@ class Codec:
         positions = [position for position, stage in enumerate(self.stages) if stage.needs_fit]
         again: Iterable[ArrayLike] = arrays
         if len(positions) > 1:
-            given = self._form.singles(given)
+            given = self._pipeline.form.singles(given)
             if isinstance(arrays, Iterator):
                 kept = list(itertools.islice(given, _MOST_KEPT))
                 again, given = kept, itertools.chain(kept, given)
         for position in positions:
             stage = self.stages[position]
-            stage.fit(given if stage.fits_input or not position else self._reaching(position, given))
+            stage.fit(given if stage.fits_input or not position else self._pipeline.reaching(position, given))
             stage.has_tables = True
             given = (self._checked(array, batch=True) for array in again)
         return self
@@ -135,11 +126,7 @@ class Codec:
             ValueError: If `encode` refuses the array too.
         """
         self._require_tables("ideal_bits")
-        header, transformed = self._transformed(self._checked(array))
-        if transformed is None or self._compressors:
-            return None
-        bits = self.coder.ideal_bits(transformed)
-        return None if bits is None else bits + 8 * len(header)
+        return self._pipeline.ideal_bits(self._checked(array))
 
     def zero_fraction(self, array: ArrayLike) -> float | None:
         """Share of zeros in a sample, as a coder of their runs meets them; None for all other codecs."""
@@ -153,12 +140,11 @@ class Codec:
         A codec that remembers earlier samples begins anew; any other is returned as it is. The state of
         `encode` and that of `decode` are separate, so one session can stand on either side or on both.
         """
-        coder = self.coder.session()
-        if coder is self.coder:
+        pipeline = self._pipeline.session()
+        if pipeline is self._pipeline:
             return self
         codec = copy.copy(self)
-        codec.coder = coder
-        codec.stages = [coder if stage is self.coder else stage for stage in self.stages]
+        codec._pipeline = pipeline
         return codec
 
     def refresh(self) -> None:
@@ -182,12 +168,7 @@ class Codec:
             ValueError: If shape or dtype is wrong, or a value is NaN, infinite, or too large.
         """
         self._require_tables("encode")
-        payload, transformed = self._transformed(self._checked(array))
-        if transformed is not None:
-            payload += self.coder.encode(transformed)
-        for compressor in self._compressors:
-            payload = compressor.compress(payload)
-        return payload or _NOTHING
+        return self._pipeline.encode(self._checked(array)) or _NOTHING
 
     def decode(self, payload: bytes) -> NDArray[Any]:
         """Decode one payload.
@@ -216,48 +197,8 @@ class Codec:
             )
         if data == _NOTHING:
             with contextlib.suppress(ValueError):  # where no bytes are no payload, it is a zero like others
-                return self._decoded(b"")
-        return self._decoded(data)
-
-    def _decoded(self, data: bytes) -> NDArray[Any]:
-        for compressor in reversed(self._compressors):
-            data = compressor.decompress(data)
-        passed: list[tuple[ArrayToArray, bytes]] = []
-        array: NDArray[Any] | None = None
-        for transform in self._transforms:
-            header, data = data[: transform.n_header], data[transform.n_header :]
-            passed.append((transform, header))
-            if not transform.has_array(header):
-                if data:
-                    raise ValueError(
-                        f"payload has {len(data)} bytes after a header that says all; it was extended."
-                    )
-                break
-        else:
-            array = self.coder.form.conform(self.coder.decode(data))
-        for transform, header in reversed(passed):
-            array = np.asarray(transform.backward(header, array))
-        assert array is not None
-        assert (array.shape, array.dtype) == (self.shape, self._form.dtype)
-        return array
-
-    def _transformed(self, array: NDArray[Any], n_stages: int | None = None) -> tuple[bytes, Any]:
-        """Headers and array behind the array → array stages; no array where a header says all."""
-        headers, transformed = b"", array
-        for transform in self._transforms[:n_stages]:
-            header, following = transform.forward(transformed)
-            headers += header
-            if following is None:
-                return headers, None
-            transformed = following
-        return headers, transformed
-
-    def _reaching(self, n_stages: int, arrays: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-        """Training samples behind the first stages, but for those that a header tells whole."""
-        for sample in self._form.singles(arrays):
-            transformed = self._transformed(sample, n_stages)[1]
-            if transformed is not None:
-                yield transformed
+                return self._pipeline.decode(b"")
+        return self._pipeline.decode(data)
 
     # Descriptions ------------------------------------------------------------------------------
 
@@ -340,4 +281,4 @@ class Codec:
                 f"Encode samples one at a time, or create the codec with shape={given.shape}."
             )
         check_values(given, self.input, self.name)
-        return np.require(given, self._form.dtype, ["C", "A", "W"])
+        return np.require(given, self._pipeline.form.dtype, ["C", "A", "W"])

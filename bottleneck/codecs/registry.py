@@ -7,8 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
+from bottleneck.codecs.checks import plain
 from bottleneck.codecs.stage import Form, Stage
 
 #: Name of a stage -> "module:Class", below this package.
@@ -76,4 +75,5 @@ def all_options(function: Callable[..., Any], options: Mapping[str, Any], what: 
     for parameter in taken:
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             found |= found.pop(parameter.name)
-    return {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
+    whole: dict[str, Any] = plain(found)
+    return whole

@@ -10,10 +10,10 @@ import inspect
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bottleneck.codecs.checks import plain
 from bottleneck.layouts import Layout
 from bottleneck.unit.quantizer import NEAREST, Quantizer
 
@@ -132,7 +132,7 @@ class Unit(nn.Module, ABC):
     def options(self) -> dict[str, Any]:
         """The kind and the constructor's arguments, JSON-able, from which `build` makes an equal unit."""
         names = inspect.signature(type(self)).parameters
-        return {"kind": self.kind, **{name: _plain(getattr(self, name)) for name in names}}
+        return {"kind": self.kind, **{name: plain(getattr(self, name)) for name in names}}
 
     def forward(self, feature: Tensor) -> UnitOutput:
         """Send features through the bottleneck, quantized, without coding them.
@@ -180,12 +180,3 @@ class Unit(nn.Module, ABC):
     def reconstruct(self, symbols: Tensor) -> Tensor:
         """The feature from symbols, on the server."""
         return self.decode(self.quantizer.values(symbols))
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it: lists for tuples, Python's own numbers and strings for NumPy's and `Layout`."""
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    return str(value) if isinstance(value, str) else value

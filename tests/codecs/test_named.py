@@ -225,7 +225,7 @@ def test_later_stages_see_what_earlier_ones_make_of_the_training_samples():
         ("range", "stages='range' is no list of stages"),
         ([{"name": "deflate"}], r"stage 'deflate' takes \[\]"),
         ([{"name": "bytes"}], r"stage 'bytes' takes \['symbols', 'feature', 'pixels'\]\. Say input="),
-        ([{"name": "affine"}], "codec 'pipeline' ends with levels, not with bytes"),
+        ([{"name": "affine"}], "the pipeline ends with levels, not with bytes"),
         ([{"name": "affine"}, {"name": "jpeg"}], "stage 'jpeg' takes pixels, and would get levels"),
         ([{"name": "rle"}, {"name": "pack"}], "stage 'pack' takes pixels or levels, and would get bytes"),
         (
@@ -246,3 +246,8 @@ def test_numpy_numbers_as_options_are_plain_in_the_description():
     """Options of NumPy's types come out as JSON values."""
     d = codecs.create("rle", (3,), bits=np.int64(4)).to_dict()
     assert json.loads(json.dumps(d))["options"] == {"bits": 4}
+    d = codecs.for_parts([(np.int64(2), 2), (3,)], "rle", bits=np.int64(3)).to_dict()
+    assert json.loads(json.dumps(d))["options"]["shapes"] == [[2, 2], [3]]
+    stages = [{"name": "min-max", "levels": np.int64(7)}, {"name": "pack"}]
+    d = codecs.create("pipeline", (3,), stages=stages).to_dict()
+    assert json.loads(json.dumps(d))["options"]["stages"][0]["levels"] == 7

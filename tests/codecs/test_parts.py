@@ -112,6 +112,16 @@ def test_parts_of_a_stream_have_a_session_each():
     assert len(sender.encode(frames[0])) > len(payloads[1])
 
 
+@pytest.mark.parametrize("compressor", ["deflate", "zstd"])
+@pytest.mark.parametrize("name", ["affine", "deflate", "quantised", "raw", "rle"])
+def test_a_compressor_behind_parts_has_room_for_all_of_them(name, compressor):
+    """Headers and what another compressor adds count, so the longest payload is decoded too."""
+    stages = [{"name": "parts", "codec": {"name": name}, "shapes": [(1,)] * 8}, {"name": compressor}]
+    codec = codecs.create("pipeline", (8,), stages=stages, input="feature")
+    sample = np.random.default_rng(0).normal(size=8).astype(np.float32)
+    np.testing.assert_allclose(codec.decode(codec.encode(sample)), sample, atol=0.1)
+
+
 def test_shapes_that_are_no_parts_are_refused():
     """Parts must fill the sample."""
     with pytest.raises(ValueError, match=r"shapes=\[\(2, 2\)\] are no parts of a sample of shape \(5,\)"):
