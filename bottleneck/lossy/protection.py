@@ -84,7 +84,10 @@ class ReedSolomon(Protection):
             raise ValueError(
                 f"{count} packets and {parity} of parity are more than {_MOST_SYMBOLS}. Use a larger mtu."
             )
-        filled = _filled(packets, _LENGTH + max(map(len, packets)))
+        longest = max(map(len, packets))
+        if longest >= 256**_LENGTH:
+            raise ValueError(f"a packet of {longest} bytes is too long for parity. Use a smaller mtu.")
+        filled = _filled(packets, _LENGTH + longest)
         words = np.frombuffer(self._code(count).encode(filled.T.tobytes()), np.uint8).reshape(
             -1, count + parity
         )

@@ -55,6 +55,7 @@ def test_copies_are_a_round_apart():
     [
         (lambda: Repeated(0), "times=0"),
         (lambda: ReedSolomon(0), "share=0"),
+        (lambda: ReedSolomon(1).protect([bytes(65536)]), "a packet of 65536 bytes is too long for parity"),
         (lambda: ReedSolomon(1).protect([b"a"] * 200), "200 packets and 200 of parity are more than 255"),
     ],
 )
