@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from bottleneck.codecs import Codec
+from bottleneck.codecs.checks import DTYPES
 from bottleneck.codecs.packets.stage import Packets
 from bottleneck.layouts import Part
 from bottleneck.lossy.concealment.base import Concealment
@@ -26,6 +27,8 @@ from bottleneck.splitting.adapters import Direct
 from bottleneck.unit import AsIs, EachAsIs, Symbols, Transform, Unit, UnitOutput, transform_for
 
 Batches = Iterable[tuple[Tensor, Any]]
+
+_MOST_SHAPES = 64  # whose codec is kept: payloads say what shape they have
 
 
 @dataclass
@@ -96,12 +99,12 @@ class Channel:
         return f"Channel {self.name!r}: {sent}, {shape}, through {self.codec.name}"
 
     def session(self) -> Self:
-        """The channel for one stream of samples; a codec that remembers earlier ones begins anew here."""
-        codec = self.codec.session()
-        if codec is self.codec:
+        """The channel for one stream of samples; what remembers earlier ones begins anew here."""
+        codec, link = self.codec.session(), self.link.session()
+        if codec is self.codec and link is self.link:
             return self
         channel = copy.copy(self)
-        channel.codec, channel._reshaped = codec, {}
+        channel.codec, channel.link, channel._reshaped = codec, link, {}
         return channel
 
     def refresh(self) -> None:
@@ -146,9 +149,14 @@ class Channel:
         return UnitOutput(self.adapter.after(output.feature, given), output.latent, output.exact)
 
     def coded(self, given: Tensor) -> np.ndarray:
-        """What the codec is given for a batch, one array per sample: symbols, latents or features."""
+        """What the codec is given for a batch, one array per sample: symbols, latents or features.
+
+        Features of any precision are taken as float32, the units' own.
+        """
         with torch.no_grad():
-            return self.transform.coded(self.adapter.before(given)).cpu().numpy()
+            feature = self.adapter.before(given)
+            feature = feature.float() if feature.is_floating_point() else feature
+            return self.transform.coded(feature).cpu().numpy()
 
     def fit(self, batches: Batches) -> Self:
         """Fit the codec's tables on training samples; a codec without tables reads none of them.
@@ -185,7 +193,7 @@ class Channel:
             ValueError: If bytes cannot be a payload of this channel.
         """
         codec = self.codec_for(shape or self.codec.shape)
-        return self._restored([codec.decode(payload) for payload in payloads], device)
+        return self._restored([codec.decode(payload) for payload in payloads], codec, device)
 
     def receive_in_part(
         self, packets: Iterable[bytes], concealment: Concealment, device: torch.device | str = "cpu"
@@ -209,14 +217,15 @@ class Channel:
                 "codec 'packets'."
             )
         array, mask = coder.receive(packets)
-        return self._restored([concealment.fill(array, mask)], device), 1 - float(mask.mean())
+        filled = concealment.fill(array, mask)
+        return self._restored([filled], self.codec, device), 1 - float(mask.mean())
 
     def transmit(self, given: Tensor) -> Transmission:
         """Send a batch through real bytes, with everything that is to be known of them."""
         arrays = self.coded(given)
         codec = self.codec_for(arrays.shape[1:])
         carried = [self.link.carry(codec, array) for array in arrays]
-        received = self._restored([sample.array for sample in carried], given.device)
+        received = self._restored([sample.array for sample in carried], codec, given.device)
         ideal_bits = [codec.ideal_bits(array) for array in arrays]
         zero_fractions = [codec.zero_fraction(array) for array in arrays]
         return Transmission(
@@ -239,18 +248,22 @@ class Channel:
         """The codec for samples of this shape, which varies where images do."""
         if shape == self.codec.shape:
             return self.codec
-        if shape not in self._reshaped:
-            self._reshaped[shape] = self.codec.reshaped(shape)
-        return self._reshaped[shape]
+        codec = self._reshaped.get(shape)  # once, because another thread may clear them
+        if codec is None:
+            if len(self._reshaped) >= _MOST_SHAPES:
+                self._reshaped.clear()
+            codec = self._reshaped[shape] = self.codec.reshaped(shape)
+        return codec
 
-    def _restored(self, arrays: Sequence[np.ndarray], device: torch.device | str) -> Tensor:
+    def _restored(self, arrays: Sequence[np.ndarray], codec: Codec, device: torch.device | str) -> Tensor:
+        stacked = np.stack(arrays) if arrays else np.empty((0, *codec.shape), DTYPES[codec.input])
         with torch.no_grad():
-            return self.transform.restored(torch.from_numpy(np.stack(arrays)).to(device))
+            return self.transform.restored(torch.from_numpy(stacked).to(device))
 
 
 def _as_shaped(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A map of another height and width thinned out, or repeated, to a shape: its values are as frequent."""
-    for axis in (1, 2) if array.shape != shape else ():
-        picked = np.arange(shape[axis]) * array.shape[axis] // shape[axis]
-        array = array.take(picked, axis)
+    """A sample with other axes behind the channels thinned out, or repeated: its values are as frequent."""
+    for axis, (found, wanted) in enumerate(zip(array.shape, shape, strict=False)):
+        if axis and found != wanted:
+            array = array.take(np.arange(wanted) * found // wanted, axis)
     return array

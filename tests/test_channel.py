@@ -139,6 +139,14 @@ def test_features_of_another_size_use_the_same_tables():
     assert np.isfinite(received.numpy()).all()
 
 
+def test_codecs_of_other_shapes_are_few():
+    """A server that is asked for ever another size keeps tables for some of them, not for all."""
+    channel = Channel(codecs.create("range", shape=(1, 1, 1)).fit([np.zeros((1, 1, 1), np.int32)]))
+    for width in range(200):
+        assert channel.codec_for((1, 1, width)).shape == (1, 1, width)
+    assert len(channel._reshaped) <= 64
+
+
 def test_a_session_is_a_stream_of_its_own():
     """A channel whose codec remembers samples sends a stream per session; any other is its own session."""
     features = IMAGES[:1].repeat(4, 1, 1, 1).round()
@@ -156,3 +164,27 @@ def test_a_session_is_a_stream_of_its_own():
         session.send(features[..., :5])
     plain = Channel(codecs.create("raw", shape=(3, 8, 8)))
     assert plain.session() is plain
+
+
+@pytest.mark.parametrize(("net", "channel", "given"), list(channels()))
+def test_no_samples_are_no_payloads(net, channel, given):
+    """A batch of none is sent and received like any other."""
+    nothing = channel.transmit(given[:0])
+    assert (nothing.feature.shape[0], nothing.payload_bytes) == (0, [])
+    assert (
+        channel.receive(channel.send(given[:0])).shape[1:] == channel.receive(channel.send(given)).shape[1:]
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize(("net", "channel", "given"), [p for p in channels() if "replaced" not in p.id])
+def test_features_of_any_precision_are_sent(net, channel, given, dtype):
+    """A network's own precision is that of float32 to the codec and the unit."""
+    own = given.to(dtype)
+    assert channel.send(own) == channel.send(own.float())
+
+
+def test_tokens_of_another_number_are_fitted_on():
+    """Sequences of another length are as good for tables as maps of another size."""
+    channel = Channel(codecs.create("quantised", shape=(5, 17), per="channel"), layout="LC")
+    assert channel.fit([(torch.randn(2, 19, 5), None)]).codec.fitted

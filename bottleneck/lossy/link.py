@@ -5,7 +5,8 @@ LossyLink   array ──► codec ──► losses ──► array and mask ─�
               └──── side information of the concealment, counted ────┘
 """
 
-from typing import Any, NamedTuple
+import copy
+from typing import Any, NamedTuple, Self
 
 from numpy.typing import NDArray
 
@@ -41,6 +42,10 @@ class Link:
         self.name = ""
         self.about: dict[str, Any] = {}
 
+    def session(self) -> Self:
+        """The link for one stream of samples: what it remembers of earlier ones begins anew."""
+        return self
+
     def carry(self, codec: Codec, array: NDArray[Any]) -> Carried:
         """Send one sample through real bytes."""
         packets = packets_of(codec, array)
@@ -62,6 +67,11 @@ class LossyLink(Link):
         rate = losses.process.rate
         self.name = f"{model}-{rate:g}-{concealment.name}"
         self.about = {"loss_model": model, "loss_rate": rate, "concealment": concealment.name}
+
+    def session(self) -> Self:
+        link = copy.copy(self)
+        link.concealment = self.concealment.session()
+        return link
 
     def carry(self, codec: Codec, array: NDArray[Any]) -> Carried:
         side = self.concealment.side(array)

@@ -55,3 +55,12 @@ def test_rows_say_what_was_lost(channel):
     lossy = through(channel, Packets(Independent(0.25)), "mean")
     assert lossy.link.about == {"loss_model": "test", "loss_rate": 0.25, "concealment": "mean"}
     assert (lossy.name, lossy.family, channel.name) == ("packets-test-0.25-mean", "packets", "packets")
+
+
+def test_a_session_remembers_no_sample_of_another(channel):
+    """What conceals by the last sample begins anew, also where the codec remembers nothing."""
+    lossy = through(channel, Elements(Independent(1)), "previous")
+    lossy.link.concealment.remember(FEATURES[0].numpy())
+    assert torch.equal(lossy.transmit(FEATURES[1:2]).feature[0], FEATURES[0])
+    begun = lossy.session().transmit(FEATURES[1:2]).feature[0]
+    torch.testing.assert_close(begun, FEATURES.mean(0))
