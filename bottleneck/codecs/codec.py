@@ -93,10 +93,24 @@ class Codec:
                 again, given = kept, itertools.chain(kept, given)
         for position in positions:
             stage = self.stages[position]
-            stage.fit(given if stage.fits_input or not position else self._pipeline.reaching(position, given))
+            if position and not stage.fits_input:
+                given = self._pipeline.reaching(position, given)
+            stage.fit(self._some(given, stage))
             stage.has_tables = True
             given = (self._checked(array, batch=True) for array in again)
         return self
+
+    def _some(self, arrays: Iterable[NDArray[Any]], stage: Stage) -> Iterator[NDArray[Any]]:
+        """What a stage is fitted on; at its end refused if there was no sample in it."""
+        count = 0
+        for array in arrays:
+            count += len(array) if array.ndim > len(stage.form.shape) else 1
+            yield array
+        if not count:
+            raise ValueError(
+                f"no arrays to fit stage {stage.name!r} of codec {self.name!r} on. Pass training "
+                f"{self.input}; a generator can be read only once."
+            )
 
     @property
     def takes_tables(self) -> bool:

@@ -99,11 +99,7 @@ class Stage(ABC):
         self.form = form
 
     def fit(self, arrays: Iterable[Array]) -> None:  # noqa: B027  # no tables, nothing to fit
-        """Make tables from training samples or batches of them, in one pass; only where `needs_fit`.
-
-        Raises:
-            ValueError: If there are none.
-        """
+        """Make tables from training samples, one at least, or batches; in one pass, where `needs_fit`."""
 
     def tables(self) -> dict[str, Any]:
         """The tables as JSON values; only called when `fitted`."""

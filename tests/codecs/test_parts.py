@@ -69,7 +69,7 @@ def test_a_sample_that_cannot_be_fitted_ends_the_fit():
 
     with pytest.raises(OSError, match="no more samples"):
         codecs.for_parts(SHAPES, "range").fit(broken())
-    with pytest.raises(ValueError, match="no arrays to count"):
+    with pytest.raises(ValueError, match="no arrays to fit stage 'parts'"):
         codecs.for_parts(SHAPES, "range").fit([])
 
 

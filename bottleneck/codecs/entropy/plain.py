@@ -67,9 +67,7 @@ class Pack(ArrayToBytes):
         self.gives = bytes_form(n_bytes(form.n_values, self.n_levels))
 
     def fit(self, arrays: Iterable[NDArray[Any]]) -> None:
-        largest = max((int(array.max(initial=0)) for array in arrays), default=None)
-        if largest is None:
-            raise ValueError("no arrays to fit on. Pass training pixels; a generator can be read once.")
+        largest = max(int(array.max(initial=0)) for array in arrays)
         self.n_levels = 1 << max(1, largest.bit_length())
 
     def tables(self) -> dict[str, Any]:

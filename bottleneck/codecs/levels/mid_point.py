@@ -105,13 +105,10 @@ def pooled_moments(
     Args:
         shape: Shape of one sample.
         scope: One of `SCOPES`.
-        samples: Samples or batches of them.
+        samples: Samples, one at least, or batches of them.
 
     Returns:
         Both with the number of axes of `shape`; axes that were pooled have size 1.
-
-    Raises:
-        ValueError: If there are no samples.
 
     Source: Welford 1962, for batches Chan, Golub & LeVeque 1979.
     """
@@ -126,10 +123,6 @@ def pooled_moments(
         squares += (batch_mean - mean) ** 2 * (count * len(batch) / (count + len(batch)))
         count += len(batch)
         mean += (batch_mean - mean) * (len(batch) / count)
-    if not count:
-        raise ValueError(
-            "no arrays to take mean and deviation from. Pass training features; a generator can be read once."
-        )
     if mean.size == 0:
         kept = _kept_shape(shape, scope)
         return np.zeros(kept), np.zeros(kept)

@@ -57,10 +57,6 @@ class Tile(ArrayToArray):
     def fit(self, arrays: Iterable[NDArray[Any]]) -> None:
         """Order channels by the similarity of their features, before these are quantised."""
         samples = list(itertools.islice(self.form.singles(arrays), _COMPARED_SAMPLES))
-        if not samples:
-            raise ValueError(
-                "no arrays to order channels by. Pass training features; a generator can be read once."
-            )
         maps = np.stack([self._tiling.maps(sample) for sample in samples])
         self._order = similar_order(channel_distances(maps))
 

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from bottleneck.codecs.checks import as_budget, as_integer
 from bottleneck.codecs.entropy.range_coder import RangeCoder
+from bottleneck.codecs.entropy.tables.frequencies import MOST_SYMBOL_BYTES
 from bottleneck.codecs.stage import ArrayToBytes, Form, bytes_form
 from bottleneck.codecs.streams.budget import best_within
 from bottleneck.codecs.streams.motion import block_vectors, blocks
@@ -54,7 +55,6 @@ _N_HEADER = 2
 _KEY, _CHECK = 1 << 15, (1 << 12) - 1
 _KEY_EVERY_TRAINING = 8
 _MOST_TRAINING = 64  # samples that updates are counted on; they are held in memory
-_MOST_SYMBOL_BYTES = 7  # an escape of 24 bits and the symbol's 32
 
 
 class LostReferenceError(ValueError):
@@ -113,7 +113,7 @@ class Stream(ArrayToBytes):
         self._shape = _as_map(form.shape)
         self._blocks = blocks(self._shape[1:], self.block)
         self.gives = bytes_form(
-            _N_HEADER + _MOST_SYMBOL_BYTES * (form.n_values + 3 * self._blocks[0] * self._blocks[1])
+            _N_HEADER + MOST_SYMBOL_BYTES * (form.n_values + 3 * self._blocks[0] * self._blocks[1])
         )
         self._whole = RangeCoder(form)  # of key frames
         self._tables: StreamTables

@@ -104,5 +104,5 @@ def test_damaged_tables_are_refused(scope):
 def test_fit_needs_samples():
     """Without any sample there is no range."""
     for arrays in ([], [np.zeros((0, *SHAPE))]):
-        with pytest.raises(ValueError, match="no arrays to take mean and deviation from"):
+        with pytest.raises(ValueError, match="no arrays to fit stage 'mid-point'"):
             codecs.create("quantised", SHAPE, per="layer").fit(arrays)

@@ -107,7 +107,7 @@ def test_fit_of_order_and_range_reads_samples_once():
     assert one.to_dict()["tables"]["order"] == two.to_dict()["tables"]["order"]
     assert np.allclose(one.to_dict()["tables"]["mean"], two.to_dict()["tables"]["mean"])
     assert np.allclose(one.to_dict()["tables"]["mean"], plain.to_dict()["tables"]["mean"])
-    with pytest.raises(ValueError, match="no arrays to order channels by"):
+    with pytest.raises(ValueError, match="no arrays to fit stage 'tile' of codec 'tiled' on"):
         codecs.create("tiled", SHAPE, order="similar").fit([])
 
 

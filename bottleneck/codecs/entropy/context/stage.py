@@ -70,10 +70,6 @@ class ContextCoder(ArrayToBytes):
         from bottleneck.codecs.entropy.context.learning import learn
 
         samples = _thinned(self.form.singles(arrays), max(1, _MOST_KEPT // max(1, self.form.n_values)))
-        if not samples:
-            raise ValueError(
-                "no arrays to learn from. Pass training symbols; a generator can be read only once."
-            )
         given = (
             np.stack(samples).reshape(len(samples), self._channels, *self._plane).astype(np.int32, copy=False)
         )

@@ -51,22 +51,14 @@ class ChannelCounts:
         Args:
             samples: Arrays of this shape, or batches of them.
             shape: Shape of one sample.
-
-        Raises:
-            ValueError: If there is no array at all.
         """
         counted = cls(shape)
-        n_arrays = n_samples = 0
+        n_samples = 0
         for array in samples:
-            n_arrays += 1
             batch = array.reshape(len(array) if array.ndim > len(shape) else 1, *shape)
             for sample in batch if batch.size else ():
                 counted.add(sample, half=n_samples % 2)
                 n_samples += 1
-        if n_arrays == 0:
-            raise ValueError(
-                "no arrays to count symbols in. Pass training symbols; a generator can be read only once."
-            )
         return counted
 
     def weights(self) -> NDArray[np.float64]:

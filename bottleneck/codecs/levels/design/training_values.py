@@ -53,20 +53,16 @@ class TrainingValues:
         mean, variance: Of all values; 0 where there are none.
         low, high: The extremes; 0 where there are none.
         draw: `MOST_VALUES` of the values at most; all of them where there are no more.
-
-    Raises:
-        ValueError: If there is no sample at all.
     """
 
     def __init__(self, samples: Iterable[NDArray[np.float32]]) -> None:
         self.mean, self.low, self.high = 0.0, math.inf, -math.inf
-        n_samples = count = 0
+        count = 0
         squares = 0.0  # summed deviations from the mean
         share, kept = 1.0, np.empty(0, np.float32)
         fresh: list[NDArray[np.float32]] = []
         random = np.random.default_rng(0)
         for sample in samples:
-            n_samples += 1
             values = sample.reshape(-1)
             if not values.size:
                 continue
@@ -81,10 +77,6 @@ class TrainingValues:
                 kept, fresh = np.concatenate([kept, *fresh]), []
                 while kept.size > MOST_VALUES:
                     kept, share = kept[random.random(kept.size) < 0.5], share / 2
-        if not n_samples:
-            raise ValueError(
-                "no arrays to fit on. Pass training features; a generator can be read only once."
-            )
         if not count:
             self.low = self.high = 0.0
         self.variance = squares / max(1, count)

@@ -85,9 +85,3 @@ def test_too_many_entries_are_counted_together():
     assert counts.counts.shape == (2, 1, samples.max() + 2)
     assert counts.counts.sum() == samples.size
     assert ChannelCounts((100_000, 1)).counts.shape == (2, 1, 2)
-
-
-def test_no_arrays_are_a_mistake():
-    """An exhausted generator says so."""
-    with pytest.raises(ValueError, match="no arrays to count"):
-        ChannelCounts.fit(iter([]), (3,))

@@ -34,12 +34,10 @@ def test_draw_is_bounded_fair_and_the_same_again(monkeypatch):
     assert np.array_equal(TrainingValues(ramp).draw.values, kept)
 
 
-def test_no_values_are_a_constant_and_no_samples_an_error():
-    """Empty samples count as zeros; without samples there is nothing to fit on."""
+def test_no_values_are_a_constant():
+    """Empty samples count as zeros."""
     values = TrainingValues([np.empty((0, 3), np.float32)])
     assert (values.mean, values.variance, values.low, values.high) == (0, 0, 0, 0)
-    with pytest.raises(ValueError, match="no arrays to fit on"):
-        TrainingValues([])
 
 
 def test_cells_are_summed_as_if_one_by_one():
