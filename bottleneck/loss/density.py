@@ -96,15 +96,16 @@ class DensityRate(Rate):
 
         Args:
             symbols: Of training samples, whole numbers, `(n, C_r, ...)`, in as few rows as is handy; those
-                that get no entry in a table count as the outermost that do.
+                that get no entry in a table do not count.
             steps: Of Adam.
             learning_rate: A third of it in the second half.
         """
-        by_channel = symbols.movedim(1, 0).flatten(1).clamp(-_FARTHEST, _FARTHEST)
+        by_channel = symbols.movedim(1, 0).flatten(1).clamp(-_FARTHEST - 1, _FARTHEST + 1)
         values, places = by_channel.unique(return_inverse=True)
         channels = torch.arange(len(places), device=places.device)[:, None] * len(values)
         counts = torch.bincount((channels + places).flatten(), minlength=len(places) * len(values))
-        share = counts.reshape(len(places), -1) / places.shape[1]
+        counts = counts.reshape(len(places), -1) * (values.abs() <= _FARTHEST)
+        share = counts / counts.sum(1, keepdim=True).clamp_min(1)
         grid = values.float().repeat(len(share), 1)[None]
         optimizer = torch.optim.Adam(self.parameters(), learning_rate)
         with torch.enable_grad():
