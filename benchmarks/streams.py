@@ -32,7 +32,7 @@ from torchvision.ops import batched_nms, box_iou
 from benchmarks.shared import composed, markdown, parser
 from bottleneck import codecs, models, split
 from bottleneck.channel import Channel
-from bottleneck.data.folders import load_image
+from bottleneck.data.files import load_image
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.preprocess import preprocess
 
@@ -145,9 +145,7 @@ def _pixels(data: Path, count: int) -> Stream:
     mean, deviation = (110.331, 108.409, 105.033), (72.126, 72.691, 69.904)  # of B, G, R
     pixels = Bgr(network, mean, [1 / (255 * d) for d in deviation]).eval()
     files = sorted((data / "camvid" / "train").glob("0006R0*"))[:count]
-    frames = torch.stack(
-        [torch.from_numpy(np.array(load_image(str(file)))).permute(2, 0, 1) for file in files]
-    )
+    frames = torch.stack([torch.from_numpy(np.array(load_image(file))).permute(2, 0, 1) for file in files])
     same = lambda a, b: float((a == b).float().mean())  # noqa: E731  # share of pixels
     return Stream(frames, pixels, "network.encoder.level3_0", lambda output: output[0].argmax(0), same)
 
@@ -159,7 +157,7 @@ def _boxes(data: Path, count: int) -> Stream:
     network.load_state_dict(load_file(data / "coco" / "yolox_nano.safetensors"))
     frames = []
     for file in sorted((data / "vtest").rglob("*.jpg"))[:count]:
-        image = load_image(str(file))
+        image = load_image(file)
         ratio = min(416 / image.width, 416 / image.height)
         small = image.resize((int(image.width * ratio), int(image.height * ratio)), Image.Resampling.BILINEAR)
         whole = np.full((416, 416, 3), 114, np.uint8)
@@ -194,7 +192,7 @@ def _f1(found: Tensor, wanted: Tensor) -> float:
 
 def _photographs(folder: Path, count: int) -> Tensor:
     prepare = preprocess(224, 224)
-    return torch.stack([prepare(load_image(str(file))) for file in sorted(folder.rglob("*.jpg"))[:count]])
+    return torch.stack([prepare(load_image(file)) for file in sorted(folder.rglob("*.jpg"))[:count]])
 
 
 def _pan(data: Path, count: int, speed: int) -> Tensor:
@@ -202,7 +200,7 @@ def _pan(data: Path, count: int, speed: int) -> Tensor:
     files = sorted((data / "imagenette" / "val").rglob("*.JPEG"))
     needed = -(-(224 + speed * count) // 224)
     chosen = files[:: max(1, len(files) // needed)][:needed]
-    row = torch.cat([preprocess(224, 224)(load_image(str(file))) for file in chosen], dim=2)
+    row = torch.cat([preprocess(224, 224)(load_image(file)) for file in chosen], dim=2)
     return torch.stack([row[:, :, speed * number : speed * number + 224] for number in range(count)])
 
 

@@ -193,7 +193,8 @@ class ImageData(LightningDataModule, ABC):
             f"torchvision {torchvision.__version__} Pillow {PIL.__version__} {transforms}".encode()
         )
         for index in indices:
-            digest.update(f"\n{index} {labels[index]} {version(part, index)}".encode())
+            told = f"\n{index} {labels[index]} {version(part, index)}"
+            digest.update(told.encode(errors="surrogateescape"))  # names of files may be in any encoding
         return digest.hexdigest()
 
     # What Lightning asks of it.

@@ -16,7 +16,7 @@ import numpy as np
 from torchvision import datasets
 
 from bottleneck.data.base import ImageData
-from bottleneck.data.folders import load_image
+from bottleneck.data.files import load_image
 from bottleneck.data.samples import Part
 
 _ROWS = 1000  # images of one picture
@@ -109,7 +109,7 @@ class CIFAR10(ImageData):
 
 def _rows(path: Path) -> np.ndarray:
     """The images of one picture, uint8, shape ``(1000, 3, 32, 32)``."""
-    pixels = np.asarray(load_image(str(path)))
+    pixels = np.asarray(load_image(path))
     if pixels.shape != (_ROWS, 1024, 3):
         height, width, _ = pixels.shape
         raise ValueError(

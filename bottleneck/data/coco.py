@@ -10,7 +10,6 @@ import json
 import os
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,9 +21,9 @@ from torch import Tensor
 
 from bottleneck.data import files
 from bottleneck.data.base import ImageData
-from bottleneck.data.folders import listing, load_image
+from bottleneck.data.folders import listing
 from bottleneck.data.objects import Objects
-from bottleneck.data.samples import Part
+from bottleneck.data.samples import Lazily, Part
 from bottleneck.preprocess import preprocess_mask
 
 #: COCO's categories of VOC's 21 classes, in VOC's order; 0 is the background.
@@ -90,13 +89,16 @@ class Coco(ImageData):
                 f"{annotations.name} names photographs that {folder} does not have: {listing(missing)}. "
                 "Unpack the archive again, or correct data.root."
             )
-        return Part(_Lazily(self, pictures), np.zeros(len(pictures), np.int64))
+        return Part(Lazily(pictures, self._opened), np.zeros(len(pictures), np.int64))
+
+    def _opened(self, picture: Picture) -> tuple[Image.Image, Any]:
+        return files.load_image(picture.path), self.target(picture)
 
     def sample_version(self, part: str, index: int) -> str:
-        return files.version(self._part(part).images.pictures[index].path, self._annotations_file(part))
+        return files.version(self._part(part).images.stored[index].path, self._annotations_file(part))
 
     def sample_content(self, part: str, index: int) -> str:
-        return files.content(self._part(part).images.pictures[index].path, self._annotations_file(part))
+        return files.content(self._part(part).images.stored[index].path, self._annotations_file(part))
 
     def _annotations_file(self, part: str) -> Path:
         name = f"instances_{part}2017.json"
@@ -251,18 +253,3 @@ def _read(annotations: Path, folder: Path) -> list[Picture]:
         raise ValueError(
             f"{annotations} is no annotation file of COCO ({type(error).__name__}: {error}). Unpack it again."
         ) from error
-
-
-class _Lazily(Sequence[Any]):
-    """Photographs as `(image, target)`, read on access."""
-
-    def __init__(self, data: Coco, pictures: list[Picture]):
-        self._data = data
-        self.pictures = pictures
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def __getitem__(self, index: Any) -> tuple[Image.Image, Any]:
-        picture = self.pictures[int(index)]
-        return load_image(str(picture.path)), self._data.target(picture)

@@ -1,10 +1,58 @@
-"""What tells that stored files are the same ones: on this machine, and on any that has a copy of them."""
+"""Stored images: which of a folder they are, how one is read, and what tells that they are the same ones.
 
+The same on this machine, and on any that has a copy of them.
+"""
+
+import contextlib
 import hashlib
 import os
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
+from PIL import Image
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from bottleneck.preprocess import as_pil
+
 _ENDS = 4096  # bytes of a file at either end
+
+
+def images_in(folder: Path) -> tuple[list[Path], int]:
+    """The images of a folder and of the folders in it, by folder and then by name; how many files are none.
+
+    What begins with a dot is neither: `.ipynb_checkpoints`, or the `._photograph.jpg` that a Mac writes.
+    """
+    found: list[tuple[str, str]] = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [(place, name) for name in names if not name.startswith(".")]
+    images = [Path(*file) for file in sorted(found) if file[1].lower().endswith(IMG_EXTENSIONS)]
+    return images, len(found) - len(images)
+
+
+def load_image(path: Path) -> Image.Image:
+    """Decode one file to RGB.
+
+    Raises:
+        ValueError: If it cannot be read; the message names the file.
+    """
+    with readable(path), Image.open(path) as image:
+        image.load()
+        return as_pil(image)
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Say which image cannot be read, where that happens inside.
+
+    Raises:
+        ValueError: In the place of whatever Pillow raises.
+    """
+    try:
+        yield
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} is not a readable image ({error}). Replace or remove it.") from error
 
 
 def version(*paths: str | Path) -> str:

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from torchvision import datasets
 from torchvision.transforms import v2
 
 from bottleneck.data import files
 from bottleneck.data.base import ImageData
-from bottleneck.data.samples import Part
-from bottleneck.preprocess import as_pil, preprocess
+from bottleneck.data.samples import Lazily, Part
+from bottleneck.preprocess import preprocess
 
 log = logging.getLogger(__name__)
 
@@ -132,44 +131,32 @@ class ImageFolder(ImageData):
             FileNotFoundError: If a folder is missing.
             ValueError: If the classes are not as they should be, or one has no image.
         """
-        classes = self.classes
-        images = _Images(self.folder() / part, loader=load_image, allow_empty=True)
-        if passed_over := images.passed_over():
-            log.warning("%s: passed over %s files that are no images.", images.root, passed_over)
-        labels = np.asarray(images.targets, dtype=np.int64)
-        empty = [classes[label] for label in set(range(len(classes))) - set(images.targets)]
-        if empty:
+        folder, samples, others = self.folder() / part, [], 0
+        for label, name in enumerate(self.classes):
+            images, passed_over = files.images_in(folder / name)
+            samples += [(path, label) for path in images]
+            others += passed_over
+        if others:
+            log.warning("%s: passed over %s files that are no images.", folder, others)
+        labels = np.array([label for _, label in samples], dtype=np.int64)
+        if empty := [self.classes[label] for label in set(range(self.num_classes)) - set(labels.tolist())]:
             raise ValueError(
-                f"no image in {self.folder() / part} for: {listing(empty)}. "
-                f"Add images ({', '.join(datasets.folder.IMG_EXTENSIONS)}), remove the class from train and "
-                "val, or correct data.root."
+                f"no image in {folder} for: {listing(empty)}. Add images "
+                f"({', '.join(files.IMG_EXTENSIONS)}), remove the class from train and val, or correct "
+                "data.root."
             )
-        return Part(images, labels)
+        return Part(Lazily(samples, _opened), labels)
 
     def sample_version(self, part: str, index: int) -> str:
-        return files.version(self._part(part).images.samples[index][0])
+        return files.version(self._part(part).images.stored[index][0])
 
     def sample_content(self, part: str, index: int) -> str:
-        return files.content(self._part(part).images.samples[index][0])
+        return files.content(self._part(part).images.stored[index][0])
 
 
-class _Images(datasets.ImageFolder):  # type: ignore[misc]  # torchvision comes without types
-    """Torchvision's data set without folders whose names begin with a dot, which it takes for classes."""
-
-    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-        names = class_folders(Path(directory))
-        return names, {name: label for label, name in enumerate(names)}
-
-    def passed_over(self) -> int:
-        """How many files in the class folders are no images; names that begin with a dot do not count."""
-        files = [
-            name
-            for folder in self.classes
-            for place, _, names in os.walk(Path(self.root) / folder, followlinks=True)
-            for name in names
-            if not name.startswith(".") and "/." not in place.removeprefix(str(self.root))
-        ]
-        return sum(not name.lower().endswith(datasets.folder.IMG_EXTENSIONS) for name in files)
+def _opened(sample: tuple[Path, int]) -> tuple[Image.Image, int]:
+    path, label = sample
+    return files.load_image(path), label
 
 
 def class_folders(folder: Path) -> list[str]:
@@ -182,17 +169,3 @@ def listing(names: Iterable[str]) -> str:
     ordered = sorted(names)
     more = f" and {len(ordered) - 10} more" if len(ordered) > 10 else ""
     return (", ".join(ordered[:10]) or "none") + more
-
-
-def load_image(path: str) -> Image.Image:
-    """Decode one file to RGB.
-
-    Raises:
-        ValueError: If it cannot be read; the message names the file.
-    """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return as_pil(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} is not a readable image ({error}). Replace or remove it.") from error

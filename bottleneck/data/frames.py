@@ -15,13 +15,11 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from bottleneck.data import files
 from bottleneck.data.base import ImageData
 from bottleneck.data.digits import Digits
-from bottleneck.data.folders import load_image
-from bottleneck.data.samples import Part
+from bottleneck.data.samples import Lazily, Part
 from bottleneck.identity import weights_identity
 from bottleneck.models import Network
 
@@ -99,16 +97,16 @@ class Frames(ImageData):
         first = max(1, round(self.fit * len(self._frames)))
         frames = slice(0, first) if part == "train" else slice(first, None)
         pairs = list(zip(self._frames[frames], answers[frames], strict=True))
-        return Part(_Opened(pairs), np.zeros(len(pairs), dtype=np.int64))
+        return Part(Lazily(pairs, _opened), np.zeros(len(pairs), dtype=np.int64))
 
     def sample_version(self, part: str, index: int) -> str:
-        frame, _ = self._part(part).images.pairs[index]
+        frame, _ = self._part(part).images.stored[index]
         if isinstance(frame, Path):
             return f"{self._network_identity} {files.version(frame)}"
         return f"{self._network_identity} {frame.tobytes().hex()}"
 
     def sample_content(self, part: str, index: int) -> str:
-        frame, _ = self._part(part).images.pairs[index]
+        frame, _ = self._part(part).images.stored[index]
         if isinstance(frame, Path):
             return f"{self._network_identity} {files.content(frame)}"
         return self.sample_version(part, index)
@@ -129,11 +127,11 @@ class Frames(ImageData):
             return list(_pan(self.network.input_shape[0], self.crop))
         if not self.root.is_dir():
             raise FileNotFoundError(f"data.root={self.root} is not a folder. Give a folder of frames.")
-        paths = sorted(path for path in self.root.rglob("*") if path.suffix.lower() in IMG_EXTENSIONS)
+        paths = sorted(files.images_in(self.root)[0])
         if len(paths) < 2:
             raise ValueError(
                 f"data.root={self.root} holds {len(paths)} images; a stream takes at least 2 frames. Endings "
-                f"that count: {', '.join(IMG_EXTENSIONS)}."
+                f"that count: {', '.join(files.IMG_EXTENSIONS)}."
             )
         sizes = [_size(path) for path in paths]
         for path, size in zip(paths, sizes, strict=True):
@@ -164,27 +162,18 @@ class Frames(ImageData):
         return torch.cat(answers), output.shape[1]
 
 
-class _Opened:
-    """Frames and answers; files are read when they are asked for."""
-
-    def __init__(self, pairs: list[tuple[Any, Tensor]]) -> None:
-        self.pairs = pairs
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, index: int) -> tuple[Any, Tensor]:
-        frame, answer = self.pairs[index]
-        return _open(frame), answer
+def _opened(pair: tuple[Any, Tensor]) -> tuple[Any, Tensor]:
+    frame, answer = pair
+    return _open(frame), answer
 
 
 def _size(path: Path) -> tuple[int, int]:
-    with Image.open(path) as image:
+    with files.readable(path), Image.open(path) as image:
         return image.size
 
 
 def _open(frame: Any) -> Any:
-    return load_image(str(frame)) if isinstance(frame, Path) else frame
+    return files.load_image(frame) if isinstance(frame, Path) else frame
 
 
 def _pan(channels: int, side: int) -> Any:

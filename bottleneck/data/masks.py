@@ -13,12 +13,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from bottleneck.data import files
 from bottleneck.data.base import ImageData
-from bottleneck.data.folders import listing, load_image
-from bottleneck.data.samples import Part
+from bottleneck.data.folders import listing
+from bottleneck.data.samples import Lazily, Part
 
 
 class MaskFolder(ImageData):
@@ -81,23 +80,25 @@ class MaskFolder(ImageData):
                     f"{folder} is not a folder. data.root={self.root} should hold train/, trainannot/, "
                     f"{self.folders['val']}/ and {self.folders['val']}annot/."
                 )
-        found = sorted(path for path in photographs.iterdir() if path.suffix.lower() in IMG_EXTENSIONS)
+        found = [path for path in files.images_in(photographs)[0] if path.parent == photographs]
         pairs = [(path, masks / f"{path.stem}.png") for path in found]
         if not pairs:
             raise FileNotFoundError(f"{photographs} holds no image. Put photographs there.")
         if missing := [mask.name for _, mask in pairs if not mask.is_file()]:
             raise FileNotFoundError(f"{masks} lacks masks of {photographs.name}: {listing(missing)}.")
-        return Part(_Opened(self, pairs), np.zeros(len(pairs), np.int64))
+        return Part(Lazily(pairs, self._opened), np.zeros(len(pairs), np.int64))
 
-    def opened(self, photograph: Path, mask: Path) -> tuple[Image.Image, NDArray[np.uint8]]:
+    def _opened(self, pair: tuple[Path, Path]) -> tuple[Image.Image, NDArray[np.uint8]]:
         """A photograph and the class of each of its pixels, shape ``(H, W)``.
 
         Raises:
             ValueError: If either has another size, or the mask something else than classes.
         """
-        image = load_image(str(photograph))
-        with Image.open(mask) as picture:
+        photograph, mask = pair
+        image = files.load_image(photograph)
+        with files.readable(mask), Image.open(mask) as picture:
             classes = np.array(picture)
+        classes = classes.astype(np.uint8) if classes.dtype == bool else classes  # two classes in a bit each
         for path, size in ((photograph, image.size[::-1]), (mask, classes.shape[:2])):
             if size != self.size:
                 raise ValueError(
@@ -106,8 +107,8 @@ class MaskFolder(ImageData):
                 )
         if classes.dtype != np.uint8 or classes.ndim != 2:
             raise ValueError(
-                f"{mask} has colours ({classes.dtype}, {classes.shape}), no classes. Store the number of "
-                "each pixel's class as a grey level or with a palette."
+                f"{mask} has values of {classes.dtype} and shape {classes.shape}, no classes. Store the "
+                "number of each pixel's class as a grey level of 8 bits or with a palette."
             )
         unknown = np.setdiff1d(classes, [*range(self.num_classes), self.void])
         if unknown.size:
@@ -118,21 +119,7 @@ class MaskFolder(ImageData):
         return image, classes
 
     def sample_version(self, part: str, index: int) -> str:
-        return files.version(*self._part(part).images.pairs[index])
+        return files.version(*self._part(part).images.stored[index])
 
     def sample_content(self, part: str, index: int) -> str:
-        return files.content(*self._part(part).images.pairs[index])
-
-
-class _Opened(Sequence[Any]):
-    """Photographs and masks, read on access."""
-
-    def __init__(self, data: MaskFolder, pairs: list[tuple[Path, Path]]) -> None:
-        self._data = data
-        self.pairs = pairs
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, index: Any) -> tuple[Image.Image, NDArray[np.uint8]]:
-        return self._data.opened(*self.pairs[int(index)])
+        return files.content(*self._part(part).images.stored[index])

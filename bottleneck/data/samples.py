@@ -18,6 +18,25 @@ class Part(NamedTuple):
     )  # class of each image, shape (n,), by which draws are stratified; zeros where it has none
 
 
+class Lazily(Sequence[Any]):
+    """A part's samples, read when they are asked for.
+
+    Args:
+        stored: What is known of each sample without reading it, such as its file.
+        read: From that to the image and the target.
+    """
+
+    def __init__(self, stored: Sequence[Any], read: Callable[[Any], tuple[Any, Any]]) -> None:
+        self.stored = stored
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+        return self._read(self.stored[int(index)])
+
+
 class SeededShuffle(Sampler[int]):
     """A new order in every epoch that depends on the run's seed and the epoch only.
 

@@ -157,6 +157,15 @@ def test_fingerprint_notices_a_change_during_a_run(root):
     assert data.fingerprint("val") != before
 
 
+def test_names_may_be_in_any_encoding(root):
+    """A name that is no UTF-8, as older archives leave it, counts as any other."""
+    file = os.fsdecode(os.fsencode(root / "val" / "2") + b"/caf\xe9.png")
+    Image.new("RGB", (20, 20)).save(file)
+    data = ImageFolder(root, **SIZES)
+    assert data.count("val") == 5
+    assert len(data.fingerprint("val")) == len(data.contents("val")) == 64
+
+
 @pytest.mark.parametrize("gone", [".", "train", "val"])
 def test_missing_folders_are_refused(root, gone):
     """A missing folder is named, with the configuration key and the right layout."""
@@ -214,16 +223,18 @@ def test_impossible_crop_is_refused(tmp_path):
 
 
 def test_folders_and_files_that_are_none_of_ours_are_passed_over(root, caplog):
-    """Dot folders, as notebooks leave them, are no classes; files that are no images are counted once."""
+    """What begins with a dot is no class and no image; files that are no images are counted once."""
     first = sorted(folder for folder in (root / "train").iterdir() if folder.is_dir())[0]
     for folder in (root / "train" / ".ipynb_checkpoints", first / ".ipynb_checkpoints"):
         folder.mkdir()
         (folder / "a.txt").write_text("")
+        write(folder / "copy.png")
+    (first / "._0.png").write_text("what a Mac says of a file")
     (first / "notes.txt").write_text("")
     (first / "Thumbs.db").write_text("")
     data = ImageFolder(root, short_side=12, crop=8, holdout=0)
     data.setup()
     assert ".ipynb_checkpoints" not in data.classes
-    data.count("train")
+    assert data.count("train") == 8
     told = [record.getMessage() for record in caplog.records]
     assert told == [f"{root / 'train'}: passed over 3 files that are no images."]

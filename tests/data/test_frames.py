@@ -106,5 +106,8 @@ def test_what_is_no_stream_is_refused(tmp_path):
     write(tmp_path / "two" / "more", 1, size=(16, 8))
     with pytest.raises(ValueError, match=r"one size.*16, 8"):
         Frames(network(), tmp_path / "two").setup()
+    (tmp_path / "two" / "more" / "x.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"x\.png is not a readable image"):
+        Frames(network(), tmp_path / "two").setup()
     with pytest.raises(ValueError, match="logits of classes"):
         Frames(wrap(nn.Unflatten(1, (1, 3)), side=8), write(tmp_path / "six")).setup()

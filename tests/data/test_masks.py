@@ -57,13 +57,29 @@ def test_fingerprints_follow_masks(root):
     [
         (Image.new("L", (8, 6), 3), r"0\.png has classes 3; data\.classes has numbers up to 2.*data\.void=2"),
         (Image.new("L", (8, 5)), r"0\.png has height and width \(5, 8\).*\(6, 8\).*data\.size"),
-        (Image.new("RGB", (8, 6)), r"0\.png has colours .*number of each pixel's class"),
+        (Image.new("RGB", (8, 6)), r"0\.png has values of uint8 .*3\).*number of each pixel's class"),
+        (Image.new("I;16", (8, 6)), r"0\.png has values of uint16 .*a grey level of 8 bits"),
     ],
 )
 def test_masks_that_are_none_are_refused(root, mask, message):
-    """Unknown classes, another size and colours are named with the file and the key."""
+    """Unknown classes, another size, colours and wide grey levels are named with the file and the key."""
     mask.save(root / "testannot" / "0.png")
     with pytest.raises(ValueError, match=message):
+        MaskFolder(root, **OPTIONS).subset("val")[0]
+
+
+def test_masks_of_two_classes_may_have_one_bit(root):
+    """A black and white picture holds classes 0 and 1."""
+    Image.new("1", (8, 6), 1).save(root / "testannot" / "0.png")
+    assert MaskFolder(root, **OPTIONS).subset("val")[0][1].unique().tolist() == [1]
+
+
+def test_damaged_masks_are_named(root):
+    """A mask that is cut short is named, as photographs are."""
+    file = root / "testannot" / "0.png"
+    Image.effect_noise((8, 6), 50).save(file)
+    file.write_bytes(file.read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"testannot/0\.png is not a readable image"):
         MaskFolder(root, **OPTIONS).subset("val")[0]
 
 
