@@ -4,22 +4,20 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Literal, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torchmetrics.detection import MeanAveragePrecision
 
 from bottleneck.models.detection import Detections
 from bottleneck.models.image_sizes import IMAGE_SIZES, ImageSizes
-from bottleneck.tasks.intervals import Interval
-from bottleneck.tasks.precision import judged, precision_drop_interval, precision_interval
+from bottleneck.tasks.precision import OfObjects, judged
 
 _MOST = 100  # boxes of an image that intervals look at, the surest; COCO judges as many of each label
 
 Found = dict[str, Tensor]
 
 
-class Detection:
+class Detection(OfObjects):
     """A list of objects per image; outputs and targets are lists of dictionaries, as torchvision has them.
 
     Targets hold `boxes`, `labels`, `masks` where masks are judged, and the image's `sizes` (`ImageSizes`).
@@ -84,18 +82,6 @@ class Detection:
         """Each image's found boxes, judged, and how many there are of each label; see `precision.py`."""
         images = zip(output, target, strict=True)
         return torch.stack([judged(found, wanted, _MOST, self.num_classes) for found, wanted in images])
-
-    def sureness(self, output: Sequence[Found]) -> Tensor:
-        """Not of an image: each object has a score of its own."""
-        return torch.empty(len(output), 0)
-
-    def interval(self, scores: np.ndarray, value: float) -> Interval:
-        """From resampled images: average precision ranks the boxes of all images together."""
-        return precision_interval(scores, self.num_classes, value)
-
-    def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval:
-        """Both networks are judged on the same resampled images."""
-        return precision_drop_interval(reference, scores, self.num_classes)
 
 
 class DetectionMetrics(nn.Module):

@@ -1,4 +1,4 @@
-"""95 % intervals of proportions, within what is possible."""
+"""95 % intervals: of proportions, within what is possible, and of whatever resampled samples show."""
 
 import math
 
@@ -40,3 +40,19 @@ def paired_interval(reference: np.ndarray, scores: np.ndarray) -> Interval:
         float(max(-1.0, difference - half(first - low_1, high_2 - second))),
         float(min(1.0, difference + half(high_1 - first, second - low_2))),
     )
+
+
+def resamples(count: int, times: int) -> np.ndarray:
+    """How often each of `count` samples counts in `times` bootstrap samples, the same for every call.
+
+    Returns:
+        `(times, count)`, float64.
+    """
+    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=times)
+    return drawn.astype(np.float64)
+
+
+def middle(values: np.ndarray, point: float) -> Interval:
+    """The middle 95 % of resampled values, with the value of the samples themselves in any case."""
+    low, high = np.percentile(values, [2.5, 97.5])
+    return min(float(low), point), max(float(high), point)

@@ -7,20 +7,42 @@ As COCO judges: ten IoUs from 0.5 to 0.95, precision at 101 recalls, crowds forg
 Source: the bootstrap over images, as for mIoU; the library that makes the metric judges one set of images.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision.ops import box_area, box_iou
 
-from bottleneck.tasks.intervals import Interval
+from bottleneck.tasks.intervals import Interval, middle, resamples
 
 _OVERLAPS = np.linspace(0.5, 0.95, 10)
 _RECALLS = np.linspace(0, 1, 101)
 _RESAMPLES = 400  # of the bootstrap; those of a hundred photographs take a second
 _FIELDS = 2 + len(_OVERLAPS)  # of one found object: score, label, and what it is at each IoU
 _RIGHT, _WRONG, _FORGIVEN = 1.0, 0.0, -1.0
+
+
+class OfObjects:
+    """Part of tasks whose outputs are the objects in images, with scores that `judged` makes.
+
+    Attributes:
+        num_classes: Number of labels, the ground included.
+    """
+
+    num_classes: int
+
+    def sureness(self, output: Sized) -> Tensor:
+        """Not of an image: each object has a score of its own."""
+        return torch.empty(len(output), 0)
+
+    def interval(self, scores: np.ndarray, value: float) -> Interval:
+        """From resampled images: average precision ranks the boxes of all images together."""
+        return precision_interval(scores, self.num_classes, value)
+
+    def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval:
+        """Both networks are judged on the same resampled images."""
+        return precision_drop_interval(reference, scores, self.num_classes)
 
 
 def judged(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], most: int, labels: int) -> Tensor:
@@ -53,14 +75,14 @@ def judged(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], most: int,
 
 def precision_interval(scores: np.ndarray, labels: int, value: float) -> Interval:
     """95 % interval of the mean average precision of images that `judged` has seen, `(n, ...)`."""
-    return _middle(_resampled(scores, labels), value)
+    return middle(_resampled(scores, labels), value)
 
 
 def precision_drop_interval(reference: np.ndarray, scores: np.ndarray, labels: int) -> Interval:
     """The like of `reference` less `scores`: both on the same resampled images."""
     ones = np.ones((1, len(scores)))
     drop = mean_precision(reference, labels, ones) - mean_precision(scores, labels, ones)
-    return _middle(_resampled(reference, labels) - _resampled(scores, labels), float(drop[0]))
+    return middle(_resampled(reference, labels) - _resampled(scores, labels), float(drop[0]))
 
 
 def mean_precision(scores: np.ndarray, labels: int, times: np.ndarray) -> np.ndarray:
@@ -130,12 +152,4 @@ def _average(times: np.ndarray, image: np.ndarray, matches: np.ndarray, there: n
 
 def _resampled(scores: np.ndarray, labels: int) -> np.ndarray:
     """Precisions of bootstrap samples of the images, the same samples for every call on as many images."""
-    n = len(scores)
-    times = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=_RESAMPLES)
-    return mean_precision(scores, labels, times.astype(np.float64))
-
-
-def _middle(values: np.ndarray, point: float) -> Interval:
-    """The middle 95 % of resampled values, with the value of the samples themselves in any case."""
-    low, high = np.percentile(values, [2.5, 97.5])
-    return min(float(low), point), max(float(high), point)
+    return mean_precision(scores, labels, resamples(len(scores), _RESAMPLES))

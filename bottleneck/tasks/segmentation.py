@@ -10,7 +10,7 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
 from bottleneck.tasks.base import Logits, OneSize
-from bottleneck.tasks.intervals import Interval
+from bottleneck.tasks.intervals import Interval, middle, resamples
 
 _RESAMPLES = 1000  # of the bootstrap; its ends then vary by a few hundredths of the interval
 
@@ -84,13 +84,13 @@ class Segmentation(Logits, OneSize):
 
     def interval(self, scores: np.ndarray, value: float) -> Interval:
         """From resampled images: a mean over classes of ratios over images is no mean over images."""
-        return _percentiles(_resampled(scores, self.ignore_index), value)
+        return middle(_resampled(scores, self.ignore_index), value)
 
     def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval:
         """Both outputs are judged on the same resampled images."""
         ignored = self.ignore_index
         drop = mean_iou(reference.sum(0), ignored) - mean_iou(scores.sum(0), ignored)
-        return _percentiles(_resampled(reference, ignored) - _resampled(scores, ignored), float(drop))
+        return middle(_resampled(reference, ignored) - _resampled(scores, ignored), float(drop))
 
 
 def mean_iou(confusion: np.ndarray, ignored: int) -> np.ndarray:
@@ -111,12 +111,5 @@ def mean_iou(confusion: np.ndarray, ignored: int) -> np.ndarray:
 def _resampled(scores: np.ndarray, ignored: int) -> np.ndarray:
     """The mIoU of bootstrap samples of the images, the same samples for every call on as many images."""
     n, classes, _ = scores.shape
-    weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=_RESAMPLES)
-    confusions = weights.astype(np.float64) @ scores.reshape(n, -1)
+    confusions = resamples(n, _RESAMPLES) @ scores.reshape(n, -1)
     return mean_iou(confusions.reshape(_RESAMPLES, classes, classes), ignored)
-
-
-def _percentiles(values: np.ndarray, point: float) -> Interval:
-    """The middle 95 % of resampled values, with the value of the samples themselves in any case."""
-    low, high = np.percentile(values, [2.5, 97.5])
-    return min(float(low), point), max(float(high), point)

@@ -6,7 +6,6 @@ rows (b, n, 4 + labels) ──► the likely ones ──► non-maximum suppress
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -14,14 +13,13 @@ from torchvision.ops import generalized_box_iou_loss
 
 from bottleneck.models.suppression import objects_of
 from bottleneck.tasks.detection import DetectionMetrics
-from bottleneck.tasks.intervals import Interval
 from bottleneck.tasks.objects import PACKED_SHAPE, unpack
-from bottleneck.tasks.precision import judged, precision_drop_interval, precision_interval
+from bottleneck.tasks.precision import OfObjects, judged
 
 _BOX_WEIGHT = 5.0  # of boxes beside scores, as YOLOX was trained
 
 
-class SingleStage:
+class SingleStage(OfObjects):
     """Rows of boxes and scores per image (`models.rows.Rows`); targets are `tasks.objects.pack`'s arrays.
 
     Data come letterboxed, all of one size. Beside a feature crosses the image's size, so that boxes are given
@@ -114,18 +112,6 @@ class SingleStage:
             found = objects_of(rows, image, **self.options)
             judgements.append(judged(found, wanted, most, self.num_classes))
         return torch.stack(judgements)
-
-    def sureness(self, output: Tensor) -> Tensor:
-        """Not of an image: each object has a score of its own."""
-        return torch.empty(len(output), 0)
-
-    def interval(self, scores: np.ndarray, value: float) -> Interval:
-        """From resampled images: average precision ranks the boxes of all images together."""
-        return precision_interval(scores, self.num_classes, value)
-
-    def drop_interval(self, reference: np.ndarray, scores: np.ndarray) -> Interval:
-        """Both networks are judged on the same resampled images."""
-        return precision_drop_interval(reference, scores, self.num_classes)
 
 
 class RowMetrics(DetectionMetrics):
