@@ -120,14 +120,15 @@ def behaviour(
     if dtype != torch.uint8:
         image = (image / 127.5 - 1).to(precision(model))
     device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
-    with _as_always(model):
+    with evaluating(model), _as_always():
         output = model(image.to(device))
     # A detector may find nothing, and which box comes first hangs on rounding: it says what it looked at.
     looked_at = getattr(output, "evidence", output)
     tensors = [leaf for leaf in tree_leaves(looked_at) if isinstance(leaf, Tensor)]
     if not tensors:
         tensors = [leaf for leaf in _held(looked_at) if isinstance(leaf, Tensor)]
-    values = torch.cat([tensor.detach().cpu().double().reshape(-1) for tensor in tensors] or [torch.zeros(0)])
+    real = [torch.view_as_real(tensor) if tensor.is_complex() else tensor for tensor in tensors]
+    values = torch.cat([tensor.detach().cpu().double().reshape(-1) for tensor in real] or [torch.zeros(0)])
     chosen = values[torch.linspace(0, max(len(values) - 1, 0), min(_VALUES, len(values))).long()]
     return tuple(chosen.nan_to_num().tolist())
 
@@ -167,13 +168,36 @@ def tensor_digests(model: nn.Module) -> dict[str, bytes]:
 
 
 @contextlib.contextmanager
-def _as_always(model: nn.Module) -> Iterator[None]:
-    """Eval mode, no gradients, one thread, no shortened multiplications: what rounds the same every time."""
-    modes = {module: module.training for module in model.modules()}
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode for a while; modes, buffers and attributes are then as they were before."""
+    modules = [(module, type(module), module.training, {**vars(module)}) for module in model.modules()]
+    buffers = [(module, dict(module.named_buffers(recurse=False))) for module, *_ in modules]
+    values = [(buffer, buffer.clone()) for buffer in model.buffers() if not nn.parameter.is_lazy(buffer)]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, kind, training, attributes in modules:
+            if type(module) is kind:  # a lazy module is another one, once it has its weights
+                for name in vars(module).keys() - attributes.keys():
+                    del vars(module)[name]
+                vars(module).update(attributes)
+            module.training = training
+        for module, named in buffers:
+            for name, buffer in named.items():
+                if not nn.parameter.is_lazy(buffer):
+                    module._buffers[name] = buffer
+        with torch.no_grad():
+            for buffer, value in values:
+                buffer.copy_(value)
+
+
+@contextlib.contextmanager
+def _as_always() -> Iterator[None]:
+    """No gradients, one thread, no shortened multiplications: what rounds the same every time."""
     threads = torch.get_num_threads()
     matmul = torch.backends.cuda.matmul.allow_tf32
     try:
-        model.eval()
         torch.set_num_threads(1)
         torch.backends.cuda.matmul.allow_tf32 = False
         with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
@@ -181,8 +205,6 @@ def _as_always(model: nn.Module) -> Iterator[None]:
     finally:
         torch.backends.cuda.matmul.allow_tf32 = matmul
         torch.set_num_threads(threads)
-        for module, training in modes.items():
-            module.training = training
 
 
 def _near(one: Sequence[float], other: Sequence[float], tolerance: float) -> bool:

@@ -74,8 +74,9 @@ class SelectOutput(nn.Module):
         self.name = name
 
     def forward(self, outputs: Any) -> Tensor:
-        is_object = dataclasses.is_dataclass(outputs) and not isinstance(outputs, dict)
-        found: Tensor = getattr(outputs, self.name) if is_object else outputs[self.name]
+        by_attribute = dataclasses.is_dataclass(outputs) or hasattr(type(outputs), "_fields")
+        by_key = isinstance(outputs, dict) or not by_attribute  # so what a tracer gives
+        found: Tensor = outputs[self.name] if by_key else getattr(outputs, self.name)
         return found
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from bottleneck.splitting.graph import evaluating
+from bottleneck.identity import evaluating
 
 
 class Probe(NamedTuple):

@@ -7,11 +7,14 @@ from torch import Tensor
 
 from bottleneck.splitting.outputs import tensors_in
 
+_SANE = 1e6  # pixels, raw or normalised, lie within
+
 
 def probe_batch(example: Tensor) -> Tensor:
     """Two samples: the example's first, and a random one of the same shape, type and range.
 
-    Zeros, which examples often are, would hide whatever a graph forgets between layers without biases.
+    Zeros, which examples often are, would hide whatever a graph forgets between layers without biases, and
+    what `torch.empty` leaves, whatever it computes.
 
     Args:
         example: A batch of inputs, `(b, ...)`.
@@ -25,7 +28,7 @@ def probe_batch(example: Tensor) -> Tensor:
         drawn = torch.randint(0, 256, first.shape, generator=generator)
     elif not first.is_floating_point():
         drawn = torch.randint(int(low), int(high) + 1, first.shape, generator=generator)
-    elif low == high:
+    elif not -_SANE < low < high < _SANE:
         drawn = torch.randn(first.shape, generator=generator)
     else:
         drawn = low + (high - low) * torch.rand(first.shape, generator=generator)
@@ -36,7 +39,7 @@ def difference(outputs: Any, expected: Any) -> str | None:
     """What differs between two outputs, beyond rounding; `None` where nothing does."""
     if type(outputs) is not type(expected):
         return f"it returns a {type(outputs).__name__}, the network a {type(expected).__name__}"
-    ours, theirs = tensors_in(outputs), tensors_in(expected)
+    ours, theirs = _numbers_in(outputs), _numbers_in(expected)
     if len(ours) != len(theirs):
         return f"it returns {len(ours)} tensors, the network {len(theirs)}"
     for number, (one, other) in enumerate(zip(ours, theirs, strict=True)):
@@ -54,6 +57,11 @@ def difference(outputs: Any, expected: Any) -> str | None:
     return None
 
 
+def _numbers_in(value: Any) -> list[Tensor]:
+    """The tensors in a value, complex ones as two real numbers each."""
+    return [torch.view_as_real(one) if one.is_complex() else one for one in tensors_in(value)]
+
+
 def close(ours: Tensor, theirs: Tensor) -> bool:
     """Whether two tensors of one shape are equal up to rounding, on the scale of the largest value."""
     if not theirs.is_floating_point():
@@ -64,12 +72,20 @@ def close(ours: Tensor, theirs: Tensor) -> bool:
     return torch.allclose(ours.double(), theirs.double(), rtol=0.0, atol=share * scale, equal_nan=True)
 
 
-def is_batched(outputs: Any, samples: int) -> bool:
-    """Whether an output's tensors have one entry for each sample of a batch."""
-    tensors = tensors_in(outputs)
-    return bool(tensors) and all(tensor.ndim and len(tensor) == samples for tensor in tensors)
+def influence(together: Any, alone: Any) -> str | None:
+    """How a sample's output changes with the samples beside it; `None` where it does not.
 
-
-def sample_of(outputs: Any, index: int) -> Any:
-    """One sample of a batched output, as a list of its tensors with a batch of one."""
-    return [tensor[index : index + 1] for tensor in tensors_in(outputs)]
+    Args:
+        together: What a network returns for two samples.
+        alone: What it returns for the second. Tensors that do not differ in size are of no one sample.
+    """
+    ours, theirs = tensors_in(together), tensors_in(alone)
+    if len(ours) != len(theirs):
+        return None  # a list of what was found in each image
+    second, wanted = [], []
+    for both, one in zip(ours, theirs, strict=True):
+        axes = [axis for axis, size in enumerate(both.shape) if (size, *one.shape[axis : axis + 1]) == (2, 1)]
+        if len(axes) == 1:
+            second.append(both.narrow(axes[0], 1, 1))
+            wanted.append(one)
+    return difference(second, wanted)

@@ -121,6 +121,11 @@ def of_shape(images: Tensor, shape: tuple[int, ...]) -> Tensor:
     return images
 
 
+def _copied(into: Tensor, source: Tensor) -> Tensor:
+    """What `into` is after `into.copy_(source)`."""
+    return source.to(into).expand_as(into)
+
+
 class _Conversion:
     """From an exported program to a graph whose tensors are the network's own."""
 
@@ -185,8 +190,10 @@ class _Conversion:
             self._note(node)
         elif node.op == "call_function":
             args, kwargs = fx.node.map_aggregate((node.args, node.kwargs), self._argument)
-            assert callable(node.target)
-            self.copies[node] = self.graph.call_function(node.target, args, kwargs)
+            operation: Any = node.target
+            if operation is torch.ops.aten.copy.default:  # it has no gradient
+                operation, args = _copied, args[:2]
+            self.copies[node] = self.graph.call_function(operation, args, kwargs)
 
     def _argument(self, value: Any) -> Any:
         """An argument of an operation in the new graph: sizes follow the batch, and devices the graph."""

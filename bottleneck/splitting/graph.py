@@ -11,41 +11,23 @@ found in a tenth of the time. `torch.export` sees what Python does with sizes an
 libraries' networks need.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bottleneck.identity import unwrapped
+from bottleneck.identity import evaluating, unwrapped
 from bottleneck.splitting.axes import layouts_of
-from bottleneck.splitting.checks import difference, is_batched, probe_batch, sample_of
-from bottleneck.splitting.outputs import tensors_in
+from bottleneck.splitting.checks import difference, influence, probe_batch
 from bottleneck.splitting.recording import Recorder, TensorInfo
 from bottleneck.splitting.seeing import Seen
 from bottleneck.splitting.symbolic import see_by_fx
-from bottleneck.splitting.traced import Cut, TracedNetwork
-
-__all__ = ["Cut", "TracedNetwork", "evaluating", "trace"]
-
-_DEPENDS = "a sample's output changes with the other samples of its batch"
+from bottleneck.splitting.traced import TracedNetwork
 
 
 class _OtherError(ValueError):
     """A graph computes something else than the network."""
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model into eval mode for a while, and every submodule back into its own mode after."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 def trace(model: nn.Module, example: Tensor) -> TracedNetwork:
@@ -62,20 +44,20 @@ def trace(model: nn.Module, example: Tensor) -> TracedNetwork:
     """
     network = unwrapped(model)
     with evaluating(network):
-        probe, expected = _expected(network, example)
+        probe, *expected = _expected(network, example)
         reasons, partly = {}, None
         for way, see in _ways(network, probe):
             try:
                 seen = see()
-                recorder = _checked(network, seen, probe, expected)
+                recorder, alone = _checked(seen, probe, *expected)
             except Exception as error:
                 reasons[way] = _told(error)
                 if way == "torch.export" and not isinstance(error, _OtherError):
                     break  # operations in place have no part in it
                 continue
             if not _hides(network, seen):
-                return _traced(network, seen, recorder, probe)
-            partly = partly or (seen, recorder)
+                return _traced(network, seen, recorder, alone, probe)
+            partly = partly or (seen, recorder, alone)
         if partly is not None:  # what one way keeps whole, the other cannot see at all
             return _traced(network, *partly, probe)
     told = " ".join(f"{way}: {reason}." for way, reason in reasons.items())
@@ -86,18 +68,29 @@ def trace(model: nn.Module, example: Tensor) -> TracedNetwork:
     )
 
 
-def _expected(network: nn.Module, example: Tensor) -> tuple[Tensor, Any]:
-    """Two samples, and what the network makes of them."""
+def _expected(network: nn.Module, example: Tensor) -> tuple[Tensor, Any, Any]:
+    """Two samples, what the network makes of them, and what it makes of the second alone.
+
+    Raises:
+        ValueError: If it does not run on them, or these disagree.
+    """
     try:
         probe = probe_batch(example)
-        with torch.no_grad():
-            return probe, network(probe)
+        with torch.no_grad():  # some write into what they are given
+            together, alone = network(probe.clone()), network(probe[1:].clone())
     except Exception as error:
         raise ValueError(
             f"{type(network).__name__} does not run on an example of shape {tuple(example.shape)}, or on two "
             f"such samples: {_told(error)}. Give one batch of what its forward() takes; it may take one "
             "tensor only."
         ) from error
+    if (found := influence(together, alone)) is not None:
+        raise ValueError(
+            f"{type(network).__name__} cannot be cut: a sample's output changes with the other samples of "
+            f"its batch, or with every run ({found}), and a payload is one sample. BatchNorm without running "
+            "statistics, dropout that stays on, noise, and code that looks at the batch size do that."
+        )
+    return probe, together, alone
 
 
 def _ways(network: nn.Module, probe: Tensor) -> Iterator[tuple[str, Callable[[], Seen]]]:
@@ -112,37 +105,20 @@ def _ways(network: nn.Module, probe: Tensor) -> Iterator[tuple[str, Callable[[],
         )
 
 
-def _checked(network: nn.Module, seen: Seen, probe: Tensor, expected: Any) -> Recorder:
+def _checked(seen: Seen, probe: Tensor, together: Any, alone: Any) -> tuple[Recorder, Recorder]:
     """Run a graph, once on all samples and once on the second alone, and compare it with the network.
 
     Raises:
         ValueError: If they differ; the message says by how much.
     """
-    recorder = Recorder(seen.root, seen.graph)
+    recorder, of_one = (Recorder(seen.root, seen.graph) for _ in range(2))
     recorder.record(probe)
-    if (found := difference(recorder.result, expected)) is not None:
+    if (found := difference(recorder.result, together)) is not None:
         raise _OtherError(f"the graph computes something else than the network: {found}")
-    if is_batched(expected, len(probe)):
-        alone = Recorder(seen.root, seen.graph)
-        alone.record(probe[1:])
-        if difference(tensors_in(alone.result), sample_of(expected, 1)) is not None:
-            _check_samples(network, probe, expected)
-            raise ValueError("the graph is that of one batch size only")
-    return recorder
-
-
-def _check_samples(network: nn.Module, probe: Tensor, expected: Any) -> None:
-    """Refuse a network whose samples influence each other.
-
-    Raises:
-        ValueError: If they do.
-    """
-    with torch.no_grad():
-        found = difference(tensors_in(network(probe[1:])), sample_of(expected, 1))
-    if found is not None:
-        raise ValueError(
-            f"{_DEPENDS} ({found}), as behind a BatchNorm without running statistics; a payload is one sample"
-        )
+    of_one.record(probe[1:])
+    if (found := difference(of_one.result, alone)) is not None:
+        raise ValueError(f"the graph is that of one batch size only: for another, {found}")
+    return recorder, of_one
 
 
 def _hides(network: nn.Module, seen: Seen) -> bool:
@@ -153,14 +129,13 @@ def _hides(network: nn.Module, seen: Seen) -> bool:
 def _told(error: Exception) -> str:
     """An error's type and first line."""
     line = next((line for line in str(error).splitlines() if line.strip()), "")
-    return (
-        f"{line.strip()[:300]}"
-        if isinstance(error, ValueError)
-        else f"{type(error).__name__}: {line.strip()[:300]}"
-    )
+    kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+    return f"{kind}{line.strip()[:300]}"
 
 
-def _traced(network: nn.Module, seen: Seen, recorder: Recorder, probe: Tensor) -> TracedNetwork:
+def _traced(
+    network: nn.Module, seen: Seen, recorder: Recorder, alone: Recorder, probe: Tensor
+) -> TracedNetwork:
     nodes = list(seen.graph.nodes)
     shapes = {
         node: value.shape
@@ -180,6 +155,13 @@ def _traced(network: nn.Module, seen: Seen, recorder: Recorder, probe: Tensor) -
         results=seen.results(network),
         entries=seen.entries(),
         values=recorder.values,
+        by_sample={node for node in shapes if _by_sample(recorder.values[node], alone.values[node])},
         layouts=layouts_of(seen.root, shapes, tuple(probe.shape[1:])),
         macs=recorder.macs,
     )
+
+
+def _by_sample(together: TensorInfo, alone: TensorInfo) -> bool:
+    """Whether a tensor has one row for each sample, from what is known of it for two and for one."""
+    shaped = together.shape and alone.shape and not (together.dtype or torch.float32).is_complex
+    return bool(shaped) and alone.shape == (1, *together.shape[1:]) != together.shape

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from bottleneck.identity import evaluating
 from bottleneck.splitting.adapters import Direct, Replaced
 from bottleneck.splitting.checks import difference
 from bottleneck.splitting.folding import folded
-from bottleneck.splitting.graph import evaluating, trace
+from bottleneck.splitting.graph import trace
 from bottleneck.splitting.points import SplitPoint, find_cut, point_of
 from bottleneck.splitting.subgraphs import head_of, sizes_of, subgraph, tail_of
 from bottleneck.splitting.tail import Layer, Tail
@@ -76,8 +77,7 @@ class SplitModel(nn.Module):
         Args:
             watched: Modules behind the cut whose outputs will be asked for.
         """
-        tail = folded(self.tail, watched)
-        return SplitModel(self.head, tail, self.point, self._sizes, self.adapter, self.entry).freeze()
+        return self._with_tail(folded(self.tail, watched))
 
     def with_own_tail(self, weights: Mapping[str, Tensor] | None = None) -> "SplitModel":
         """The same head with a copy of the tail, whose weights may then differ from the network's.
@@ -96,6 +96,9 @@ class SplitModel(nn.Module):
                 raise ValueError(
                     f"These weights are not of the tail behind {self.point.name}: {error}"
                 ) from error
+        return self._with_tail(tail)
+
+    def _with_tail(self, tail: Tail) -> "SplitModel":
         return SplitModel(self.head, tail, self.point, self._sizes, self.adapter, self.entry).freeze()
 
     def freeze(self) -> "SplitModel":
@@ -160,10 +163,10 @@ def halves(traced: TracedNetwork, cut: Cut, point: SplitPoint, entry: Cut, adapt
     head, (tail_graph, layers) = head_of(traced, entry.tensors), tail_of(traced, cut)
     sizes = sizes_of(traced, cut)
     with evaluating(traced.model), torch.no_grad():
-        alone = traced.probe[:1]
-        given = head(alone)
+        together, alone = sizes(traced.probe.clone()), sizes(traced.probe[:1].clone())
+        given = head(traced.probe[:1].clone())
         feature = adapter.after(adapter.before(given), given)
-        tail = Tail(tail_graph, layers, sizes(traced.probe), sizes(alone), feature)
+        tail = Tail(tail_graph, layers, together, alone, feature)
     return SplitModel(head, tail, point, sizes, adapter, point_of(traced, entry))
 
 
@@ -174,7 +177,7 @@ def _check_together(traced: TracedNetwork, net: SplitModel) -> None:
         ValueError: If the halves compute something else than the network.
     """
     with evaluating(traced.model), torch.no_grad():
-        found = difference(net(traced.probe), traced.model(traced.probe))
+        found = difference(net(traced.probe.clone()), traced.model(traced.probe.clone()))
     if found is not None:
         names = [part.name for part in net.point.parts]
         raise ValueError(

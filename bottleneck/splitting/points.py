@@ -15,7 +15,6 @@ from torch import Tensor, fx, nn
 
 from bottleneck.layouts import Layout, Part, apart
 from bottleneck.splitting.graph import trace
-from bottleneck.splitting.recording import TensorInfo
 from bottleneck.splitting.seeing import short_name
 from bottleneck.splitting.traced import Cut, TracedNetwork
 
@@ -63,10 +62,14 @@ class SplitPoint:
         return f"SplitPoint {self}"
 
     @property
+    def sent(self) -> tuple[Part, ...]:
+        """The tensors that cross, one or several."""
+        return self.parts or (Part(self.name, self.shape, self.layout),)
+
+    @property
     def size(self) -> str:
-        """Its shape as text, or the shapes of its parts."""
-        shapes = [part.shape for part in self.parts] or [self.shape]
-        return " + ".join("×".join(map(str, shape)) for shape in shapes)
+        """The shapes of what crosses as text."""
+        return " + ".join("×".join(map(str, part.shape)) for part in self.sent)
 
     def apart(self, feature: Tensor) -> list[tuple[Tensor, Layout]]:
         """The tensors that a batch of features holds, and their layouts: itself, or several."""
@@ -166,7 +169,9 @@ def _refused(traced: TracedNetwork, cut: Cut, tensors: int = MOST_TENSORS) -> st
         return None
     told = f"these tensors cross it: {[traced.name(source) for source in cut.tensors]}"
     values = [traced.values[source] for source in cut.tensors]
-    if not 1 < len(values) <= tensors or any(value.shape is None for value in values):
+    if other := [traced.name(source) for source in cut.tensors if feature_shape(traced, source) is None]:
+        return f"{told}, and {other} are no tensors with a row for each sample"
+    if not 1 < len(values) <= tensors:
         return told
     if len(cut.nodes) > 1 and set(cut.nodes) != set(cut.tensors):
         return f"{told}, and these are what to name, or the last module alone"
@@ -178,9 +183,9 @@ def _refused(traced: TracedNetwork, cut: Cut, tensors: int = MOST_TENSORS) -> st
 
 
 def feature_shape(traced: TracedNetwork, node: fx.Node) -> tuple[int, ...] | None:
-    """Shape of one sample of a node's output, or `None` where the output is not one tensor."""
-    value = traced.values[node]
-    return value.shape[1:] if isinstance(value, TensorInfo) and value.shape is not None else None
+    """Shape of one sample of a node's output, or `None` where it is not one tensor with a row for each."""
+    found: tuple[int, ...] | None = traced.values[node].shape[1:] if node in traced.by_sample else None
+    return found
 
 
 def _number_bytes(traced: TracedNetwork, node: fx.Node) -> int:

@@ -39,10 +39,11 @@ def is_plain(value: Any) -> bool:
 
 
 class Runner(fx.Interpreter):
-    """Run a graph node by node; modules get lists and dicts of their own, into which they may write."""
+    """Run a graph node by node; lists and dicts are ordinary ones, as in the network."""
 
-    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
-        return super().call_module(target, _writable(args), _writable(kwargs))
+    def fetch_args_kwargs_from_env(self, n: fx.Node) -> tuple[Any, Any]:
+        args, kwargs = super().fetch_args_kwargs_from_env(n)
+        return _writable(args), _writable(kwargs)
 
 
 class Recorder(Runner):
@@ -68,7 +69,7 @@ class Recorder(Runner):
         torch.backends.mha.set_fastpath_enabled(False)
         try:
             with torch.no_grad(), self._counter:
-                self.result = self.run(batch)
+                self.result = self.run(batch.clone())  # some networks write into what they are given
         finally:
             torch.backends.mha.set_fastpath_enabled(fused_attention)
 
@@ -82,9 +83,9 @@ class Recorder(Runner):
 
 def _writable(value: Any) -> Any:
     """The value with ordinary lists and dicts in the place of fx's immutable ones."""
-    if isinstance(value, (immutable_list, list)):
+    if type(value) in (immutable_list, list):
         return [_writable(item) for item in value]
-    if isinstance(value, (immutable_dict, dict)) and type(value) in (immutable_dict, dict):
+    if type(value) in (immutable_dict, dict):
         return {key: _writable(item) for key, item in value.items()}
     if type(value) is tuple:
         return tuple(_writable(item) for item in value)

@@ -4,11 +4,13 @@ Modules stay calls in the graph, so it is the network on images of any size. Pyt
 its values or sizes ends it; a module where that happens is kept whole, and what is around it is seen.
 """
 
+import contextlib
 import inspect
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import fx, nn
 from torch.utils._pytree import tree_leaves
 
@@ -25,9 +27,11 @@ def see_by_fx(model: nn.Module) -> Seen:
         Exception: Whatever the network's own forward raises when it is given a stand-in.
     """
     parameters = list(inspect.signature(model.forward).parameters.values())
+    if parameters[0].kind is inspect.Parameter.VAR_POSITIONAL:
+        raise TypeError("its forward() names no argument")
     defaults = {p.name: p.default for p in parameters[1:] if p.default is not inspect.Parameter.empty}
     tracer = _Tracer(getattr(model, "opaque", ()))
-    with _ALONE:
+    with _ALONE, _functions_whole(tracer):
         graph = tracer.trace(model, concrete_args=defaults or None)
     drop_unused(graph)
     return Seen("torch.fx", model, graph, tracer.seen, tracer.kept_whole)
@@ -85,6 +89,34 @@ class _Tracer(fx.Tracer):
             return super().create_arg(a)
         args, kwargs = typed_call(type(a), {key: self.create_arg(part) for key, part in parts.items()})
         return self.create_node("call_function", type(a), args, kwargs)
+
+
+class _Whole:
+    """A `torch.autograd.Function` as one operation of a graph."""
+
+    def __init__(self, function: type[torch.autograd.Function]) -> None:
+        self.function = function
+        self.__name__ = function.__name__
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function.apply(*args)
+
+
+@contextlib.contextmanager
+def _functions_whole(tracer: _Tracer) -> Iterator[None]:
+    """Look into no `torch.autograd.Function`: what its forward consists of has not its backward."""
+    apply = torch.autograd.Function.__dict__["apply"]
+
+    def whole(function: Any, *args: Any) -> Any:
+        if any(isinstance(value, fx.Proxy) for value in tree_leaves(args)):
+            return tracer.create_proxy("call_function", _Whole(function), args, {})
+        return apply.__get__(None, function)(*args)
+
+    torch.autograd.Function.apply = classmethod(whole)
+    try:
+        yield
+    finally:
+        torch.autograd.Function.apply = apply
 
 
 class _State:

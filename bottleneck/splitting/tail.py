@@ -134,7 +134,7 @@ class _Watcher(Runner):
 
 
 def _scaled(value: Any, alone: Any, batch: int) -> Any:
-    """A size for `batch` samples, from those for two and for one: it grows in proportion where it doubled."""
+    """A size for `batch` samples, from those for two and for one: each sample adds as much."""
     if isinstance(value, (tuple, list)):
         if len(alone) != len(value):  # one entry for each sample
             return type(value)(value[:1] * batch)
@@ -142,4 +142,4 @@ def _scaled(value: Any, alone: Any, batch: int) -> Any:
         if hasattr(value, "_make"):  # a named tuple
             return value._make(items)
         return torch.Size(items) if isinstance(value, torch.Size) else type(value)(items)
-    return value if value == alone else value * batch // 2
+    return value if value == alone else alone + (value - alone) * (batch - 1)

@@ -75,6 +75,7 @@ class TracedNetwork:
         results: The nodes that each module's last call returned, one or several, by the module's name.
         entries: What went into the outermost module that returns a node.
         values: `TensorInfo`, or the plain value, of each node on the samples.
+        by_sample: The nodes that return one tensor with a row for each sample: what can be sent.
         layouts: How to read the axes of each node that returns one tensor.
         macs: Multiply-accumulates of each node on all samples.
         batch: Number of samples.
@@ -92,6 +93,7 @@ class TracedNetwork:
     results: dict[str, list[fx.Node]]
     entries: dict[fx.Node, fx.Node]
     values: dict[fx.Node, Any]
+    by_sample: set[fx.Node]
     layouts: dict[fx.Node, Layout]
     macs: dict[fx.Node, int]
     _bit: dict[fx.Node, int] = field(default_factory=dict)

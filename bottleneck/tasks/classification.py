@@ -34,8 +34,9 @@ class Classification(Logits, OneSize):
             found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise ValueError(
                 f"The network returns {found} for an image, the data set has {self.num_classes} classes. "
-                "Set model.logits to the classes' indices, or model.num_classes and its weights; for a "
-                "network that returns rows of boxes, task=single_stage."
+                "Set model.logits to the classes' indices, or model.num_classes and its weights; "
+                "model.output to the logits' name where the network returns several things; for one that "
+                "returns rows of boxes, task=single_stage."
             )
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
 """Frozen networks by name."""
 
+import dataclasses
 import subprocess
 import sys
 import urllib.error
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -51,6 +53,27 @@ def test_subset_of_the_logits_keeps_their_order():
     with torch.no_grad():
         every, chosen = models.wrap(network)(pixels), models.wrap(network, logits=[7, 0, 3])(pixels)
     assert torch.equal(chosen, every[:, [7, 0, 3]])
+
+
+class Named(NamedTuple):
+    """What torchvision's Inception returns while it trains."""
+
+    logits: torch.Tensor
+    aux: torch.Tensor | None = None
+
+
+@pytest.mark.parametrize("kind", [Named, dataclasses.make_dataclass("Fields", ["logits"]), dict])
+def test_one_output_is_kept_whatever_holds_it(kind):
+    """`output` names an entry of a dictionary, or a field of a named tuple or a dataclass."""
+
+    class Network(torch.nn.Module):
+        def forward(self, images):
+            return kind(logits=images.mean((2, 3)))
+
+    images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    model = models.wrap(Network(), output="logits")
+    assert torch.equal(model(images), model.normalize(images).mean((2, 3)))
+    assert [point.name for point in split_points(model, images)] == ["input", "normalize"]
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
