@@ -31,6 +31,7 @@ from bottleneck.models.image_sizes import IMAGE_SIZES
 from bottleneck.tasks import Detection, Segmentation, Task
 from bottleneck.training.systems import BottleneckSystem
 from bottleneck.unit import unit_class
+from bottleneck.unit.fitting import unit_for
 
 _AS_IT_IS: dict[str, int] = {}  # the image needs no resizing
 
@@ -108,16 +109,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sized: dict[str, Any] = {**case.options, **dict.fromkeys(case.side_options, side)}
     network = models.create(case.network, **sized)
     image = torch.randint(0, 256, shape, dtype=torch.uint8)
-    kind = unit_class(case.kind)
     with timed("trace and split"):
-        net = bottleneck.split(network, case.split, image[None], kind.replaces).freeze()
+        net = bottleneck.split(network, case.split, image[None], unit_class(case.kind).replaces).freeze()
     with torch.no_grad(), timed("head"):
         entering = net.head(image[None])
     with torch.no_grad(), timed("tail"):
         sizes = net.sizes(image[None])
         net.rest(entering, sizes)
-    replaced = {"replaced": net.at_cut(entering)} if kind.replaces else {}
-    unit = kind.from_features(entering, net.entry.layout, **replaced, **case.unit)
+    unit = unit_for(net, entering, case.kind, case.unit)
 
     def channel(codec: str) -> Channel:
         return Channel(codecs.create(codec, shape=unit.latent_shape), unit, adapter=net.adapter)

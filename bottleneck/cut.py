@@ -15,12 +15,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from bottleneck import codecs
 from bottleneck.channel import Channel
 from bottleneck.data.base import ImageData
+from bottleneck.data.fitting import output_for
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.devices import device_of
 from bottleneck.features import CachedFeatures, FeatureCache, LiveFeatures, features_of
@@ -33,7 +33,8 @@ from bottleneck.measure.results import Result
 from bottleneck.models import Network
 from bottleneck.splitting import SplitModel, split, split_open, trace
 from bottleneck.tasks import Task
-from bottleneck.unit import Unit, UnitSet, unit_class
+from bottleneck.unit import Unit, unit_class
+from bottleneck.unit.fitting import unit_for
 
 
 class Cut:
@@ -73,30 +74,14 @@ class Cut:
         cache: FeatureCache | None = None,
         made: Mapping[str, Any] | None = None,
     ):
-        if images.image_shape[0] != model.input_shape[0]:
-            raise ValueError(
-                f"The network takes {model.input_shape[0]} channels, data set {images.name} has "
-                f"{images.image_shape[0]}. Choose a model= and a data= that belong together."
-            )
         self.model, self.images, self.task, self.cache = model, images, task, cache
         self.made = dict(made or {})
         self.image: Tensor = images.subset("val")[0][0][None].to(device_of(model))
-        task.check_output(self._first_output(), self.image)
+        task.check_output(output_for(model, images, self.image), self.image)
         self._tallies: dict[str, Tally] = {}
         self.trainable = "bottleneck"
         self._original: Cut | None = None  # with the network as it was, where this one may change
         self._split(at, kind, open_cut)
-
-    @torch.no_grad()
-    def _first_output(self) -> Any:
-        try:
-            return self.model(self.image)
-        except RuntimeError as error:
-            raise ValueError(
-                f"{self.model.name} does not run on images of {tuple(self.image.shape[1:])} (C, H, W), as "
-                f"{self.images.name} gives them: {str(error).splitlines()[0]} Set data.crop, or "
-                "data.letterbox of a data set with objects, to a side that the network takes."
-            ) from error
 
     def __repr__(self) -> str:
         return f"Cut of {self.model.name} at {self.net.point}, on {self.images.name}"
@@ -109,11 +94,11 @@ class Cut:
             replace = kind is not None and at != "input" and unit_class(kind).replaces
             self.net = split(self.model, at, self.image, replace).freeze()
         self._times: dict[str, Times] = {}
+        self.__dict__.pop("features", None)  # those of another split point
 
     def at(self, at: str, kind: str | None = None) -> "Cut":
         """The same network and data at another split point; see the constructor."""
         other = copy.copy(self)  # it shares what the frozen network did with the samples
-        other.__dict__.pop("features", None)
         other._split(at, kind, open_cut=False)
         return other
 
@@ -121,7 +106,6 @@ class Cut:
         """The same cut of a copy of the network that may change, compared with the network as it is."""
         other = copy.copy(self)
         other._original, other.trainable = self, "all"
-        other.__dict__.pop("features", None)
         other.model, other.cache = copy.deepcopy(self.model), None
         other._split(self.net.point.name, kind, self.open_cut)
         return other
@@ -155,7 +139,7 @@ class Cut:
             ValueError: If the network returns no logits, or so few classes have fewer directions, before
                 anything is computed; if features are not cached, or there is no room for probes.
         """
-        check_probes(count, self.task, self._first_output())
+        check_probes(count, self.task, output_for(self.model, self.images, self.image))
         return with_probes(self.features, self.net, self.task, self.cache, count)
 
     @property
@@ -170,24 +154,7 @@ class Cut:
             ValueError: If this is the uint8 image itself, or the unit does not take such features.
         """
         given, _ = next(iter(self.features.batches("train")))
-        if not given.is_floating_point():
-            raise ValueError(
-                f"split={self.net.point.name} sends {given.dtype} pixels, on which no bottleneck can be "
-                "trained. Use split=normalize, or a later split point."
-            )
-        with torch.no_grad():
-            feature = self.net.adapter.before(given)
-        kind, parts = unit_class(point.kind), self.net.point.parts
-        if kind.replaces:
-            return kind.from_features(given, self.net.entry.layout, replaced=feature, **point.unit)
-        if parts:
-            return UnitSet.from_features(feature, self.net.point.layout, parts, kind, **point.unit)
-        if several := [name for name, value in point.unit.items() if isinstance(value, (list, tuple))]:
-            raise ValueError(
-                f"unit.{several[0]}={list(point.unit[several[0]])} has a value for each of several tensors, "
-                f"and at {self.net.point.name} one is sent. Give one value."
-            )
-        return kind.from_features(feature, self.net.point.layout, **point.unit)
+        return unit_for(self.net, given, point.kind, point.unit)
 
     def channel(self, codec: codecs.Codec, unit: Unit | None = None, **label: Any) -> Channel:
         """A channel at this cut.
@@ -208,9 +175,7 @@ class Cut:
             MissingLibraryError: If the codec's library is not installed.
             ValueError: If an option is unknown or out of range.
         """
-        point = self.net.point
-        sent = [(part.shape, part.layout) for part in point.parts] or [(point.shape, point.layout)]
-        shapes = [layout.shape_channels_first(shape) for shape, layout in sent]
+        shapes = [part.layout.shape_channels_first(part.shape) for part in self.net.point.sent]
         return codecs.for_parts(shapes, name, **options)
 
     def fit(self, channels: Sequence[Channel]) -> None:
