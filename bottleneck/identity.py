@@ -145,11 +145,7 @@ def weights_identity(model: nn.Module) -> str:
     Two models have equal identities exactly when their state dicts and their normalisation are equal,
     on whatever device they are. A unit that the plugin has put in does not count.
     """
-    digested = hashlib.sha256()
-    for name, tensor in _tensors(unwrapped(model)):
-        digested.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        digested.update(_bytes(tensor))
-    return digested.hexdigest()
+    return state_identity(_tensors(unwrapped(model)))
 
 
 def state_identity(state: Mapping[str, Tensor]) -> str:
@@ -164,7 +160,7 @@ def state_identity(state: Mapping[str, Tensor]) -> str:
 
 def tensor_digests(model: nn.Module) -> dict[str, bytes]:
     """A digest of each parameter and buffer, by which a changed one is found."""
-    return {name: hashlib.sha256(_bytes(tensor)).digest() for name, tensor in _tensors(model)}
+    return {name: hashlib.sha256(_bytes(tensor)).digest() for name, tensor in _tensors(model).items()}
 
 
 @contextlib.contextmanager
@@ -219,9 +215,9 @@ def _held(output: Any) -> list[Any]:
     return tree_leaves(vars(output)) if hasattr(output, "__dict__") else []
 
 
-def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    return sorted((name, tensor) for name, tensor in tensors.items() if not name.startswith(f"{UNIT_NAME}."))
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{UNIT_NAME}.")}
 
 
 def _bytes(tensor: Tensor) -> memoryview:

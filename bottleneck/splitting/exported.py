@@ -163,7 +163,7 @@ class _Conversion:
         """Path and value of each parameter, buffer and constant, by the placeholder's name."""
         held: dict[str, tuple[str, Any]] = {}
         for spec in self.program.graph_signature.input_specs:
-            if spec.kind in (InputKind.USER_INPUT,) or spec.target is None:
+            if spec.kind is InputKind.USER_INPUT or spec.target is None:
                 continue
             path = spec.target.removeprefix("model.")
             if spec.kind is InputKind.PARAMETER:

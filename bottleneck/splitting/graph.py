@@ -162,6 +162,7 @@ def _traced(
 
 
 def _by_sample(together: TensorInfo, alone: TensorInfo) -> bool:
-    """Whether a tensor has one row for each sample, from what is known of it for two and for one."""
-    shaped = together.shape and alone.shape and not (together.dtype or torch.float32).is_complex
-    return bool(shaped) and alone.shape == (1, *together.shape[1:]) != together.shape
+    """Whether a tensor has one row for each sample, and real numbers, from what two samples and one give."""
+    if not together.shape or not alone.shape or together.dtype is None or together.dtype.is_complex:
+        return False
+    return alone.shape == (1, *together.shape[1:]) != together.shape

@@ -2,7 +2,6 @@
 
 import operator
 from collections.abc import Container, Sequence
-from typing import Any
 
 from torch import fx, nn
 
@@ -100,14 +99,5 @@ def layers_behind(
 
 def sizes_of(traced: TracedNetwork, cut: Cut) -> nn.Module:
     """The module that takes the plain values which cross a cut from an image, by name."""
-    if not cut.sizes:
-        return _NoSizes()
     before = set(traced.members(cut.before))
     return subgraph(traced, {traced.input: "image"}, {node.name: node for node in cut.sizes}, before)[0]
-
-
-class _NoSizes(nn.Module):
-    """Nothing but the feature crosses the cut."""
-
-    def forward(self, image: Any) -> dict[str, Any]:
-        return {}
