@@ -66,7 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = models.create(**made | ({} if given.weights is None else {"weights": given.weights})).eval()
     frames = list(Pictures(given.frames))
     frames = frames[:: max(1, len(frames) // given.count)][: given.count]
-    pictures = [(codec, Channel(codecs.create(shape=bundle.image_shape, **codec))) for codec in PICTURES]
+    pictures = [
+        (
+            codec,
+            Channel(
+                codecs.create(shape=bundle.image_shape, **codec), name=f"{codec['name']}-{codec['quality']}"
+            ),
+        )
+        for codec in PICTURES
+    ]
     ways = [device_only(network, bundle.task)]
     ways += [server_only(network, picture, codec) for codec, picture in pictures]
     ways += shared(network, numbered)

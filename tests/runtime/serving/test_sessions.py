@@ -1,5 +1,6 @@
 """Codecs that remember: each device has its own session, and a gap costs no more than a frame."""
 
+import dataclasses
 import gc
 import time
 import weakref
@@ -10,9 +11,12 @@ import torch
 from bottleneck.channel import Channel
 from bottleneck.deploy.frontier import read_bundles
 from bottleneck.deploy.sides import Server
+from bottleneck.runtime.controller import Controller
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.torch_half import TorchHalf
 from bottleneck.runtime.journal import Journal
+from bottleneck.runtime.policies import Policy
+from bottleneck.runtime.strategy import Spread, Strategy
 
 PATIENCE = 30.0  # seconds: a busy machine is no dead link
 
@@ -132,7 +136,13 @@ def test_each_route_is_a_stream_that_begins_anew_at_a_switch(serve, streams, hal
     _, port = serve(folder=streams)
     half = halves()
 
-    class Alternating:
+    once = Spread([1])
+    strategies = [
+        Strategy(**dataclasses.asdict(route), device_ms=once, payload_bytes=once, server_ms=once, value=0.9)
+        for route in half.routes
+    ]
+
+    class Alternating(Controller):
         """Chooses every route for three frames."""
 
         asked = 0
@@ -141,7 +151,9 @@ def test_each_route_is_a_stream_that_begins_anew_at_a_switch(serve, streams, hal
             self.asked += 1
             return half.routes[self.asked // 3 % 2]
 
-    with Client(f"127.0.0.1:{port}", half, controller=Alternating(), timeout=PATIENCE) as client:
+    with Client(
+        f"127.0.0.1:{port}", half, controller=Alternating(strategies, Policy()), timeout=PATIENCE
+    ) as client:
         end = time.monotonic() + 20
         while "layer2-0" not in {client.ask(image).strategy for image in digits_images[:6]}:
             assert time.monotonic() < end
