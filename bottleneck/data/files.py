@@ -15,6 +15,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from bottleneck.preprocess import as_pil
 
+ENDINGS: tuple[str, ...] = IMG_EXTENSIONS  # of images, in small letters
 _ENDS = 4096  # bytes of a file at either end
 
 
@@ -27,7 +28,7 @@ def images_in(folder: Path) -> tuple[list[Path], int]:
     for place, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [(place, name) for name in names if not name.startswith(".")]
-    images = [Path(*file) for file in sorted(found) if file[1].lower().endswith(IMG_EXTENSIONS)]
+    images = [Path(*file) for file in sorted(found) if file[1].lower().endswith(ENDINGS)]
     return images, len(found) - len(images)
 
 

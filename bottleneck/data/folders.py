@@ -142,7 +142,7 @@ class ImageFolder(ImageData):
         if empty := [self.classes[label] for label in set(range(self.num_classes)) - set(labels.tolist())]:
             raise ValueError(
                 f"no image in {folder} for: {listing(empty)}. Add images "
-                f"({', '.join(files.IMG_EXTENSIONS)}), remove the class from train and val, or correct "
+                f"({', '.join(files.ENDINGS)}), remove the class from train and val, or correct "
                 "data.root."
             )
         return Part(Lazily(samples, _opened), labels)

@@ -131,7 +131,7 @@ class Frames(ImageData):
         if len(paths) < 2:
             raise ValueError(
                 f"data.root={self.root} holds {len(paths)} images; a stream takes at least 2 frames. Endings "
-                f"that count: {', '.join(files.IMG_EXTENSIONS)}."
+                f"that count: {', '.join(files.ENDINGS)}."
             )
         sizes = [_size(path) for path in paths]
         for path, size in zip(paths, sizes, strict=True):
