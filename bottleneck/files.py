@@ -52,8 +52,13 @@ def replace_folder(path: Path, *ours: str) -> Iterator[Path]:
     Args:
         path: The folder; those above it are made.
         ours: Patterns of the names that such folders have. What else lies in the old one stays there.
+
+    Raises:
+        NotADirectoryError: If a file has its name.
     """
     path = path.resolve()
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path} is a file, and a folder is to be written. Name another place.")
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh, aside = path.with_name(f".{path.name}.new"), _aside(path)
     with _alone(path):

@@ -135,6 +135,14 @@ def test_what_is_not_ours_stays(tmp_path, disk):
     assert (tmp_path / "out" / "more").is_dir()
 
 
+def test_a_file_in_the_place_of_a_folder_stays(tmp_path):
+    """A folder that would replace somebody's file is refused before anything is written."""
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(NotADirectoryError, match="notes is a file"), replace_folder(tmp_path / "notes"):
+        pass
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("notes", "mine")]
+
+
 def test_modes_follow_the_umask(tmp_path):
     """Who may read what was written is the user's to say, for folders and files alike."""
     before = os.umask(0o027)

@@ -86,7 +86,12 @@ class Differences:
             bits: Of the quantizer, 1 to 16.
             frames: What the frames are.
             same_output: See above.
+
+        Raises:
+            ValueError: If `bits` is out of range.
         """
+        if not 1 <= bits <= 16:
+            raise ValueError(f"differences.bits={bits} is no depth of a quantizer. Use 1 to 16.")
         plain: list[float] = []
         found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in (*AXES, "time")}
         for now, before in zip(features, previous, strict=True):

@@ -110,7 +110,8 @@ def draw_motion(found: Motion, title: str, path: Path) -> None:
     for way, values in found.psnr.items():
         axes.plot(np.array(found.cells)[order], np.array(values)[order], marker="o", label=names[way])
     axes.set(title="Predicted from the frame before", xlabel="cells that it moved by", ylabel="PSNR (dB)")
-    axes.legend()
+    axes.margins(y=0.35)
+    axes.legend(loc="upper left", fontsize="small")
     _save(figure, title, found.summary, path)
 
 
@@ -197,7 +198,7 @@ DRAW: dict[str, Callable[[Any, str, Path], None]] = {
 
 
 def _panels(n: int, **options: Any) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(4.5 * n, 4.8), layout="constrained")
+    figure = Figure(figsize=(min(4.5 * n, 9.6), 4.8), layout="constrained")
     panels = list(figure.subplots(1, n, squeeze=False, **options)[0])
     for axes in panels:
         axes.grid(alpha=0.3)

@@ -59,10 +59,11 @@ class Fourier:
             metric: Of features, through the tail.
 
         Raises:
-            ValueError: If a fraction keeps nothing, or more than there is.
+            ValueError: If there is no fraction, or one keeps nothing, or more than there is.
         """
-        if wrong := [fraction for fraction in fractions if not 0 < fraction <= 1]:
-            raise ValueError(f"fourier.fractions: {wrong} are no shares of a whole. Use above 0 to 1.")
+        wrong = [fraction for fraction in fractions if not 0 < fraction <= 1]
+        if wrong or not fractions:
+            raise ValueError(f"fourier.fractions={wrong} are no shares of a whole. Use above 0 to 1.")
         energy = float((features.astype(np.float64) ** 2).sum())
         value: dict[str, list[float]] = {}
         squared_error: dict[str, list[float]] = {}

@@ -72,12 +72,14 @@ class Motion:
             radius: Cells that blocks are searched for in each direction.
 
         Raises:
-            ValueError: If a shift leaves nothing of the images.
+            ValueError: If there is no shift, one leaves nothing of the images, or the radius is negative.
         """
-        if not all(0 <= shift < images.shape[-1] for shift in pixels):
+        if radius < 0:
+            raise ValueError(f"motion.radius={radius} is no distance. Use 0 or more.")
+        if not pixels or not all(0 <= shift < images.shape[-1] for shift in pixels):
             raise ValueError(
-                f"motion.pixels={list(pixels)} moves images of width {images.shape[-1]} away. Use 0 to "
-                f"{images.shape[-1] - 1}."
+                f"motion.pixels={list(pixels)} is no way to move images of width {images.shape[-1]}. Use 0 "
+                f"to {images.shape[-1] - 1}."
             )
         after = features_of(images)
         size = after.shape[2:]

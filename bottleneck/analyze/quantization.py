@@ -57,7 +57,9 @@ class Quantization:
             else f"{scope}: N = {best['levels']:g} at w = {best['sigmas']:g} ({best['bits']:.2f} bits)"
             for scope, best in self.smallest.items()
         )
-        return f"fewest levels within {100 * self.drop:g} points of {self.baseline:.4f}: {', '.join(found)}"
+        return (
+            f"fewest levels at most {100 * self.drop:g} points below {self.baseline:.4f}: {', '.join(found)}"
+        )
 
     @classmethod
     def of(

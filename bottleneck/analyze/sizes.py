@@ -74,12 +74,15 @@ class Sizes:
             feature_scores: Likewise from features, through the tail.
 
         Raises:
-            ValueError: If the range of sizes is empty, or a format or quality is unknown.
+            ValueError: If the range of sizes is empty, or a format or quality is unknown or none is given.
         """
-        low, high = options.bytes
+        if not options.pictures or not options.qualities:
+            raise ValueError("sizes.pictures and sizes.qualities must name one or more: nothing is compared.")
+        low, high = options.bytes if len(options.bytes) == 2 else (0, 0)
         if not 0 < low < high or options.bins < 1:
             raise ValueError(
-                f"sizes: bytes={list(options.bytes)}, bins={options.bins} give no bins. Use 0 < low < high."
+                f"sizes.bytes={list(options.bytes)} and sizes.bins={options.bins} give no bins. Use two "
+                "numbers, 0 < low < high, and 1 bin or more."
             )
         edges = np.geomspace(low, high, options.bins + 1)
         value: dict[str, list[float | None]] = {}

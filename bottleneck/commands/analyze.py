@@ -18,7 +18,7 @@ from bottleneck.analyze.relevance import Relevance, relevance_of
 from bottleneck.analyze.samples import Samples
 from bottleneck.analyze.similarity import Similarity
 from bottleneck.analyze.sizes import Sizes
-from bottleneck.commands.setup import cut_of
+from bottleneck.commands.setup import cut_of, listed
 
 
 def answer(question: str, samples: Samples, cfg: DictConfig) -> Any:
@@ -64,9 +64,9 @@ def run(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     samples = Samples.of(cut_of(cfg), cfg.samples, cfg.subset)
     print(samples.title)
-    for question in cfg.analyses:
+    for question in listed(cfg.analyses):
         found = answer(question, samples, cfg)
         print(f"{question}: {found.summary}")
         (folder / f"{question}.json").write_text(json.dumps(dataclasses.asdict(found), indent=1) + "\n")
         figures.DRAW[question](found, samples.title, folder / f"{question}.png")
-    print(f"\nWritten to {folder}: {', '.join(f'{name}.json and .png' for name in cfg.analyses)}")
+    print(f"\nWritten to {folder}: a .json and a .png of each")

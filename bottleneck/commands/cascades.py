@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from bottleneck.channel import Channel
+from bottleneck.commands.setup import listed
 from bottleneck.measure.cascade import cascade
 from bottleneck.measure.harness import Measured
 from bottleneck.measure.results import Result
@@ -21,7 +22,7 @@ def check_cascade(cfg: DictConfig, pictures: Sequence[Channel]) -> None:
     Raises:
         ValueError: If what is asked for is none of these, or a number is no probability.
     """
-    for sure in cfg.sure:
+    for sure in listed(cfg.sure):
         check_sure(sure)
     names = [channel.name for channel in pictures]
     if cfg.sure and cfg.then not in names:
@@ -38,7 +39,7 @@ def cascades(cfg: DictConfig, measured: Sequence[Measured]) -> list[Result]:
         cfg: `cascade` of the configuration.
         measured: On the same samples, the second one among them.
     """
-    if not cfg.sure:
+    if not (sures := listed(cfg.sure)):
         return []
     second = next(one for one in measured if (one.row.method, one.row.split) == (cfg.then, "input"))
     firsts = [
@@ -46,4 +47,4 @@ def cascades(cfg: DictConfig, measured: Sequence[Measured]) -> list[Result]:
         for one in measured
         if one.payload_bytes.mean() < second.payload_bytes.mean() and one.row.value < second.row.value
     ]
-    return [cascade(first, second, sure) for first in firsts for sure in cfg.sure]
+    return [cascade(first, second, sure) for first in firsts for sure in sures]

@@ -20,8 +20,8 @@ def run(cfg: DictConfig) -> None:
         ]
         for each in points
     ]
-    header = ["point", "metric", "bytes", "device ms", "all ms"]
-    print(tabulate(rows, header, tablefmt="github", disable_numparse=True))
+    header = ["point", "metric", "bytes", "device ms", "total ms"]
+    print(tabulate(rows, header, disable_numparse=True, colalign=["right"] * len(header)))
     print(
         f"\nPoint {chosen.point}: {chosen.value:.3f} from {chosen.payload_bytes:,.1f} bytes on average, "
         f"where the frozen network has {chosen.baseline:.3f}. Send with device(image, point={chosen.point})."

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from bottleneck.commands.setup import listed
 from bottleneck.deploy.places import found
 from bottleneck.runtime.policies import Policy
 
@@ -16,7 +17,7 @@ def frontiers_of(cfg: DictConfig) -> list[Path]:
         cfg: Has `frontier`, what `bottleneck.load` takes, or a list of such; `model` may name the network.
 
     Raises:
-        ValueError: If none is named, and the network is not that of the digits.
+        ValueError: If none is named, and the network is not that of the digits, or what is named is no path.
         FileNotFoundError: If a folder is missing.
     """
     if cfg.frontier is None:
@@ -27,7 +28,8 @@ def frontiers_of(cfg: DictConfig) -> list[Path]:
                 "`bottleneck search`, and give frontier=studies/NAME/frontier, or a bundle's folder."
             )
         return [found("zoo:digits/default")]
-    named = [cfg.frontier] if isinstance(cfg.frontier, str) else list(cfg.frontier)
+    if not (named := listed(cfg.frontier)):
+        raise ValueError("frontier=[] names none. Give folders, or null for the digits' frontier.")
     folders = [found(path) for path in named]
     for folder in folders:
         if not folder.is_dir():

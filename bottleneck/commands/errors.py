@@ -1,29 +1,39 @@
 """What a command says when the user has to act: one line, and exit code 1.
 
 A `ValueError`, a file that is missing or damaged, or a missing library that this package noticed is the
-user's to mend, and so is a full disk or too little memory, whoever noticed; anything else is a defect and
-keeps its traceback. `HYDRA_FULL_ERROR=1` brings back every one.
+user's to mend, and so is, whoever noticed, a full disk, too little memory, a place where nothing may be
+written, and a word where a number belongs; anything else is a defect and keeps its traceback.
+`HYDRA_FULL_ERROR=1` brings back every one.
 """
 
 import contextlib
 import difflib
+import numbers
 import sys
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
     HydraException,
     InstantiationException,
     MissingConfigException,
     OverrideParseException,
 )
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
 
 from bottleneck.commands.exhausted import exhausted
 
 _MISTAKES = (ValueError, OSError, ModuleNotFoundError)
+_NO_NUMBER = ("invalid literal for int", "could not convert string")  # Python's words, which name no key
 
 
 @contextlib.contextmanager
@@ -40,13 +50,19 @@ def explained(command: str, traceback: bool) -> Iterator[None]:
         cause = _cause(error)
         if traceback:
             raise
-        mistake = isinstance(cause, _MISTAKES) and _is_ours(cause.__traceback__)
+        mistake = (
+            isinstance(cause, _MISTAKES)
+            and _is_ours(cause.__traceback__)
+            and not str(cause).startswith(_NO_NUMBER)
+        )
         if mistake and not isinstance(cause, OSError):
             text = str(cause)
         elif (ended := exhausted(error)) is not None:
             text = ended
         elif isinstance(cause, (HydraException, OmegaConfBaseException)):
             text = _configuration(cause, command)
+        elif not mistake and (other := _other_type(command, cause)) is not None:
+            text = other
         elif mistake:
             text = str(cause)
         else:
@@ -71,6 +87,25 @@ def _is_ours(trace: TracebackType | None) -> bool:
     return name.split(".")[0] == "bottleneck"
 
 
+def _other_type(command: str, error: BaseException) -> str | None:
+    """An override that is of another type than what it takes the place of, in a sentence."""
+    if not HydraConfig.initialized():
+        return None
+    job = HydraConfig.get()
+    given = OverridesParser.create().parse_overrides(job.overrides.task)
+    chosen = [str(each.input_line) for each in given if each.key_or_group in job.runtime.choices]
+    defaults = _composed(command, chosen)
+    for each in given:
+        default = None if each.is_delete() else OmegaConf.select(defaults, each.key_or_group)
+        value = each.value()
+        if OmegaConf.is_list(default) and not isinstance(value, list) and "not iterable" in str(error):
+            return f"{each.input_line} must be a list, such as {default}."
+        whole = isinstance(default, int)
+        if isinstance(default, numbers.Real) and not isinstance(value, int if whole else numbers.Real):
+            return f"{each.input_line} must be a {'whole ' * whole}number, such as {default}."
+    return None
+
+
 def _configuration(error: BaseException, command: str) -> str:
     """What Hydra found wrong, in a line, with the nearest key or choice."""
     if isinstance(error, OverrideParseException):
@@ -82,6 +117,10 @@ def _configuration(error: BaseException, command: str) -> str:
         return f"there is no {choice}.{meant} Choose one of {', '.join(error.options)}."
     found: BaseException | None = error
     while found is not None:
+        if isinstance(found, MissingMandatoryValue):
+            return f"{found.full_key} has no value. Give {found.full_key}=..."
+        if isinstance(found, ConfigAttributeError | ConfigKeyError) and found.full_key:
+            return f"there is no key {found.full_key}.{_nearest(str(found.full_key), command)}"
         if isinstance(found, OmegaConfBaseException) and found.full_key:
             return f"{_first_line(found)}.{_nearest(str(found.full_key), command)}"
         found = found.__cause__
@@ -106,6 +145,16 @@ def _nearest(key: str, command: str) -> str:
 
 def _keys(command: str) -> list[str]:
     """Every key of a command's configuration, dotted, and its groups."""
+
+    def walk(node: Any, prefix: str) -> Iterator[str]:
+        for name, inner in node.items() if isinstance(node, dict) else ():
+            yield f"{prefix}{name}"
+            yield from walk(inner, f"{prefix}{name}.")
+
+    return list(walk(OmegaConf.to_container(_composed(command, []), resolve=False), ""))
+
+
+def _composed(command: str, overrides: list[str]) -> DictConfig:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
@@ -113,11 +162,4 @@ def _keys(command: str) -> list[str]:
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_dir(), version_base="1.3"):
-        cfg = compose(command)
-
-    def walk(node: Any, prefix: str) -> Iterator[str]:
-        for name, inner in node.items() if isinstance(node, dict) else ():
-            yield f"{prefix}{name}"
-            yield from walk(inner, f"{prefix}{name}.")
-
-    return list(walk(OmegaConf.to_container(cfg, resolve=False), ""))
+        return compose(command, overrides)

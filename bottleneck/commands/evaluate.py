@@ -11,7 +11,7 @@ from bottleneck.channel import Channel
 from bottleneck.commands.cascades import cascades, check_cascade
 from bottleneck.commands.losses import on_lossy_links
 from bottleneck.commands.outputs import FILES, write_outputs
-from bottleneck.commands.setup import also_channels, cut_of, settings_of, suite_channels
+from bottleneck.commands.setup import also_channels, cut_of, listed, settings_of, suite_channels
 from bottleneck.cut import Cut
 from bottleneck.deploy.bundle import Bundle, Place
 from bottleneck.deploy.frontier import read_bundles
@@ -42,9 +42,12 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         raise ValueError(
             "open_cut=true is for train. Bundles, and what is compared with them, need closed cuts."
         )
+    if cfg.pictures < 0:
+        raise ValueError(f"pictures={cfg.pictures} is no number of images. Use 0 or more.")
+    if wrong := [offset for offset in listed(cfg.offsets) if not isinstance(offset, (int, float))]:
+        raise ValueError(f"offsets={wrong} are no numbers. Use 0 to 0.5, such as 0.4.")
     seed_everything(cfg.seed, workers=True, verbose=False)
-    paths = [cfg.bundles] if isinstance(cfg.bundles, str) else cfg.bundles
-    bundles = [bundle for path in paths for bundle in read_bundles(found(path))[1]]
+    bundles = [bundle for path in listed(cfg.bundles) for bundle in read_bundles(found(path))[1]]
     for bundle in bundles:
         _check_name(bundle, cfg)
     cut = cut_of(cfg)
@@ -68,7 +71,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         place = cut if where == home else cut.at(where[0], here[0].unit.kind)
         if here and here[0].tail is not None:
             place = place.with_own_tail(here[0].tail)
-        channels = _trained(here, place, cfg.also_codecs, cfg.offsets)
+        channels = _trained(here, place, listed(cfg.also_codecs), listed(cfg.offsets))
         channels += untrained if where == home else []
         if "loss" in cfg.suite:
             channels = on_lossy_links(cfg.suite.loss, place, channels)

@@ -1,10 +1,12 @@
-"""What a command says where the machine is at its end: no room on the disk, no memory."""
+"""What a command says where the machine is at its end: no room on the disk, no memory, no right to write."""
 
 import errno
 import re
 from collections.abc import Iterator
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: A name that is no place to write, such as a file's where a folder is needed.
+_NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 #: How libraries say it whose errors have no number.
 _FULL_TEXT = re.compile(r"database or disk is full|No space left on device|DiskFull")
 _MEMORY_TEXT = re.compile(r"can't allocate memory|Cannot allocate memory|CUDA out of memory|bad_alloc")
@@ -16,6 +18,9 @@ def exhausted(error: BaseException) -> str | None:
 
     Libraries wrap what the operating system said, so causes and contexts are looked at as well.
     """
+    place = error.__cause__ or error  # not what was handled on the way: a name may be taken, and that be fine
+    if isinstance(place, OSError) and place.errno in _NO_PLACE and place.filename is not None:
+        return f"{place.filename} cannot be used ({place.strerror}). Name another place."
     for each in _chain(error):
         text = " ".join(str(each).split())
         if (isinstance(each, OSError) and each.errno in _FULL) or _FULL_TEXT.search(text):

@@ -4,10 +4,13 @@ The meaning of a key is the comment that stands behind it in `conf/`.
 """
 
 import re
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
 from bottleneck.commands.folder import config_dir
+
+_COLUMNS = 100
 
 
 class _Help(NamedTuple):
@@ -19,7 +22,17 @@ _OPERATING_POINT = ("unit.latent_channels", "unit.stride", "unit.step", "alpha",
 _HELP = {
     "train": _Help(
         ("bottleneck train", "bottleneck train experiment=imagenette data.root=PATH unit.step=4 alpha=0.03"),
-        ("split", *_OPERATING_POINT, "trainable", "ckpt_path", "trainer.max_epochs", "also_codecs", "subset"),
+        (
+            "split",
+            *_OPERATING_POINT,
+            "target_bytes",
+            "target_drop",
+            "trainable",
+            "ckpt_path",
+            "trainer.max_epochs",
+            "also_codecs",
+            "subset",
+        ),
     ),
     "evaluate": _Help(
         ("bottleneck evaluate suite=paper", "bottleneck evaluate bundles='[outputs/RUN/bundle]'"),
@@ -113,9 +126,12 @@ def help_of(command: str, summary: str) -> str:
             *(f"  {example}" for example in about.examples),
             "",
             "Keys that matter:",
-            *(f"  {key:{width}}  {meaning}" for key, meaning in meanings.items()),
+            *(
+                textwrap.fill(f"  {key:{width}}  {meaning}", _COLUMNS, subsequent_indent=" " * (width + 4))
+                for key, meaning in meanings.items()
+            ),
             "",
-            f"Whole groups are chosen by name: {', '.join(_groups())}.",
+            textwrap.fill(f"Whole groups are chosen by name: {', '.join(_groups())}.", _COLUMNS),
             f"bottleneck {command} --cfg job shows every key with its value, --hydra-help what Hydra takes.",
         ]
     )

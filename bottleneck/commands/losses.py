@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from bottleneck.channel import Channel
 from bottleneck.codecs.packets.stage import in_packets
+from bottleneck.commands.setup import listed
 from bottleneck.cut import Cut
 from bottleneck.lossy.concealment import create
 from bottleneck.lossy.link import LossyLink
@@ -43,12 +44,12 @@ def on_lossy_links(cfg: DictConfig, cut: Cut, channels: Sequence[Channel]) -> li
         batches = cut.features.batches
         fitted = [
             create(name).fit(array for given, _ in batches("train") for array in channel.coded(given))
-            for name in cfg.concealments
+            for name in listed(cfg.concealments)
         ]
         found += [channel, packets]
         for (model, (in_parts, losses)), conceal in itertools.product(models.items(), fitted):
             base = packets if in_parts else channel
-            rates = [0.0] if model == "trace" else cfg.rates  # a trace has its own
+            rates = [0.0] if model == "trace" else listed(cfg.rates)  # a trace has its own
             found += [base.through(LossyLink(model, losses(rate), conceal)) for rate in rates]
     return found
 
@@ -63,12 +64,12 @@ def _models(cfg: DictConfig) -> dict[str, tuple[bool, Callable[[float], Losses]]
         "channels": (False, lambda rate: Channels(Independent(rate, cfg.seed))),
         "elements": (False, lambda rate: Elements(Independent(rate, cfg.seed))),
     }
-    for name in cfg.models:
+    for name in listed(cfg.models):
         if name not in every:
             raise ValueError(f"suite.loss.models={name} is unknown. Choose from {', '.join(every)}.")
-    if "trace" in cfg.models and cfg.trace is None:
+    if "trace" in listed(cfg.models) and cfg.trace is None:
         raise ValueError("suite.loss.models=[trace] needs suite.loss.trace=FILE, a recording.")
-    return {name: every[name] for name in cfg.models}
+    return {name: every[name] for name in listed(cfg.models)}
 
 
 def _protection(cfg: DictConfig) -> Protection:

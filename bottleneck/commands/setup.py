@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from filelock import FileLock
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from bottleneck import codecs
 from bottleneck.channel import Channel
@@ -23,6 +23,13 @@ from bottleneck.training import Recipe
 from bottleneck.unit import Unit, latent_codec
 
 log = logging.getLogger(__name__)
+
+
+def listed(value: Any) -> list[Any]:
+    """What a key lists: one value is a list of one, and null of none."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, ListConfig) else [value]
 
 
 def cut_of(cfg: DictConfig, kind: str | None = None) -> Cut:
@@ -49,7 +56,7 @@ def cut_of(cfg: DictConfig, kind: str | None = None) -> Cut:
         model,
         images,
         task,
-        cfg.split if isinstance(cfg.split, str) else "+".join(cfg.split),
+        "+".join(map(str, listed(cfg.split))),
         kind=kind,
         open_cut=cfg.open_cut,
         cache=FeatureCache(cache.dir, cache.dtype, cache.max_gb) if cache.enabled else None,

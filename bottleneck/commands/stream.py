@@ -121,7 +121,7 @@ def run(cfg: DictConfig) -> None:
         stack.callback(lines.close)
         if cfg.page.port is not None:
             stack.enter_context(background_page(journal, "streaming", cfg.page.host, cfg.page.port))
-        client = stack.enter_context(client_of(cfg, half, first, cfg.server, security, journal))
+        client = stack.enter_context(client_of(cfg, half, first, str(cfg.server), security, journal))
         stack.enter_context(view)
         with contextlib.suppress(KeyboardInterrupt):
             played(client, shots(source, cfg.frames), fps)

@@ -15,7 +15,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from bottleneck.commands.multirun import measured_once
 from bottleneck.commands.outputs import FILES, write_outputs
-from bottleneck.commands.setup import also_channels, cut_of, point_of, recipe_of, suite_channels
+from bottleneck.commands.setup import also_channels, cut_of, listed, point_of, recipe_of, suite_channels
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import Point, write_frontier
 from bottleneck.files import replace_folder
@@ -47,8 +47,12 @@ def train_and_measure(cfg: DictConfig, folder: Path) -> list[Result]:
             "network too, or all for both halves."
         )
     point, recipe = point_of(cfg), recipe_of(cfg)
-    for name in cfg.also_codecs:
+    for name in listed(cfg.also_codecs):
         latent_codec([(1, 1, 1)], name)  # a wrong one must not cost a training
+    if cfg.ckpt_path is not None and not Path(cfg.ckpt_path).is_file():
+        raise FileNotFoundError(
+            f"ckpt_path={cfg.ckpt_path} is no file. Give RUN/checkpoints/last.ckpt, or null."
+        )
     cut = cut_of(cfg, point.kind)
     untrained = suite_channels(cfg.suite, cut, "feature")
     whole = cut.at("input") if cfg.suite.input else cut
@@ -87,7 +91,7 @@ def _train_one(
     if cfg.trainable == "all":  # a tail of its own is in the bundle
         write_state_dict(tuned.model.network.state_dict(), folder / "network.safetensors")
     label = {"name": channel.name, "family": channel.family}
-    also = also_channels(tuned, channel.unit, cfg.also_codecs, channel.codec.name, **label)
+    also = also_channels(tuned, channel.unit, listed(cfg.also_codecs), channel.codec.name, **label)
     tuned.fit(also)
     trained = tuned.measure([channel, *also], cfg.subset, cfg.seed)
     if (why := cut.ailment(trained[0], cfg.subset)) is not None:

@@ -70,8 +70,10 @@ class ImageData(LightningDataModule, ABC):
                 f"data.holdout={holdout} is no share of the training data. Use 0 (none) to below 1."
             )
         for key, limit in (("train_limit", train_limit), ("val_limit", val_limit)):
-            if limit is not None and limit < 1:
-                raise ValueError(f"data.{key}={limit} leaves no sample. Use at least 1, or null for all.")
+            if limit is not None and (not isinstance(limit, int) or limit < 1):
+                raise ValueError(
+                    f"data.{key}={limit} is no number of samples. Use at least 1, or null for all."
+                )
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.holdout = holdout

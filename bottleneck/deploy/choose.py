@@ -67,9 +67,14 @@ def choose(
         min_metric: Lowest metric.
 
     Raises:
-        ValueError: If no point keeps all limits; the message says how near one comes to each.
+        ValueError: If a limit is no number, or no point keeps all of them; the message says how near one
+            comes to each.
     """
-    if kbit_s is not None and kbit_s <= 0:
+    given = {"max_bytes": max_bytes, "max_ms": max_ms, "kbit_s": kbit_s, "min_metric": min_metric}
+    for key, limit in given.items():
+        if limit is not None and not isinstance(limit, (int, float)):
+            raise ValueError(f"{key}={limit} is no number.")
+    if kbit_s is not None and not kbit_s > 0:
         raise ValueError(f"kbit_s={kbit_s} must be above 0: kilobits that the link carries in a second.")
     kept = [
         each

@@ -14,8 +14,12 @@ def found(path: str | Path) -> Path:
         path: That folder; the folder of a run or a study, which holds it; or `zoo:NETWORK/NAME`.
 
     Raises:
-        ValueError: If the zoo has no such entry; the message has those that it has.
+        ValueError: If it is no path, or the zoo has no such entry; the message has those that it has.
     """
+    if not isinstance(path, (str, Path)):
+        raise ValueError(
+            f"{path} is no path of a bundle or a frontier. Give one folder, or zoo:NETWORK/NAME."
+        )
     if str(path).startswith(_ZOO):
         name, known = str(path).removeprefix(_ZOO), zoo_names()
         if name not in known:

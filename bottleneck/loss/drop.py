@@ -31,7 +31,7 @@ class DropTarget:
     """
 
     def __init__(self, wanted: float):
-        if not 0 < wanted < 1:
+        if not isinstance(wanted, (int, float)) or not 0 < wanted < 1:
             raise ValueError(f"target_drop={wanted} must be above 0 and below 1; 0.01 is one point.")
         self.wanted, self._integral, self.price = wanted, 1.0, 1.0
 

@@ -4,14 +4,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from tabulate import tabulate
 
 from bottleneck.measure.results import Result
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
-from matplotlib.lines import Line2D
+from bottleneck.show.captions import save
 
 Lines = dict[str, dict[tuple[str, str], list[Result]]]
 
@@ -61,11 +59,10 @@ def draw_losses(rows: Sequence[Result], path: Path) -> None:
     """
     found = loss_lines(rows)
     concealments = list(dict.fromkeys(name for lines in found.values() for _, name in lines))
-    size = (3.2 * len(found) + 2.2, 4.4)
-    figure, panels = plt.subplots(
-        1, len(found), figsize=size, sharey=True, squeeze=False, layout="constrained"
-    )
-    for axes, (model, lines) in zip(panels[0], found.items(), strict=True):
+    lines_of_panels = -(-len(found) // 2)
+    figure = Figure(figsize=(9, 3.8 * lines_of_panels + 0.6), layout="constrained")
+    panels = figure.subplots(lines_of_panels, min(2, len(found)), sharey=True, squeeze=False)
+    for axes, (model, lines) in zip(panels.flat, found.items(), strict=False):
         methods = list(dict.fromkeys(method for method, _ in lines))
         for (method, concealment), line in lines.items():
             axes.plot(
@@ -78,14 +75,16 @@ def draw_losses(rows: Sequence[Result], path: Path) -> None:
             )
         for number, method in enumerate(methods):
             axes.plot([], [], color="black", linestyle=_STYLES[number % len(_STYLES)], label=method)
-        axes.legend(fontsize="x-small", loc="lower left")
+        axes.legend(fontsize="small", loc="lower left")
         axes.axhline(rows[0].baseline, color="grey", linestyle="--", linewidth=1)
         axes.set_title(model)
         axes.set_xlabel("share lost")
         axes.grid(alpha=0.3)
-    panels[0][0].set_ylabel(rows[0].metric.replace("_", " "))
+    for axes in panels.flat[len(found) :]:
+        axes.axis("off")
+    figure.supylabel(rows[0].metric.replace("_", " "))
     colours = [Line2D([], [], color=f"C{number}", marker="o") for number in range(len(concealments))]
     figure.legend(colours, concealments, fontsize="small", loc="outside right upper")
-    figure.suptitle(f"{rows[0].model} on {rows[0].dataset}, n = {rows[0].n}; grey: the frozen network")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    figure.suptitle(f"{rows[0].model} on {rows[0].dataset}, n = {rows[0].n}")
+    sentence = "Colours say what fills the gaps, styles of line what is sent; grey: the frozen network."
+    save(figure, sentence, path)

@@ -16,11 +16,12 @@ from matplotlib.figure import Figure
 from bottleneck.measure.curves import bytes_at, curves
 from bottleneck.measure.results import Result
 from bottleneck.show.captions import save
+from bottleneck.show.tables import bytes_cell
 
 _NAMED = 8  # curves with a name and a colour
 _DEPTH = 0.12  # the axis ends so far below the frozen network, or below the worst trained unit
 _LOSSES = (0.01, 0.03)
-_COLUMNS = 4  # small multiples in a line
+_COLUMNS = 3  # small multiples in a line
 
 Curve = list[Result]
 
@@ -143,8 +144,11 @@ def _finish(axes: Axes, rows: Sequence[Result], unnamed: int) -> None:
     """Frame, names of the axes, and the losses at which methods are compared."""
     _frame(axes, rows)
     baseline = rows[0].baseline
-    for loss, text in ((0.0, "frozen network"), *((each, f"−{100 * each:.0f}") for each in _LOSSES)):
-        axes.axhline(100 * (baseline - loss), color="0.6", linestyle=":" if loss else "--", linewidth=0.8)
+    low, high = axes.get_ylim()
+    losses = [loss for loss in _LOSSES if 100 * loss > 0.03 * (high - low)]  # of which the names are apart
+    for loss in losses:
+        axes.axhline(100 * (baseline - loss), color="0.6", linestyle=":", linewidth=0.8)
+    for loss, text in ((0.0, "frozen network"), *((each, f"−{100 * each:.0f}") for each in losses)):
         where = (1.005, 100 * (baseline - loss))
         axes.annotate(text, where, xycoords=("axes fraction", "data"), fontsize="small", va="center")
     if unnamed > 0:
@@ -155,13 +159,13 @@ def _finish(axes: Axes, rows: Sequence[Result], unnamed: int) -> None:
 
 def _sentence(found: dict[str, Curve], row: Result) -> str:
     """What the picture says: bytes of the best trained and untrained curve at three points of loss."""
-    best: dict[str, tuple[float, str]] = {}
-    for kind in ("trained", "untrained"):
-        for name, curve in found.items():
-            cost = bytes_at(curve, row.baseline - _LOSSES[-1])
-            if curve[0].kind == kind and cost is not None and cost < best.get(kind, (float("inf"), ""))[0]:
-                best[kind] = (cost, name)
-    told = " and ".join(f"{name} needs {cost:,.1f} bytes" for cost, name in best.values())
+    target = row.baseline - _LOSSES[-1]
+    best: dict[str, str] = {
+        curve[0].kind: f"{name} needs {bytes_cell(curve, target)} bytes"
+        for name, curve in reversed(found.items())  # the best of its kind comes last
+        if bytes_at(curve, target) is not None
+    }
+    told = " and ".join(best[kind] for kind in ("trained", "untrained") if kind in best)
     said = f"At 3 points below it, {told}." if told else "Nothing comes within 3 points of it."
     return f"Dashed: the frozen network. {said} Higher and further left is better; bars are 95 % intervals."
 

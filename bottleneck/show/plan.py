@@ -4,19 +4,18 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from tabulate import tabulate
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+from tabulate import tabulate
 
 from bottleneck.runtime.link import Link
 from bottleneck.runtime.plan import Plan
 from bottleneck.runtime.strategy import Strategy
+from bottleneck.show.captions import save
 
-_COLOURS = {"device": "black", "server": "tab:orange", "shared": "tab:blue"}
+_KINDS = {"device": ("device", "black"), "server": ("picture", "tab:orange"), "shared": ("split", "tab:blue")}
 _DECADES = 2.5  # of bandwidth that are drawn on either side of the link and of the crossovers
 _POINTS = 300
 _BELOW = 0.15  # of the metric that is still drawn below what counts
@@ -24,7 +23,7 @@ _BELOW = 0.15  # of the metric that is still drawn below what counts
 
 def plan_table(plan: Plan) -> str:
     """Every strategy as a line of a Markdown table, the fastest on the plan's link first."""
-    header = ["strategy", plan.metric, "device ms", "p90", "bytes", "p90", "server ms", "ms on this link"]
+    header = ["strategy", plan.metric, "device ms", "p90", "bytes", "p90", "server ms", "total ms"]
     header += ["mJ"] if plan.energy is not None else []
     rows = []
     for strategy in sorted(plan.strategies, key=plan.latency_ms):
@@ -62,12 +61,15 @@ def _rate(bandwidth: float) -> str:
 
 def draw_plan(plan: Plan, path: Path) -> None:
     """Draw latency against bandwidth, and the metric against latency on the plan's link."""
-    figure, (over_bandwidth, on_link) = plt.subplots(1, 2, figsize=(13, 5.2), layout="constrained")
+    figure = Figure(figsize=(9.6, 5.4), layout="constrained")
+    over_bandwidth, on_link = figure.subplots(1, 2)
     _draw_latencies(plan, over_bandwidth)
     _draw_metric(plan, on_link)
-    figure.suptitle(f"{plan.about}\n{plan.advice}", fontsize="medium")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    figure.suptitle(plan.about)
+    sentence = (
+        "Bands: 95 % intervals of the crossovers. Bars: 95 % of the metric, and up to p90 of the latency."
+    )
+    save(figure, f"{plan.advice} {sentence}", path)
 
 
 def _draw_latencies(plan: Plan, axes: Axes) -> None:
@@ -82,7 +84,7 @@ def _draw_latencies(plan: Plan, axes: Axes) -> None:
         axes.plot(
             bandwidths / 1000,
             latencies,
-            color=_COLOURS[strategy.kind],
+            color=_KINDS[strategy.kind][1],
             linewidth=2 if best else 0.7,
             alpha=1 if best else 0.4,
             linestyle=["-", "--", "-.", ":"][fastest.index(strategy) % 4] if best else "-",
@@ -96,7 +98,7 @@ def _draw_latencies(plan: Plan, axes: Axes) -> None:
     slowest = max(plan.latency_ms(s) for s in admitted)
     lowest = min(s.latency_ms(Link(bandwidths[-1], plan.link.rtt)) for s in admitted)
     axes.set(
-        title=f"Latency by bandwidth, RTT {1000 * plan.link.rtt:g} ms; bands: 95 % of the crossovers",
+        title=f"Round trip of {1000 * plan.link.rtt:g} ms",
         xlabel="bandwidth (kB/s)",
         ylabel="latency (ms)",
         xscale="log",
@@ -110,7 +112,7 @@ def _draw_latencies(plan: Plan, axes: Axes) -> None:
 
 def _draw_metric(plan: Plan, axes: Axes) -> None:
     """One point for each strategy; bars reach to the 90th percentiles, and over the metric's interval."""
-    for kind, colour in _COLOURS.items():
+    for kind, (name, colour) in _KINDS.items():
         those = [strategy for strategy in plan.strategies if strategy.kind == kind]
         if those:
             low, high = zip(*((s.value_interval or (s.value, s.value)) for s in those), strict=True)
@@ -124,7 +126,7 @@ def _draw_metric(plan: Plan, axes: Axes) -> None:
                 fmt="o",
                 color=colour,
                 elinewidth=0.7,
-                label=kind,
+                label=name,
             )
     for strategy in _labelled(plan):
         axes.annotate(
@@ -136,12 +138,14 @@ def _draw_metric(plan: Plan, axes: Axes) -> None:
         )
     axes.axhline(plan.policy.metric, color="grey", linestyle="--", label="lowest that counts")
     axes.set(
-        title=f"{plan.metric} by latency at {_rate(plan.link.bandwidth)}; bars: 95 %, and up to p90",
+        title=f"At {_rate(plan.link.bandwidth)}",
         xlabel="latency (ms)",
-        ylabel=plan.metric,
+        ylabel=plan.metric.replace("_", " "),
         xscale="log",
-        ylim=(max(0.0, plan.policy.metric - _BELOW), None),
+        ylim=(max(0.0, plan.policy.metric - _BELOW), 1.02),
     )
+    axes.xaxis.set_minor_formatter(LogFormatter())  # 30, not 3 × 10¹
+    axes.xaxis.set_major_formatter(LogFormatter())
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize="small", loc="lower right")
 

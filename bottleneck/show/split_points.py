@@ -12,19 +12,8 @@ from bottleneck.splitting.traced import TracedNetwork
 
 
 def profile_table(points: Sequence[SplitPoint]) -> str:
-    """Split points as a Markdown table; KiB of float32, MACs of one image."""
-    header = [
-        "split point",
-        "also",
-        "shape",
-        "layout",
-        "KiB",
-        "× input",
-        "MMACs before",
-        "%",
-        "params before",
-        "%",
-    ]
+    """Split points as a table; KiB of float32, MACs of one image, and parameters, before the cut."""
+    header = ["split point", "also", "shape", "layout", "KiB", "× input", "MMACs", "%", "params", "%"]
     rows = [
         [
             point.name,
@@ -40,14 +29,12 @@ def profile_table(points: Sequence[SplitPoint]) -> str:
         ]
         for point in points
     ]
-    return tabulate(
-        rows, header, tablefmt="github", disable_numparse=True, colalign=["left"] * 4 + ["right"] * 6
-    )
+    return tabulate(rows, header, disable_numparse=True, colalign=["left"] * 4 + ["right"] * 6)
 
 
 def stage_table(stages: Sequence[Boundary]) -> str:
-    """Boundaries as a Markdown table: sizes over the input's, parameters without normalisation layers."""
-    header = ["stage", "returns", "own ratio", "must be sent", "that is", "MMACs before", "params before"]
+    """Boundaries as a table: sizes over the input's, work and parameters before (no normalisation layers)."""
+    header = ["stage", "returns", "× input", "must be sent", "that is", "MMACs", "params"]
     rows = [
         [
             stage.name,
@@ -61,7 +48,7 @@ def stage_table(stages: Sequence[Boundary]) -> str:
         for stage in stages
     ]
     aligned = ["left", "left", "right", "right", "left", "right", "right"]
-    return tabulate(rows, header, tablefmt="github", disable_numparse=True, colalign=aligned)
+    return tabulate(rows, header, disable_numparse=True, colalign=aligned)
 
 
 def verdict(points: Sequence[SplitPoint]) -> str:

@@ -127,5 +127,5 @@ class Recipe:
         bars = [StageBar(stage)] if wanted.get("enable_progress_bar", True) else []
         try:
             return Trainer(**{**wanted, "callbacks": [*callbacks, *bars]})
-        except (MisconfigurationException, ValueError) as error:
+        except (MisconfigurationException, TypeError, ValueError) as error:
             raise ValueError(f"trainer= is refused by Lightning: {error}") from error

@@ -81,3 +81,10 @@ def test_panned_image_shows_the_frame_before():
     for pixels in (-1, 4):
         with pytest.raises(ValueError, match=rf"differences.pan={pixels} .*Use 0 to 3"):
             panned(images, pixels)
+
+
+@pytest.mark.parametrize("bits", [0, 60])
+def test_impossible_depth_is_refused(bits):
+    """A quantizer has 1 to 16 bits."""
+    with pytest.raises(ValueError, match=f"differences.bits={bits} "):
+        compared(np.zeros((1, 1, 2, 2), np.float32), bits=bits)

@@ -39,5 +39,10 @@ def test_answer_says_all_ways():
     line = Motion.of(IMAGES, pooled, [4], radius=1).summary
     assert "4 px (1 cells) still" in line
     assert "known 120.0, image" in line
-    with pytest.raises(ValueError, match=r"motion\.pixels=\[48\]"):
-        Motion.of(IMAGES, pooled, [48], radius=1)
+    for pixels, radius, problem in (
+        ([48], 1, r"pixels=\[48\]"),
+        ([], 1, r"pixels=\[\]"),
+        ([4], -1, "radius=-1"),
+    ):
+        with pytest.raises(ValueError, match=f"motion.{problem}"):
+            Motion.of(IMAGES, pooled, pixels, radius)

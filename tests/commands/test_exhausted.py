@@ -30,6 +30,8 @@ def wrapped(cause):
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "the disk is full .*quota"),
         (wrapped(OSError(errno.ENOSPC, "No space left on device")), "the disk is full .*No space"),
         (sqlite3.OperationalError("database or disk is full"), "the disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "/mine"), "/mine cannot be used .*another place"),
+        (FileExistsError(errno.EEXIST, "File exists", "run"), "run cannot be used"),
         (MemoryError(), "too little memory .*MemoryError.*data.batch_size"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried"), "too little memory .*data.batch_size"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "too little memory"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bottleneck.commands import COMMANDS
+from bottleneck.commands import COMMANDS, main
 from bottleneck.commands.config import config_dir
 from bottleneck.commands.help import help_of
 
@@ -45,10 +45,11 @@ def test_mistyped_command_is_answered_with_the_nearest():
 def test_help_says_what_how_and_which_keys(command):
     """What the command does comes first, then two examples, then the keys that matter with their meaning."""
     lines = help_of(command, COMMANDS[command]).splitlines()
+    assert max(map(len, lines)) <= 100
     assert lines[0] == COMMANDS[command]
     assert all(line.startswith(f"  bottleneck {command}") for line in lines[2:4])
     keys = lines[lines.index("Keys that matter:") + 1 :]
-    keys = keys[: keys.index("")]
+    keys = re.split(r"\n(?=  \S)", "\n".join(keys[: keys.index("")]))  # a long meaning takes several lines
     assert len(keys) >= 2
     assert all(len(line.split(None, 1)[1]) > 15 for line in keys), "each key has its meaning"
 
@@ -101,6 +102,40 @@ def test_mistakes_of_the_user_end_in_one_line(arguments, answer, digits_network,
     assert "Traceback" not in done.stderr
     assert "Error executing job" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"bottleneck {arguments[0]}: ")
+    assert answer in last
+
+
+@pytest.mark.filterwarnings("ignore")  # as in a process of its own
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (("train", "unit.step=abc"), "unit.step=abc must be a number, such as 1.0."),
+        (("train", "seed=abc"), "seed=abc must be a whole number, such as 0."),
+        (("train", "data.batch_size=1.5"), "data.batch_size=1.5 must be a whole number"),
+        (("train", "split=3"), "split='3' is no split point"),
+        (("train", "ckpt_path=nowhere"), "ckpt_path=nowhere is no file"),
+        (("train", "trainer.devices=abc"), "trainer="),
+        (("analyze", "analyses=foo"), "'foo' is unknown"),
+        (("evaluate", "pictures=-1"), "pictures=-1 is no number of images"),
+        (("analyze", "analyses=[fourier]", "fourier.fractions=0.5", "samples=4"), "must be a list"),
+        (("choose", "max_bytes=abc"), "max_bytes=abc is no number"),
+        (("choose", "kbit_s=nan"), "kbit_s=nan"),
+        (("choose", "frontier=[a,b]"), "frontier"),
+        (("serve", "frontier=[]"), "frontier="),
+        (("serve", "frontier=3"), "3 is no path"),
+        (("serve", "page.port=-1", "port=0"), "page.port=-1"),
+        (("train", "data=imagefolder"), "data.root has no value. Give data.root=..."),
+    ],
+)
+def test_values_of_the_wrong_kind_end_in_one_line(arguments, answer, tmp_path, monkeypatch, capsys):
+    """A word for a number, one value for a list, a number that is none: key and cure, whoever stumbled."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    monkeypatch.setattr(sys, "argv", ["bottleneck", *arguments, f"hydra.run.dir={tmp_path}"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith(f"bottleneck {arguments[0]}: ")
     assert answer in last
 

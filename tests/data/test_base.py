@@ -236,8 +236,8 @@ def test_data_sets_cross_processes():
         ({"batch_size": 0}, "data.batch_size=0 is not a batch"),
         ({"holdout": 1.0}, "data.holdout=1.0 is no share"),
         ({"holdout": -0.1}, "data.holdout=-0.1 is no share"),
-        ({"train_limit": 0}, "data.train_limit=0 leaves no sample"),
-        ({"val_limit": -3}, "data.val_limit=-3 leaves no sample"),
+        ({"train_limit": 0}, "data.train_limit=0 is no number of samples"),
+        ({"val_limit": -3}, "data.val_limit=-3 is no number of samples"),
     ],
 )
 def test_numbers_out_of_range_are_refused(options, message):

@@ -137,7 +137,7 @@ def shots(source: Source, frames: int | None) -> Iterator[Any]:
     if frames is None:
         yield from source
         return
-    if frames < 0:
+    if not isinstance(frames, int) or frames < 0:
         raise ValueError(f"frames={frames} is no number of images. Use 0 or more, or null for all.")
     while frames > 0:
         before = frames

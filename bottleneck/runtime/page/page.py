@@ -62,8 +62,8 @@ class Page:
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, host, port).start()
-        except OSError as error:
-            raise ValueError(f"page.port={port} cannot be listened on: {error}. Choose another.") from error
+        except (OSError, OverflowError) as error:
+            raise ValueError(f"page.port={port} cannot be listened on ({error}). Choose another.") from error
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
