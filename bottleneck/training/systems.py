@@ -109,13 +109,8 @@ class BottleneckSystem(LightningModule):
         return inputs
 
     def sent(self, inputs: Tensor) -> UnitOutput:
-        """What the unit makes of a batch's inputs, for the tail and for the rate.
-
-        In float32, whatever the precision around it, so that symbols round as they will where it is deployed.
-        """
-        given = self.given(inputs)
-        with torch.autocast(given.device.type, enabled=False):
-            return self.channel.quantised(given.float())
+        """What the unit makes of a batch's inputs, for the tail and for the rate."""
+        return self.channel.quantised(self.given(inputs))
 
     def frozen(self, inputs: Tensor, sizes: dict[str, Any]) -> Any:
         """What the frozen network makes of a batch's inputs; see `loss.objectives.Frozen`."""

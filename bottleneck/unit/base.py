@@ -147,11 +147,14 @@ class Unit(nn.Module, ABC):
     def encode(self, feature: Tensor) -> Tensor:
         """The latent before quantization, `(b, *latent_shape)`.
 
+        In float32 whatever the precision around it, so that symbols round in training as they do on a device.
+
         Raises:
             ValueError: If the feature has another shape than the unit was built for.
         """
         self.latent_shape_of(tuple(feature.shape[1:]))
-        found: Tensor = self.encoder(self.layout.channels_first(feature))
+        with torch.autocast(feature.device.type, enabled=False):
+            found: Tensor = self.encoder(self.layout.channels_first(feature.float()))
         return found
 
     def latent_shape_of(self, feature_shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -112,7 +112,7 @@ def test_loss_is_rate_plus_alpha_times_task(digits_network, feature_loader):
 
 
 def test_symbols_do_not_depend_on_the_precision_of_a_training(digits_network, feature_loader):
-    """In half precision around it, the unit rounds as it will where it is deployed."""
+    """In half precision around it, a unit rounds as it will where it is deployed."""
     system = make_system(digits_network).eval()
     feature, _ = next(iter(feature_loader))
     expected = system.sent(feature)
