@@ -20,7 +20,7 @@ from bottleneck.deploy.frontier import Point, write_frontier
 from bottleneck.identity import weights_identity
 from bottleneck.models.embedded import EMBEDDED
 from bottleneck.runtime.link import Link
-from bottleneck.runtime.plan import Plan
+from bottleneck.runtime.plan import Plan, read_strategies
 from bottleneck.runtime.policies import Policy
 from bottleneck.runtime.strategy import Spread, Strategy
 from bottleneck.splitting import split
@@ -310,6 +310,31 @@ def test_scenes_picture(run, weights, tmp_path, scenes, kind, at, name):
     run("scenes_picture", tmp_path / "bundle", tmp_path / "a.png")
     assert is_picture(tmp_path / "a.png")
     assert np.asarray(Image.open(tmp_path / "a.png")).std() > 10
+
+
+def test_camera(run, tmp_path):
+    """Frames without labels become a plan: every way agrees with the network alone as far as it does."""
+    torch.manual_seed(0)
+    model = models.create("yolox_nano", num_classes=3)
+    weights = tmp_path / "yolox.safetensors"
+    save_file(model.network.state_dict(), weights)
+    images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
+    net = split(model, "dark3", images[:1]).freeze()
+    with torch.no_grad():
+        given = net.head(images)
+        unit = unit_class("depthwise").from_features(given, "CHW", latent_channels=4, step=0.5, stride=2).eval()
+        codec = codecs.create("range", shape=unit.latent_shape).fit(unit.symbols(given).numpy())
+    where = {"model": {"name": "yolox_nano", "num_classes": 3}, "task": "single_stage"}
+    bundle = Bundle(unit, codec, "dark3", weights_identity(model), (3, 64, 64), {"letterbox": 64}, **where)
+    bundle.save(tmp_path / "bundle")
+    (tmp_path / "frames").mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(tmp_path / "frames" / f"{number}.png")
+    given = (tmp_path / "frames", tmp_path / "bundle", "--weights", weights, "--plan", tmp_path / "plan.json")
+    (rows,) = tables(run("camera", *given))
+    assert len(rows) == 1 + 8 + 1
+    assert all(float(row["payload_bytes"]) > 0 for row in rows)  # also of answers, where all is computed
+    assert read_strategies(tmp_path / "plan.json")[0].value == float(rows[0]["value"])
 
 
 def test_loss(run, tmp_path):

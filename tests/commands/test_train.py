@@ -233,7 +233,7 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
         (["+suite.input.wrong={name: deflate, level: 99}"], "level=99"),
         (["subset=test"], "no subset 'test'"),
         (["subset=select", "data.holdout=0"], r"subset=select is empty.*data\.holdout"),
-        (["split=input"], r"split=input sends torch\.uint8 pixels.*split=normalize"),
+        (["split=input"], r"split=input sends torch\.uint8 values.*split=normalize"),
         (["trainer.precision=64-true"], "precision=64-true would convert the frozen network"),
         (["alpha=-1"], "alpha=-1 must be"),
         (["unit.stride=2.5"], r"unit\.stride=2\.5"),
