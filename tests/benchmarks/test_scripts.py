@@ -322,7 +322,9 @@ def test_camera(run, tmp_path):
     net = split(model, "dark3", images[:1]).freeze()
     with torch.no_grad():
         given = net.head(images)
-        unit = unit_class("depthwise").from_features(given, "CHW", latent_channels=4, step=0.5, stride=2).eval()
+        unit = (
+            unit_class("depthwise").from_features(given, "CHW", latent_channels=4, step=0.5, stride=2).eval()
+        )
         codec = codecs.create("range", shape=unit.latent_shape).fit(unit.symbols(given).numpy())
     where = {"model": {"name": "yolox_nano", "num_classes": 3}, "task": "single_stage"}
     bundle = Bundle(unit, codec, "dark3", weights_identity(model), (3, 64, 64), {"letterbox": 64}, **where)
