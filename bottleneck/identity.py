@@ -165,27 +165,36 @@ def tensor_digests(model: nn.Module) -> dict[str, bytes]:
 
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model into eval mode for a while; modes, buffers and attributes are then as they were before."""
-    modules = [(module, type(module), module.training, {**vars(module)}) for module in model.modules()]
-    buffers = [(module, dict(module.named_buffers(recurse=False))) for module, *_ in modules]
+    """Put a model into eval mode for a while; modes, buffers, attributes and hooks are then as they were."""
+    modules = [(module, type(module), module.training, _dicts(module)) for module in model.modules()]
     values = [(buffer, buffer.clone()) for buffer in model.buffers() if not nn.parameter.is_lazy(buffer)]
     model.eval()
     try:
         yield
     finally:
-        for module, kind, training, attributes in modules:
+        for module, kind, training, dicts in modules:
             if type(module) is kind:  # a lazy module is another one, once it has its weights
-                for name in vars(module).keys() - attributes.keys():
-                    del vars(module)[name]
-                vars(module).update(attributes)
+                for found, before in dicts:
+                    _put_back(found, before)
             module.training = training
-        for module, named in buffers:
-            for name, buffer in named.items():
-                if not nn.parameter.is_lazy(buffer):
-                    module._buffers[name] = buffer
         with torch.no_grad():
             for buffer, value in values:
                 buffer.copy_(value)
+
+
+def _dicts(module: nn.Module) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """What a module holds, its hooks and its own dicts among it, each with a copy."""
+    held = vars(module)
+    return [
+        (each, {**each}) for each in (held, *(value for value in held.values() if isinstance(value, dict)))
+    ]
+
+
+def _put_back(found: dict[str, Any], before: dict[str, Any]) -> None:
+    """Make a dict what it was, without touching what did not change: other threads may look at it."""
+    for name in found.keys() - before.keys():
+        del found[name]
+    found.update({name: value for name, value in before.items() if found.get(name, found) is not value})
 
 
 @contextlib.contextmanager
