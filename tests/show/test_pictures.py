@@ -72,7 +72,7 @@ def test_a_sentence_says_what_is_seen(rows, drawn, tmp_path):
     """Bytes of the best trained and untrained way at three points of loss, and which direction is good."""
     draw_rate_accuracy(rows, tmp_path / "picture.png")
     told = " ".join(drawn[0].get_supxlabel().split())
-    assert "bottleneck at layer2 needs 7.2 bytes and rle at layer2 needs" in told
+    assert "bottleneck at layer2 needs ≤ 7.2 bytes and rle at layer2 needs" in told
     assert "Higher and further left is better" in told
 
 
