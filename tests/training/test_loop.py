@@ -202,7 +202,7 @@ def cached(digits_network, tmp_path):
 def test_probes_beat_matching_at_equal_bytes_and_never_run_the_tail(cached, monkeypatch):
     """Weighing errors by what they do to the logits keeps more of them, and no step needs the tail."""
     unit = {"latent_channels": 8, "stride": 2, "step": 1.0}
-    asked = point(unit=unit, kind="asymmetric", alpha=1.0, rate=DensityRate, target_bytes=4)
+    asked = point(unit=unit, kind="asymmetric", alpha=1.0, rate=DensityRate, target_bytes=3)
     recipe = Recipe(trainer={**SHORT, "max_epochs": 8, "limit_val_batches": 0})
     cached.probed(4)
     runs, forward = [], Tail.forward
