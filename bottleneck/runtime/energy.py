@@ -28,7 +28,7 @@ class Energy:
 
     def __post_init__(self) -> None:
         for key, value in vars(self).items():
-            if not 0 <= value < math.inf:
+            if not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise ValueError(f"energy.{key}={value} is no energy. Give watts or joules, 0 or more.")
 
     def mj(self, strategy: Strategy, link: Link) -> float:

@@ -34,7 +34,7 @@ class Policy:
     def __post_init__(self) -> None:
         if self.name not in _ORDER:
             raise ValueError(f"policy={self.name!r} is unknown. Choose one of {sorted(_ORDER)}.")
-        if not self.latency > 0:
+        if not isinstance(self.latency, int | float) or not self.latency > 0:
             raise ValueError(
                 f"budget.latency={self.latency} leaves no time. Give seconds above 0, such as 0.2."
             )

@@ -22,7 +22,8 @@ def test_energy_adds_work_waiting_bytes_and_tail():
 
 
 @pytest.mark.parametrize("key", ["computing", "waiting", "byte", "tail"])
-def test_negative_energy_is_refused(key):
+@pytest.mark.parametrize("value", [-1, "abc"])
+def test_impossible_energy_is_refused(key, value):
     """A slip in a constant is named with its key."""
-    with pytest.raises(ValueError, match=f"energy.{key}=-1 is no energy"):
-        Energy(**{"computing": 1.0, key: -1})
+    with pytest.raises(ValueError, match=f"energy.{key}={value} is no energy"):
+        Energy(**{"computing": 1.0, key: value})

@@ -49,6 +49,7 @@ def test_a_metric_that_none_reaches_is_refused():
     [
         ({"name": "speed"}, "policy='speed' is unknown"),
         ({"latency": 0}, r"budget\.latency=0 leaves no time"),
+        ({"latency": "abc"}, r"budget\.latency=abc leaves no time"),
         ({"metric": 90}, r"budget\.metric=90 is no metric"),
     ],
 )
