@@ -34,7 +34,8 @@ def see_by_fx(model: nn.Module) -> Seen:
     with _ALONE, _functions_whole(tracer):
         graph = tracer.trace(model, concrete_args=defaults or None)
     drop_unused(graph)
-    return Seen("torch.fx", model, graph, tracer.seen, tracer.kept_whole)
+    root = fx.GraphModule(model, graph)  # keeps the constants that fx has put into the model for now
+    return Seen("torch.fx", root, graph, tracer.seen, tracer.kept_whole)
 
 
 class _Tracer(fx.Tracer):

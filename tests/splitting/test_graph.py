@@ -188,6 +188,21 @@ def test_network_is_left_as_it_was():
     copy.deepcopy(model)
 
 
+class Constant(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.b(self.a(x)) * torch.tensor([2.0, 3.0, 5.0, 7.0]).view(4, 1, 1))
+
+
+def test_constants_made_on_the_way_stay_with_the_halves():
+    """torch.fx writes tensors that the forward makes into the network, which does not keep them."""
+    network = Constant()
+    held = set(vars(network))
+    assert trace(network, torch.zeros(1, *IMAGE)).seen == "torch.fx"
+    for at in ("a", "b", "c"):
+        assert_halves_are_the_network(network, at)
+    assert set(vars(network)) == held
+
+
 def test_lazy_network_gets_its_weights():
     """A network that learns its sizes from the first batch has learnt them then."""
     model = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.LazyConv2d(2, 3)).train()
