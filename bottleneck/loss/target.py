@@ -6,6 +6,9 @@
 A proportional part keeps the price from overshooting. What is wanted begins higher and comes down over the
 first half of training, so that a unit is not silenced before it has learned what to say. A stage before may
 spend less than it may for long; how far the price sinks there says nothing of where it has to be.
+
+A step sees mixed views of training images and bits, and other weights than those that are kept. What images
+really take is weighed now and then, and what the steps say is corrected by it.
 """
 
 import math
@@ -33,7 +36,7 @@ class ByteTarget:
         if not isinstance(wanted, (int, float)) or not wanted > 0 or not price > 0:
             raise ValueError(f"target_bytes={wanted} must be positive, and so must its price={price}.")
         self.wanted, self._begin, self._integral, self.price = wanted, price, price, price
-        self._smooth = _SLACK * wanted
+        self._smooth, self._off = _SLACK * wanted, 1.0
         self._progress = 0.0
 
     def update(self, spent: float, progress: float) -> None:
@@ -52,9 +55,13 @@ class ByteTarget:
         gain = max(_GAIN, _TURNS * gone)  # a short training has to turn faster
         self._progress = progress
         self._smooth += 0.05 * (spent - self._smooth)
-        excess = max(-0.5, min(1.0, self._smooth / (self.wanted * _SLACK**left) - 1.0))
+        excess = max(-0.5, min(1.0, self._off * self._smooth / (self.wanted * _SLACK**left) - 1.0))
         self._integral *= math.exp(gain * excess)
         self.price = self._integral * math.exp(_FIRMNESS * excess)
+
+    def weigh(self, sent: float) -> None:
+        """Take notice of the mean payload that images really take at this moment."""
+        self._off = max(0.5, min(2.0, sent / self._smooth))
 
     def state(self) -> dict[str, float]:
         """Where it has come to, for a checkpoint."""
@@ -62,10 +69,11 @@ class ByteTarget:
             "integral": self._integral,
             "price": self.price,
             "smooth": self._smooth,
+            "off": self._off,
             "progress": self._progress,
         }
 
     def load_state(self, state: Mapping[str, float]) -> None:
         """Go on from what `state` said, perhaps towards another number of bytes."""
         self._integral, self.price = state["integral"], state["price"]
-        self._smooth, self._progress = state["smooth"], state["progress"]
+        self._smooth, self._off, self._progress = state["smooth"], state["off"], state["progress"]

@@ -91,6 +91,11 @@ class Loss(nn.Module):
             bits = self.rate.sent(output).mean().item() * self.rate.pixels
             self.target.update(bits / 8 + _ROUNDING, progress)
 
+    def weigh(self, sent: float) -> None:
+        """Tell a target of bytes, if there is one, what images really take; see `steer`."""
+        if isinstance(self.target, ByteTarget):
+            self.target.weigh(sent)
+
     def judge(self, drop: float, progress: float) -> None:
         """After a validation, let the price follow a target of the metric, if there is one; see `steer`."""
         if isinstance(self.target, DropTarget):

@@ -22,6 +22,12 @@ class AveragedToTheEnd(WeightAveraging):
 
     _handed_over = False
 
+    @property
+    def average(self) -> Any:
+        """A copy of the module, with averaged weights, once a training has begun."""
+        assert self._average_model is not None
+        return self._average_model.module
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_end(trainer, pl_module)
         self._handed_over = True

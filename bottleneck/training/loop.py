@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning import LightningDataModule, seed_everything
 
 from bottleneck.channel import Channel
+from bottleneck.codecs import Codec
 from bottleneck.cut import Cut
 from bottleneck.loss import OperatingPoint
 from bottleneck.loss.drop import JUDGEMENTS
@@ -127,6 +128,9 @@ def train_end_to_end(
     return tuned, run.fit(system, tuned, cut.images, ckpt_path, trainer)
 
 
+_WEIGHED = 1000  # images whose payloads are weighed on the way to a target of bytes
+
+
 class _Run:
     """What all ways of training have in common: a unit that has begun, and the stages that are left."""
 
@@ -183,6 +187,8 @@ class _Run:
             "cutmix": recipe.cutmix,
             "baseline": cut.frozen("select").value if self.judged else 0.0,
         }
+        if point.target_bytes is not None and point.rates == 1:  # a closure, because averages copy a system
+            self.parts["weigh"] = lambda unit, rate: _mean_payload(cut, self.codec, unit, rate)
         if warm_epochs:
             alpha = point.alpha if recipe.warm_alpha is None else recipe.warm_alpha
             beginning = {**self.parts, "objective": recipe.warm_objective, "loss": loss.weighing(alpha)}
@@ -244,6 +250,22 @@ class _Run:
             trainer.fit(system, data)
         system.to(self.device).eval()
         return trainer.is_global_zero
+
+
+def _mean_payload(cut: Cut, codec: Codec, unit: Unit, rate: Rate) -> float:
+    """Bytes of some images as they are, held out ones where there are any, with tables as at the end."""
+    channel = cut.channel(copy.deepcopy(codec), copy.deepcopy(unit).eval())
+    _fit_tables(channel, copy.deepcopy(rate), cut)
+    subset = "select" if cut.images.count("select") else "train"
+    count = cut.images.count(subset) // len(cut.images.transforms(subset))  # they come before other views
+    sizes, seen, every = list[int](), 0, max(1, count // _WEIGHED)
+    for given, _ in cut.features.batches(subset):
+        if seen >= count:
+            break
+        if len(some := given[-seen % every : count - seen : every]):
+            sizes += map(len, channel.send(some.to(cut.image.device)))
+        seen += len(given)
+    return sum(sizes) / len(sizes)
 
 
 def _fit_tables(channel: Channel, rate: Rate, cut: Cut) -> None:

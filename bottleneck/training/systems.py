@@ -19,17 +19,20 @@ from bottleneck.channel import Channel
 from bottleneck.codecs.entropy.tables.histogram import Histogram
 from bottleneck.layouts import Layout
 from bottleneck.loss import Loss, Objective, Passage, Terms
+from bottleneck.loss.rates import Rate
 from bottleneck.loss.several import SeveralLosses
 from bottleneck.splitting import SplitModel
 from bottleneck.tasks import Task
 from bottleneck.training import checkpoint as entry
-from bottleneck.training.averaging import FrozenTensors
+from bottleneck.training.averaging import AveragedToTheEnd, FrozenTensors
 from bottleneck.training.cutmix import check_cutmix, cutmix
 from bottleneck.training.frozen import FrozenHalves
 from bottleneck.training.schedules import Schedule, with_schedule
-from bottleneck.unit import UnitOutput
+from bottleneck.unit import Unit, UnitOutput
 
 _STEERING = "steering"  # in checkpoints: where targets have come to
+#: Progress at which payloads are weighed; 1 is where another stage follows.
+_WEIGHINGS = (0.4, 0.6, 0.8, 1.0)
 
 
 class BottleneckSystem(LightningModule):
@@ -53,6 +56,7 @@ class BottleneckSystem(LightningModule):
         scheduler: Makes a schedule from `optimizer` and `total_steps`, stepped after every batch.
         cutmix: Share of the training samples that are mixed with another one; see `cutmix.py`.
         baseline: The frozen network's metric on the validation samples, where a drop below it is wanted.
+        weigh: The mean payload of images as they are, by a unit and a rate, where a payload is wanted.
 
     Raises:
         ValueError: If samples are to be mixed where that makes no sense.
@@ -71,6 +75,7 @@ class BottleneckSystem(LightningModule):
         scheduler: Schedule | None = None,
         cutmix: float = 0.0,
         baseline: float = 0.0,
+        weigh: Callable[[Unit, Rate], float] | None = None,
     ):
         super().__init__()
         if cutmix:
@@ -86,6 +91,8 @@ class BottleneckSystem(LightningModule):
         self.make_scheduler = scheduler
         self.cutmix = cutmix
         self.baseline = baseline
+        self.weigh = weigh
+        self._weighings: list[float] = []
         self.val_metrics = task.metrics(prefix="val/")
         self.strict_loading = False
         self._val_symbols: list[Any] = []
@@ -141,11 +148,20 @@ class BottleneckSystem(LightningModule):
         self.on_train_end()  # Lightning leaves it out where no step is left
         torch.manual_seed(self._seed)
 
+    def on_train_start(self) -> None:
+        self._weighings = [] if self.weigh is None else [at for at in _WEIGHINGS if at >= self.progress]
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """What is drawn in an epoch follows from seed and epoch alone, as the order of its samples does."""
         if batch_idx == 0:
             (seed,) = np.random.SeedSequence([self._seed, self.current_epoch]).generate_state(1, np.uint64)
             torch.manual_seed(int(seed))
+        if self.weigh is not None and self._weighings and self.progress >= self._weighings[0]:
+            del self._weighings[0]
+            callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+            kept: Any = next((c.average for c in callbacks if isinstance(c, AveragedToTheEnd)), self)
+            assert isinstance(self.loss, Loss), "one payload is wanted"
+            self.loss.weigh(self.weigh(kept.unit, kept.loss.rate))
 
     def training_step(self, batch: tuple[Any, ...], batch_idx: int) -> Tensor:
         inputs, *known = batch

@@ -114,6 +114,7 @@ class EndToEndSystem(BottleneckSystem):
                 "trainable=all cannot match the frozen network's features, as "
                 f"{type(self.objective).__name__} does. Use objective=task or objective=logits."
             )
+        self.weigh = None  # the head's outputs are other ones in every step
         self.net.unfreeze().train()
         self._original = [original]  # in a list, so that Lightning neither moves, trains nor saves it
 

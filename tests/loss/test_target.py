@@ -35,10 +35,24 @@ def test_price_does_not_sink_out_of_reach_while_little_is_spent():
     assert spent == pytest.approx(wanted, rel=0.05)
 
 
+def test_what_images_really_take_is_what_is_meant():
+    """Where steps say a tenth less than is sent, weighing it twice brings what is sent to the target."""
+    wanted = spent = 50.0
+    target = ByteTarget(wanted)
+    for step in range(3000):
+        answer = wanted * math.exp(-0.4 * math.log(target.price / 0.01))
+        spent += 0.02 * (answer - spent)
+        target.update(0.9 * spent, step / 3000)
+        if step in (2100, 2550):
+            target.weigh(spent)
+    assert spent == pytest.approx(wanted, rel=0.03)
+
+
 def test_price_goes_on_from_a_state():
     """A target that takes over another's state does what that one does."""
     stopped, whole = ByteTarget(8.0), ByteTarget(8.0)
     for target in (stopped, whole):
+        target.weigh(13.0)
         for step in range(200):
             target.update(5 + step % 7, step / 400)
     resumed = ByteTarget(8.0)

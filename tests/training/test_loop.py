@@ -103,10 +103,11 @@ SMALL = {"groups": 4, "width": 4}  # for 300 images
     [
         (DensityRate, {"name": "range"}),
         (functools.partial(ContextRate, **SMALL), {"name": "context", **SMALL}),
+        (DensityRate, {"name": "context"}),
     ],
 )
 def test_payload_that_is_asked_for_is_what_comes_out(cut, rate, codec):
-    """With a learned density and the codec that it is for, a run ends near the bytes asked for."""
+    """With a learned density a run ends near the bytes asked for, whichever codec sends them."""
     unit = {"latent_channels": 8, "stride": 2, "step": 1.0}
     asked = point(
         unit=unit,
@@ -120,7 +121,7 @@ def test_payload_that_is_asked_for_is_what_comes_out(cut, rate, codec):
     recipe = Recipe(average=0.99, settle_epochs=2, trainer={**SHORT, "max_epochs": 40})
     channel = bottleneck.train(cut, asked, recipe)
     (row,) = cut.measure([channel], "val")
-    assert row.payload_bytes == pytest.approx(8, rel=0.2)  # the digits' two sets of images differ by a tenth
+    assert row.payload_bytes == pytest.approx(8, rel=0.15)  # the digits' two sets of images differ by a tenth
     assert row.value > 0.8
     assert channel.codec.fitted
 
