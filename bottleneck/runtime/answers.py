@@ -38,6 +38,18 @@ def answer_of(
     return {"output": np.asarray(output).tolist()}
 
 
+def require_top(top: int) -> None:
+    """Refuse what names no class.
+
+    Raises:
+        ValueError: If `top` is less than 1.
+    """
+    if top < 1:
+        raise ValueError(
+            f"top={top} names no class, so an answer would say nothing. Use 1 or more, such as 5."
+        )
+
+
 def _top(logits: np.ndarray, top: int) -> list[dict[str, Any]]:
     """Classes by falling probability."""
     shares = np.exp(logits.astype(np.float64) - logits.max())

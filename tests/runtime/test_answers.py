@@ -1,11 +1,16 @@
 """What an output says, without PyTorch."""
 
 import numpy as np
+import pytest
 import torch
 
 from bottleneck.models.image_sizes import Letterboxed
 from bottleneck.models.suppression import objects_of
 from bottleneck.runtime.answers import answer_of
+from bottleneck.runtime.device.graphs import GraphHalf
+from bottleneck.runtime.device.torch_half import TorchHalf
+from bottleneck.runtime.serving.tails import Tails
+from bottleneck.runtime.serving.worker import Worker
 
 
 def test_rows_are_answered_as_the_loaded_server_answers():
@@ -29,3 +34,16 @@ def test_rows_of_nothing_are_no_objects():
     """A list without an entry, with the image's size known or not."""
     assert answer_of(np.zeros((1, 5, 8), np.float32), "single_stage") == {"objects": []}
     assert answer_of(np.zeros((1, 5, 8), np.float32), "single_stage", size=(9, 9, 64)) == {"objects": []}
+
+
+@pytest.mark.parametrize("top", [0, -1])
+def test_answers_name_a_class_at_least(frontier, digits_network, top):
+    """Whoever makes them refuses to make empty ones, before anything is loaded."""
+    makers = [
+        lambda: Worker(Tails([frontier], digits_network), top),
+        lambda: TorchHalf([frontier], digits_network, top),
+        lambda: GraphHalf([frontier], top),
+    ]
+    for made in makers:
+        with pytest.raises(ValueError, match=f"top={top} names no class"):
+            made()

@@ -23,7 +23,7 @@ from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.link import Link
 from bottleneck.runtime.messages import Frame, Reason, Refusal, Result, pack, unpack
 from bottleneck.runtime.relay import Relay, constant
-from bottleneck.runtime.serving import tails
+from bottleneck.runtime.serving import numbers, tails
 from bottleneck.runtime.serving.server import Limits
 from bottleneck.runtime.serving.tails import Tails
 
@@ -251,6 +251,22 @@ def test_a_new_frontier_is_taken_while_devices_are_answered(serve, half, frontie
     other = next(route for route in half.routes if route.point == 0)
     with Client(f"127.0.0.1:{port}", half, route=other, timeout=30) as client:
         assert client.ask(digits_images[0]).point == 0
+
+
+def test_more_points_than_a_byte_can_name_are_answered(serve, raw, half, digits_images, monkeypatch):
+    """Numbers of points out of use are given again, and a device that was told one is never answered for it."""
+    monkeypatch.setattr(numbers, "MOST", 4)
+    monkeypatch.setattr(tails, "_USED", 2)
+    _, port = serve()
+    with Client(f"127.0.0.1:{port}", half, timeout=30) as client:
+        first = client.ask(digits_images[0])
+        device = raw(port)
+        told = [device.switch({"codec": {"name": "jpeg", "quality": quality}}) for quality in range(1, 10)]
+        assert set(told) == set(range(4))
+        records = []
+        assert until(lambda: records.append(client.ask(digits_images[0])) or records[-1].strategy != "device")
+        assert [record.reason for record in records] == [None] * len(records)
+        assert (records[-1].strategy, records[-1].answer) == (first.strategy, first.answer)
 
 
 def test_a_new_frontier_of_another_network_leaves_the_old_one(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from bottleneck import codecs
 from bottleneck.codecs.packets.stage import packed, packets_in
-from bottleneck.runtime.answers import answer_of
+from bottleneck.runtime.answers import answer_of, require_top
 from bottleneck.runtime.datagrams.packetiser import room
 from bottleneck.runtime.datagrams.packing import Packing
 from bottleneck.runtime.device.routes import Route, routes_of
@@ -28,10 +28,11 @@ class GraphHalf:
     Raises:
         FileNotFoundError: If nothing was exported there.
         ModuleNotFoundError: If ONNX Runtime is missing.
-        ValueError: If it was exported by an older release.
+        ValueError: If it was exported by an older release, or `top` names no class.
     """
 
     def __init__(self, folders: Sequence[Path], top: int = 5, packing: Packing | None = None):
+        require_top(top)
         try:
             import onnxruntime
         except ModuleNotFoundError as error:

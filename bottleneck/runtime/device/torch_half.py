@@ -14,7 +14,7 @@ from bottleneck.deploy.pairs import both_sides
 from bottleneck.deploy.sides import Device
 from bottleneck.devices import device_of
 from bottleneck.preprocess import prepared, preprocess
-from bottleneck.runtime.answers import answer_of
+from bottleneck.runtime.answers import answer_of, require_top
 from bottleneck.runtime.datagrams.packetiser import room
 from bottleneck.runtime.datagrams.packing import Packing
 from bottleneck.runtime.device.routes import Route, routes_of
@@ -31,12 +31,13 @@ class TorchHalf:
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file cannot be read, or belongs to another network.
+        ValueError: If a file cannot be read, or belongs to another network, or `top` names no class.
     """
 
     def __init__(
         self, folders: Sequence[Path], network: nn.Module, top: int = 5, packing: Packing | None = None
     ):
+        require_top(top)
         numbered = [pair for folder in folders for pair in numbered_bundles(folder)]
         bundles = [bundle for bundle, _ in numbered]
         self._devices: dict[str, Device] = {

@@ -19,6 +19,7 @@ from typing import Any
 
 from torch import nn
 
+from bottleneck.runtime.answers import require_top
 from bottleneck.runtime.messages import Reason
 from bottleneck.runtime.security import Security
 from bottleneck.runtime.serving.stateless import Stateless
@@ -62,7 +63,7 @@ class Options:
         token: What has to stand in a request's header, `Authorization: Bearer TOKEN`.
 
     Raises:
-        ValueError: If there would be no replica, or `most` is fewer than `replicas`.
+        ValueError: If there would be no replica, or `most` is fewer than `replicas`, or `top` names no class.
     """
 
     replicas: int = 1
@@ -77,6 +78,7 @@ class Options:
     token: str | None = None
 
     def __post_init__(self) -> None:
+        require_top(self.top)
         if self.replicas < 1 or (self.most is not None and self.most < self.replicas):
             raise ValueError(
                 f"ray.replicas={self.replicas} and ray.most={self.most} make no number of replicas. Use at "

@@ -104,15 +104,14 @@ class Server:
     ):
         self._tails = tails
         self._security, self._limits, self._journal = security or Security(), limits or Limits(), journal
-        self._engine = Engine(Worker(tails, top), self._limits.max_batch, self._limits.max_wait)
-        if datagrams:
-            self._security.require_clear()
+        limits = self._limits
+        self._engine = Engine(Worker(tails, top), limits.max_batch, limits.max_wait)
         self._datagrams: Datagrams | None = None
         if datagrams:
-            limits = self._limits
+            self._security.require_clear()
             self._datagrams = Datagrams(limits.deadline, limits.patience, limits.most_devices)
         self._streams: set[Stream] = set()
-        self._count = 0
+        self._count, self._generation = 0, tails.generation
         self._draining = False
         self._health = health.aio.HealthServicer()
         self._background: list[asyncio.Task[None]] = []
@@ -177,8 +176,7 @@ class Server:
         """Take no more frames, answer those that are here, and end."""
         self._draining = True
         await self._health.enter_graceful_shutdown()
-        for stream in self._streams:
-            stream.close()
+        self._end_streams()
         await self._server.stop(self._limits.grace)
         if self._datagrams is not None:
             self._datagrams.close()
@@ -222,8 +220,15 @@ class Server:
             number, seconds = await asyncio.to_thread(self._tails.number, wanted)
         except (ValueError, RecursionError) as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        if self._generation != (now := self._tails.generation):
+            self._generation = now
+            self._end_streams()  # what they were told may mean another point; devices come back and ask
         load_ms = 1000 * (time.monotonic() - started)
         return json.dumps({"point": number, "load_ms": load_ms, "server_ms": 1000 * seconds}).encode()
+
+    def _end_streams(self) -> None:
+        for stream in self._streams:
+            stream.close()
 
     async def _stream(
         self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
@@ -233,10 +238,8 @@ class Server:
             text = f"{len(self._streams)} devices are connected, as many as limits.devices allows"
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
         self._count += 1
-        limits = self._limits
-        stream = Stream(
-            f"{context.peer()}#{self._count}", self._engine, limits.longest, limits.most_replies, self._write
-        )
+        limits, name = self._limits, f"{context.peer()}#{self._count}"
+        stream = Stream(name, self._engine, limits.longest, limits.most_replies, self._write)
         self._streams.add(stream)
         number = None
         try:

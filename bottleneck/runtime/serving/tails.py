@@ -28,11 +28,12 @@ from bottleneck.devices import device_of
 from bottleneck.identity import weights_identity
 from bottleneck.models.image_sizes import LETTERBOXED_BYTES, Letterboxed
 from bottleneck.runtime.datagrams.packetiser import room
+from bottleneck.runtime.serving.numbers import MOST, Numbers
 from bottleneck.runtime.serving.partial import PacketServer, concealment_of
 from bottleneck.splitting import SplitModel, split
 
 _Cut = tuple[Place, tuple[int, ...]]  # where a tail begins, and the shape of the images
-_MOST_NUMBERS = 256  # a frame names its point by one byte, as a frontier's payload does
+_USED = MOST // 2  # most points that keep their numbers when all are given
 
 
 class Receiver(Protocol):
@@ -129,10 +130,9 @@ class Tails:
         self._concealment = concealment_of(concealment)
         self._identity = weights_identity(network)
         self._lock = threading.Lock()
-        self._loaded: OrderedDict[str, Receiver] = OrderedDict()
+        self._loaded: OrderedDict[str, tuple[Receiver, float]] = OrderedDict()  # and a frame's seconds
         self._nets: WeakValueDictionary[_Cut, SplitModel] = WeakValueDictionary()
-        self._numbers: dict[str, int] = {}
-        self._seconds: dict[str, float] = {}
+        self._numbers = Numbers()
         self.reload()
 
     def reload(self) -> None:
@@ -151,6 +151,11 @@ class Tails:
     def has_changed(self) -> bool:
         """Whether a frontier was written since it was read."""
         return self._now_written() != self._stamps
+
+    @property
+    def generation(self) -> int:
+        """Counts how often numbers were taken back: a device that was told some before has to ask again."""
+        return self._numbers.generation
 
     @property
     def task(self) -> str:
@@ -179,13 +184,9 @@ class Tails:
             UnknownPointError: If there is no such bundle or codec; the message says what there is.
         """
         key = json.dumps(wanted, sort_keys=True)
-        self._receiver(key)
+        _, seconds = self._ready(key)
         with self._lock:
-            if len(self._numbers) >= _MOST_NUMBERS and key not in self._numbers:
-                raise UnknownPointError(
-                    f"{_MOST_NUMBERS} points have been asked for; this server knows no more."
-                )
-            return self._numbers.setdefault(key, len(self._numbers)), self._seconds[key]
+            return self._numbers.of(key, list(self._loaded)[-_USED:]), seconds
 
     def receiver(self, number: int) -> Receiver:
         """What runs the point of this number.
@@ -194,14 +195,14 @@ class Tails:
             UnknownPointError: If `number` gave no such number, or a new frontier is without that point.
         """
         with self._lock:
-            key = next((key for key, known in self._numbers.items() if known == number), None)
+            key = self._numbers.key(number)
         if key is None:
             raise UnknownPointError(
                 f"point {number} was never asked for. Call Switch on this connection first."
             )
-        return self._receiver(key)
+        return self._ready(key)[0]
 
-    def _receiver(self, key: str) -> Receiver:
+    def _ready(self, key: str) -> tuple[Receiver, float]:
         with self._lock:
             if key in self._loaded:
                 self._loaded.move_to_end(key)
@@ -210,12 +211,12 @@ class Tails:
         receiver.warm_up()
         started = time.perf_counter()
         receiver.warm_up()
-        self._seconds[key] = time.perf_counter() - started
+        ready = receiver, time.perf_counter() - started
         with self._lock:
-            self._loaded[key] = receiver
+            self._loaded[key] = ready
             while len(self._loaded) > self._keep:
                 self._loaded.popitem(last=False)
-        return receiver
+        return ready
 
     def _load(self, wanted: Mapping[str, Any]) -> Receiver:
         match wanted:

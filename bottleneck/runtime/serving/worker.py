@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_map_only
 
 from bottleneck.codecs.streams.stream import LostReferenceError
 from bottleneck.models.image_sizes import Letterboxed
-from bottleneck.runtime.answers import answer_of
+from bottleneck.runtime.answers import answer_of, require_top
 from bottleneck.runtime.messages import Reason
 from bottleneck.runtime.serving.partial import PacketServer
 from bottleneck.runtime.serving.sessions import Session
@@ -69,9 +69,13 @@ class Worker:
     Args:
         tails: What can be run.
         top: Most classes of an answer.
+
+    Raises:
+        ValueError: If `top` is less than 1.
     """
 
     def __init__(self, tails: Tails, top: int = 5):
+        require_top(top)
         self._tails, self._top = tails, top
 
     @torch.no_grad()
