@@ -9,6 +9,7 @@ import ctypes
 import glob
 import os
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,6 +24,21 @@ Read = TypeVar("Read")
 _TRIES = 5  # of a reader
 _DEAD_S = 86_400.0  # for so long no living writer rests
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+
+
+def writable(folder: Path) -> Path:
+    """Make a folder, and see that files can be made in it: locks wait for ever where they cannot (`/proc`).
+
+    Raises:
+        OSError: If they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        # Without its cause, which names a file that nobody has heard of.
+        raise OSError(f"{folder} cannot be written ({error.strerror}). Name another place.") from None
 
 
 @contextlib.contextmanager
@@ -55,11 +71,12 @@ def replace_folder(path: Path, *ours: str) -> Iterator[Path]:
 
     Raises:
         NotADirectoryError: If a file has its name.
+        OSError: If nothing can be written beside it.
     """
     path = path.resolve()
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{path} is a file, and a folder is to be written. Name another place.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    writable(path.parent)
     fresh, aside = path.with_name(f".{path.name}.new"), _aside(path)
     with _alone(path):
         if aside.exists() and not path.exists():

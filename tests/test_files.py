@@ -9,11 +9,12 @@ import shutil
 import signal
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
 from bottleneck import files
-from bottleneck.files import read_folder, replace_file, replace_folder
+from bottleneck.files import read_folder, replace_file, replace_folder, writable
 
 
 def write(path, text, n_files=8):
@@ -193,3 +194,15 @@ def test_error_of_a_folder_that_stays_is_the_readers(tmp_path):
     assert len(calls) == 1
     with pytest.raises(FileNotFoundError):
         read_folder(tmp_path / "none", read)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system has no /proc")
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("place", ["/proc/none", "/proc/none/below", "/dev/null/below"])
+def test_place_where_nothing_can_be_made_is_a_sentence(place):
+    """A lock would wait there for ever: `/proc` is a folder, and says of new files that there is none."""
+    sentence = r"(/proc|/dev/null)\S* cannot be written \(.*\)\. Name another place\."
+    with pytest.raises(OSError, match=sentence):
+        writable(Path(place))
+    with pytest.raises(OSError, match=sentence), replace_folder(Path(place)):
+        pass

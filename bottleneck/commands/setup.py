@@ -1,7 +1,6 @@
 """From a composed configuration to the objects that commands work with."""
 
 import logging
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +15,7 @@ from bottleneck.channel import Channel
 from bottleneck.cut import Cut
 from bottleneck.data.base import ImageData
 from bottleneck.features import FeatureCache
+from bottleneck.files import writable
 from bottleneck.loss import OperatingPoint
 from bottleneck.models import Network
 from bottleneck.tasks import Task
@@ -151,16 +151,10 @@ def _cache_folder(cfg: DictConfig) -> Path:
     Raises:
         ValueError: If nothing can be written there.
     """
-    folder = Path(cfg.cache.dir).expanduser()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
+        return writable(Path(cfg.cache.dir).expanduser())
     except OSError as error:
-        raise ValueError(
-            f"cache.dir={cfg.cache.dir} cannot be written ({error.strerror}). Set cache.dir, or "
-            "BOTTLENECK_CACHE, to a folder of yours."
-        ) from error
+        raise ValueError(f"cache.dir={error} Set cache.dir, or BOTTLENECK_CACHE.") from error
 
 
 def torch_device(name: str) -> torch.device:

@@ -19,6 +19,7 @@ from optuna.study import StudyDirection
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
+from bottleneck.files import writable
 from bottleneck.identity import agree
 from bottleneck.search.journal import Journal
 
@@ -50,6 +51,7 @@ def open_storage(url: str) -> BaseStorage:
 
     Raises:
         ValueError: If the URL is of an unknown kind.
+        OSError: If nothing can be written in the file's folder.
         ModuleNotFoundError: If a database's driver is missing.
     """
     if url.startswith(_JOURNAL):
@@ -71,6 +73,7 @@ def open_artifacts(where: str) -> FileSystemArtifactStore | Boto3ArtifactStore:
 
     Raises:
         ValueError: If the URL names more than a bucket, or another kind of store.
+        OSError: If the folder cannot be made.
     """
     if where.startswith("s3://"):
         bucket = where.removeprefix("s3://").rstrip("/")
@@ -79,7 +82,8 @@ def open_artifacts(where: str) -> FileSystemArtifactStore | Boto3ArtifactStore:
         return Boto3ArtifactStore(bucket)
     if "://" in where:
         raise ValueError(f"study.artifacts={where!r} is no store. Use a folder, or s3://bucket.")
-    Path(where).mkdir(parents=True, exist_ok=True)
+    if not Path(where).is_dir():  # one that is there may be shown without being written
+        writable(Path(where))
     return FileSystemArtifactStore(where)
 
 
@@ -166,5 +170,5 @@ def _sqlite(path: Path) -> RDBStorage:
 
 def _file(url: str, scheme: str) -> Path:
     path = Path(url.removeprefix(scheme)).absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    writable(path.parent)
     return path

@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 from bottleneck.channel import Channel
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import Point
+from bottleneck.files import writable
 from bottleneck.loss import OperatingPoint
 from bottleneck.search.frontiers import save_frontier
 from bottleneck.search.leases import Lease, Watch
@@ -95,9 +96,11 @@ def search(
             the cut is open, nothing untrained is there to compare with, the study was begun with other
             settings, or without trials is unknown.
         RuntimeError: If too many trials failed.
-        OSError: If the machine fails: a full disk, a storage that is away. The same call goes on later.
+        OSError: If the machine fails: a full disk, a storage that is away, a folder that cannot be written.
+            The same call goes on later.
     """
     _check(cut, point, recipe, space, untrained)
+    writable(plan.folder)  # before a trial is trained for nothing
     artifacts = open_artifacts(plan.artifacts)
     storage = open_storage(plan.storage)
     if plan.n_trials == 0:

@@ -99,6 +99,15 @@ def test_report_shows_every_finished_trial(folder, report_content):
     assert "finished trials; there are" in carried["importances"]["note"]
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="this system has no /proc")
+@pytest.mark.parametrize("key", ["folder", "artifacts"])
+def test_place_where_nothing_can_be_written_is_found_before_a_trial(tmp_path, monkeypatch, key):
+    """A study whose frontier or units could not be kept trains nothing for nothing."""
+    monkeypatch.setattr(study.Bench, "prepare", lambda *_: pytest.fail("a trial was prepared"))
+    with pytest.raises(OSError, match=r"/proc/none cannot be written .* Name another place"):
+        search_from(composed(tmp_path, f"study.{key}=/proc/none"))
+
+
 def test_objectives_have_names(folder):
     """Other programs that open the study, such as optuna-dashboard, find what its objectives are."""
     study = optuna.load_study(study_name=None, storage=open_storage(storage_of(folder)))

@@ -1,6 +1,7 @@
 """Where studies are kept, and that a study is one study."""
 
 import sys
+from pathlib import Path
 
 import optuna
 import pytest
@@ -21,6 +22,18 @@ def test_file_storages_are_made_where_the_url_says(tmp_path, monkeypatch, scheme
     if scheme == "sqlite":  # a file that nobody closes is a warning, hence an error
         storage.remove_session()
         storage.engine.dispose()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system has no /proc")
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("scheme", ["journal", "sqlite"])
+@pytest.mark.parametrize("folder", ["/proc", "/proc/none"])
+def test_storage_in_a_place_where_nothing_can_be_made(scheme, folder):
+    """It is a sentence, not a lock that is waited for."""
+    with pytest.raises(OSError, match=rf"{folder} cannot be written \(No such file"):
+        open_storage(f"{scheme}:///{folder}/s")
+    with pytest.raises(OSError, match=r"/proc/none cannot be written \(No such file"):
+        open_artifacts("/proc/none")
 
 
 @pytest.mark.parametrize("url", ["study.db", "redis://x", "journal:relative"])

@@ -13,6 +13,7 @@ bit stream.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -165,11 +166,27 @@ class Packets(ArrayToBytes):
         for number, body in packets:
             if number in seen:
                 continue
+            if number > self._last:
+                raise ValueError(
+                    f"packet is of segment {number}, and packets of {self.mtu} bytes need none beyond "
+                    f"{self._last}; it is no packet of this codec."
+                )
             seen.add(number)
             places, codec = self._codec(number)
             flat[places] = codec.decode(body)
             mask[places] = True
         return Partial(flat.reshape(self.form.shape), mask.reshape(self.form.shape))
+
+    @functools.cached_property
+    def _last(self) -> int:
+        """The highest number that a segment has: what fits a packet whatever it says is not cut further.
+
+        Without it a forged payload could have a packet for each element, whose decoding takes seconds.
+        """
+        largest = last = 1  # of as many halvings; the first half has the odd element
+        while self._codec(largest)[1].longest + LONGEST_HEADER > self.mtu and self._segments.halves(largest):
+            largest, last = 2 * largest, 2 * last + 1
+        return last
 
     def _codec(self, number: int) -> tuple[Places, Codec]:
         """Places of a segment, and its codec."""

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 
 import numpy as np
 import pytest
@@ -98,6 +99,28 @@ def test_beginnings_and_foreign_bytes(of, by, options, data):
         except ValueError:
             continue
         assert (array.shape, array.dtype) == (SHAPE, samples(codec.input, 1).dtype)
+
+
+def test_packets_smaller_than_any_sample_needs_are_refused():
+    """A payload forged of a packet for each element would keep a receiver busy for seconds."""
+    codec = codecs.create("packets", (64, 16, 16), by="elements").fit([np.zeros((64, 16, 16), np.int32)])
+    body = codec.coder.whole.part(np.arange(1)).encode(np.zeros(1, np.int32))
+    forged = b"".join(pack(Packet(number, body)) for number in range(1 << 14, 1 << 15))
+    begin = time.process_time()
+    with pytest.raises(ValueError, match=r"packet is of segment 16384, .* no packet of this codec"):
+        codec.decode(forged)
+    assert time.process_time() - begin < 1
+
+
+@pytest.mark.parametrize("by", CUTS)
+@pytest.mark.parametrize("shape", [(3, 5, 7), (16, 1, 1), (5, 4, 9)])
+def test_no_segment_is_larger_than_the_first_of_as_many_halvings(by, shape):
+    """So the first tells how far a sample of a shape is ever cut."""
+    segments = Segments(shape, by)
+    level = [1]
+    while level := [half for number in level for half in segments.halves(number)]:
+        sizes = [segments.places(number).size for number in level]
+        assert segments.places(1 << (level[0].bit_length() - 1)).size == max(sizes)
 
 
 def test_beginnings_that_end_with_a_packet_decode():
