@@ -254,7 +254,7 @@ def test_a_new_frontier_is_taken_while_devices_are_answered(serve, half, frontie
 
 
 def test_more_points_than_a_byte_can_name_are_answered(serve, raw, half, digits_images, monkeypatch):
-    """Numbers of points out of use are given again, and a device that was told one is never answered for it."""
+    """Numbers of points out of use are given again, and no device that was told one is answered for it."""
     monkeypatch.setattr(numbers, "MOST", 4)
     monkeypatch.setattr(tails, "_USED", 2)
     _, port = serve()
