@@ -50,15 +50,18 @@ def rows(strategies: Sequence[Strategy]) -> list[list[str]]:
     table = []
     for device, factor in SLOWER.items():
         for name, link in LINKS.items():
-            fastest = {
-                kind: min(
-                    (slower(s, factor) for s in strategies if s.kind == kind),
-                    key=lambda s: s.latency_ms(link),  # called at once
-                )
+            fastest: dict[str, Strategy] = {}
+            for strategy in (slower(each, factor) for each in strategies):
+                known = fastest.setdefault(strategy.kind, strategy)
+                if strategy.latency_ms(link) < known.latency_ms(link):
+                    fastest[strategy.kind] = strategy
+            best = min(fastest, key=lambda kind: fastest[kind].latency_ms(link))  # called at once
+            cells = [
+                f"{fastest[kind].name}: {fastest[kind].latency_ms(link):,.0f} ms"
+                if kind in fastest
+                else "none within the drop"
                 for kind in KINDS
-            }
-            best = min(KINDS, key=lambda kind: fastest[kind].latency_ms(link))
-            cells = [f"{fastest[kind].name}: {fastest[kind].latency_ms(link):,.0f} ms" for kind in KINDS]
+            ]
             table.append([device, name, KINDS[best], *cells])
     return table
 
@@ -75,6 +78,9 @@ def gains(strategies: Sequence[Strategy], cost: Callable[[Strategy, Link], float
     best = [min(cost(strategy, link) for strategy in strategies) for link in links]
     for kind in ("device", "server"):
         own = [s for s in strategies if s.kind == kind]
+        if not own:
+            cells.append("none within the drop")
+            continue
         always = [min(cost(strategy, link) for strategy in own) for link in links]
         ratios = [worse / better for worse, better in zip(always, best, strict=True)]
         cells.append(f"{geometric_mean(ratios):.2f} / {max(ratios):.1f}")

@@ -8,6 +8,7 @@ import threading
 import time
 import webbrowser
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -24,6 +25,7 @@ from bottleneck.runtime.page import Page
 from bottleneck.runtime.relay import Relay, stepped
 from bottleneck.runtime.security import Security
 from bottleneck.runtime.serving.server import Limits, Server
+from bottleneck.runtime.traces import Trace
 
 _LOOPBACK = "127.0.0.1"
 
@@ -39,7 +41,7 @@ async def demonstrate(cfg: DictConfig, folder: Path) -> None:
     tails = await asyncio.to_thread(tails_of, cfg, folders)
     limits = Limits(deadline=cfg.datagrams.deadline, patience=cfg.datagrams.patience)
     server = Server(tails, limits=limits, journal=decoded, top=cfg.top, datagrams=datagrams)
-    conditions = stepped([tuple(step) for step in cfg.trace], cfg.link.rtt)
+    conditions = stepped(_steps(cfg.trace), cfg.link.rtt)
     async with contextlib.AsyncExitStack() as stack:
         address = (_LOOPBACK, await server.start(f"{_LOOPBACK}:0"))
         stack.push_async_callback(server.drain)
@@ -83,6 +85,14 @@ def _stream(
     lines.close()
     print(view.summary())
     print(f"\nWritten to {folder}: frames.jsonl")
+
+
+def _steps(trace: Any) -> list[Any]:
+    """A trace of the configuration; what is in it is not looked at."""
+    if not isinstance(trace, str):
+        return list(trace)
+    read = Trace.read(Path(trace).expanduser())
+    return list(zip(read.seconds, read.bandwidths, strict=True))
 
 
 def run(cfg: DictConfig) -> None:

@@ -74,14 +74,14 @@ def client_of(
         half.payload(images[0], cascade.route)  # refuses a codec that makes no pictures of these
     if cfg.strategy is not None:
         options["route"] = _named(cfg.strategy, half)
-    elif cfg.policy or cfg.plan or cfg.budget.latency:
+    elif cfg.policy or cfg.plan or cfg.budget.latency is not None:
         if cfg.plan is None:
             strategies = tried(half, images, server, security, cfg.timeout)
         else:
             strategies = read_strategies(Path(cfg.plan).expanduser())
         frozen = max(strategy.value for strategy in strategies if strategy.kind == "device")
         cfg = cfg.copy()
-        cfg.policy = cfg.policy or ("latency" if cfg.budget.latency else "accuracy")
+        cfg.policy = cfg.policy or ("accuracy" if cfg.budget.latency is None else "latency")
         options["controller"] = Controller(strategies, policy_of(cfg, frozen))
     return Client(server, half, journal=journal, **options)
 

@@ -9,7 +9,6 @@ a connection comes late, as TCP sends it again; a datagram is gone. Kernels of s
 """
 
 import asyncio
-import bisect
 import contextlib
 import random
 import time
@@ -18,6 +17,7 @@ from collections.abc import Callable, Sequence
 from bottleneck.lossy.processes import Independent
 from bottleneck.runtime.datagrams.relaying import DatagramRelay
 from bottleneck.runtime.link import Link
+from bottleneck.runtime.traces import Trace
 
 _PACKET = 1460  # bytes
 _BUFFER = 0.5  # seconds of waiting bytes that the link's own queue holds; then the sender is held back
@@ -42,13 +42,16 @@ def stepped(steps: Sequence[tuple[float, float]], rtt: float) -> Conditions:
     Raises:
         ValueError: If times do not rise from 0, or a bandwidth is negative.
     """
-    times, bandwidths = zip(*steps, strict=True)
-    if times[0] != 0 or sorted(set(times)) != list(times) or min(bandwidths) < 0 or len(times) < 2:
+    try:
+        trace = Trace(*zip(*steps, strict=True))
+        if len(trace.seconds) < 2:
+            raise ValueError("it has no end.")
+    except (TypeError, ValueError) as error:
         raise ValueError(
             f"trace={list(steps)} is no trace. Give [seconds, bytes per second], from 0 s on, times rising; "
             "the last one is the end."
-        )
-    return lambda now: Link(bandwidths[bisect.bisect_right(times, now % times[-1]) - 1], rtt)
+        ) from error
+    return lambda now: Link(trace.at(now % trace.seconds[-1]), rtt)
 
 
 class Relay:
@@ -61,6 +64,9 @@ class Relay:
         loss: Share of packets that are lost; those of TCP are sent again.
         seed: Of jitter and losses.
         datagrams: Whether datagrams are passed on too, at the port of the same number.
+
+    Raises:
+        ValueError: If there is no such jitter or loss.
 
     Attributes:
         conditions: The link at present.
@@ -76,8 +82,10 @@ class Relay:
         seed: int = 0,
         datagrams: bool = False,
     ):
-        if jitter < 0 or not 0 <= loss < 1:
-            raise ValueError(f"link.jitter={jitter} is below 0 s, or link.loss={loss} no share below 1.")
+        if not jitter >= 0 or not 0 <= loss < 1:
+            raise ValueError(
+                f"jitter={jitter} with lost={loss} is no link. Give 0 s or more, and a share below 1."
+            )
         self._server, self.conditions = server, conditions
         self._jitter, self._loss, self._random = jitter, loss, random.Random(seed)
         # Datagrams, up and down: the same ones, whatever else is sent.

@@ -148,6 +148,9 @@ def test_devices(run, tmp_path):
     assert 1 <= best_alone <= worst_alone < 1.1  # a fast device finishes by itself nearly everywhere
     assert all(float(row["against the best picture"].split(" / ")[1]) > 5 for row in gains)
     assert float(gains[2]["energy, against the device alone"].split(" / ")[0]) > 2
+    rows, gains = tables(run("devices", path, "--drop", 0.001))
+    assert {row["split"] for row in rows} == {"none within the drop"}
+    assert {row["fastest"] for row in rows} == {"finish on the device", "send a picture"}
 
 
 def test_detection(run, weights, tmp_path):

@@ -127,6 +127,14 @@ def test_stream_follows_a_policy_and_a_pace(server, frontier, pictures, tmp_path
             "Choose one of ['layer2-2', ",
         ),
         (
+            ["demo", "frontier={frontier}", "page.port=null", "trace={frontier}/frontier.json"],
+            "frontier.json is no trace",
+        ),
+        (
+            ["stream", "frontier={frontier}", "server=localhost:{port}", "budget.latency=0"],
+            "budget.latency=0 leaves no time",
+        ),
+        (
             ["stream", "frontier={frontier}", "server=localhost:{port}", "cascade.sure=2"],
             "cascade.sure=2 is no probability",
         ),

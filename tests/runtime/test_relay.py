@@ -152,14 +152,28 @@ def test_steps_repeat():
     ]
 
 
-@pytest.mark.parametrize("steps", [[(0, 1)], [(1, 1), (2, 1)], [(0, 1), (0, 2)], [(0, -1), (1, 1)]])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [(0, 1)],
+        [(1, 1), (2, 1)],
+        [(0, 1), (0, 2)],
+        [(0, -1), (1, 1)],
+        [(0, float("nan")), (1, 1)],
+        [],
+        [0, 5],
+        [(0,), (1,)],
+        [(0, "fast"), (1, 1)],
+    ],
+)
 def test_impossible_traces_are_refused(steps):
-    """Times rise from zero, bandwidths are not negative, and there is an end."""
+    """Pairs of numbers, whose times rise from zero; bandwidths are not negative, and there is an end."""
     with pytest.raises(ValueError, match="is no trace"):
         stepped(steps, 0.0)
 
 
 def test_impossible_links_are_refused():
-    """The message has the keys."""
-    with pytest.raises(ValueError, match=r"link\.jitter=-1.*link\.loss=0"):
-        Relay(("127.0.0.1", 1), constant(Link(1.0)), jitter=-1)
+    """The message has the command's keys."""
+    for jitter, loss in ((-1, 0), (float("nan"), 0), (0, 1.5), (0, 1)):
+        with pytest.raises(ValueError, match=f"jitter={jitter} with lost={loss} is no link"):
+            Relay(("127.0.0.1", 1), constant(Link(1.0)), jitter=jitter, loss=loss)
