@@ -10,13 +10,12 @@ import torch
 from pytorch_lightning import LightningDataModule, seed_everything
 
 from bottleneck.channel import Channel
-from bottleneck.codecs import Codec
 from bottleneck.cut import Cut
 from bottleneck.loss import OperatingPoint
 from bottleneck.loss.drop import JUDGEMENTS
-from bottleneck.loss.rates import Rate
 from bottleneck.training.recipe import Recipe
 from bottleneck.training.systems import BottleneckSystem
+from bottleneck.training.tables import fit_tables, mean_payload
 from bottleneck.training.variants import EndToEndSystem, RatesSystem, TailSystem
 from bottleneck.unit import Unit, latent_codec
 from bottleneck.unit.gains import Gains
@@ -84,7 +83,7 @@ def train_rates(
                 codec, unit, name=f"bottleneck-rate-{number}", family="bottleneck", setting=str(number)
             )
         )
-        _fit_tables(channels[-1], rate, cut)
+        fit_tables(channels[-1], rate, cut)
     return channels
 
 
@@ -126,9 +125,6 @@ def train_end_to_end(
     channel = run.channel(tuned)
     system = EndToEndSystem(channel, tuned.net, cut.model, **run.parts)
     return tuned, run.fit(system, tuned, cut.images, ckpt_path, trainer)
-
-
-_WEIGHED = 1000  # images whose payloads are weighed on the way to a target of bytes
 
 
 class _Run:
@@ -188,7 +184,7 @@ class _Run:
             "baseline": cut.frozen("select").value if self.judged else 0.0,
         }
         if point.target_bytes is not None and point.rates == 1:  # a closure, because averages copy a system
-            self.parts["weigh"] = lambda unit, rate: _mean_payload(cut, self.codec, unit, rate)
+            self.parts["weigh"] = lambda unit, rate: mean_payload(cut, self.codec, unit, rate)
         if warm_epochs:
             alpha = point.alpha if recipe.warm_alpha is None else recipe.warm_alpha
             beginning = {**self.parts, "objective": recipe.warm_objective, "loss": loss.weighing(alpha)}
@@ -214,7 +210,7 @@ class _Run:
         """Train, and fit the codec's tables; `None` in all but the first process."""
         if not self.train(system, data, ckpt_path, options):
             return None
-        _fit_tables(system.channel, system.loss.rate, cut)
+        fit_tables(system.channel, system.loss.rate, cut)
         return system.channel
 
     def train(
@@ -250,35 +246,3 @@ class _Run:
             trainer.fit(system, data)
         system.to(self.device).eval()
         return trainer.is_global_zero
-
-
-def _mean_payload(cut: Cut, codec: Codec, unit: Unit, rate: Rate) -> float:
-    """Bytes of some images as they are, held out ones where there are any, with tables as at the end."""
-    channel = cut.channel(copy.deepcopy(codec), copy.deepcopy(unit).eval())
-    _fit_tables(channel, copy.deepcopy(rate), cut)
-    subset = "select" if cut.images.count("select") else "train"
-    count = cut.images.count(subset) // len(cut.images.transforms(subset))  # they come before other views
-    sizes, seen, every = list[int](), 0, max(1, count // _WEIGHED)
-    for given, _ in cut.features.batches(subset):
-        if seen >= count:
-            break
-        if len(some := given[-seen % every : count - seen : every]):
-            sizes += map(len, channel.send(some.to(cut.image.device)))
-        seen += len(given)
-    return sum(sizes) / len(sizes)
-
-
-def _fit_tables(channel: Channel, rate: Rate, cut: Cut) -> None:
-    """Give the channel's codec its tables: those that the rate has learned, or else counted ones."""
-    tables = None
-    if rate.in_bits and channel.codec.takes_tables:
-        batches = cut.features.batches("train")
-        coded = (torch.from_numpy(channel.coded(given)) for given, _ in batches)
-        # One row per channel, because images may differ in size.
-        by_channel = torch.cat([symbols.movedim(1, 0).flatten(1) for symbols in coded], 1)
-        rate.settle(by_channel[None].to(cut.image.device))
-        tables = rate.tables()
-    if tables is None:
-        cut.fit([channel])
-    else:
-        channel.codec.with_tables(*tables)
