@@ -17,6 +17,7 @@ from bottleneck import codecs, models
 from bottleneck.data import DetectionScenes, SemanticScenes
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.frontier import Point, write_frontier
+from bottleneck.deploy.places import found
 from bottleneck.identity import weights_identity
 from bottleneck.models.embedded import EMBEDDED
 from bottleneck.runtime.link import Link
@@ -512,6 +513,18 @@ def test_runtime(run, digits_bundle, tmp_path):
     assert all(0 < float(row["socket p50"]) < float(row["gRPC p50"]) for row in trips)
     assert 0 < float(devices["answered/s"]) <= float(devices["offered/s"])
     assert float(overload["answered/s"]) < float(overload["offered/s"])
+
+
+@pytest.mark.slow
+def test_soak(run):
+    """Through a bad link every frame of every device is counted, and both processes are watched."""
+    pytest.importorskip("grpc", reason="extra `runtime` is not installed")
+    printed = run("soak", found("zoo:digits/default"), "--devices", 2, "--minutes", 0.1)
+    memory, became = tables(printed)
+    assert len(memory) == 10
+    assert all(float(row["server MB"]) > 10 for row in memory)
+    total = int(re.search(r"^(\d+) frames of 2 devices", printed, re.MULTILINE).group(1))
+    assert sum(int(row["frames"]) for row in became) == total > 0
 
 
 def test_zoo_makes_an_entry_of_a_runs_folder(run, digits_bundle, tmp_path):

@@ -1,0 +1,122 @@
+"""Devices through a bad link for minutes: nothing fails, memory stays, and no frame is forgotten.
+
+    python -m benchmarks.soak studies/NAME/frontier --minutes 10
+
+`bottleneck serve` in a process of its own, a relay in front of it whose link is thin, then hardly there, then
+dead, and again, with jitter and packets that come late, and devices that offer images at a pace whatever
+happens. The table has both processes' memory as time passes, and the counts what became of the frames; a
+device that failed, a number that is missing, or a server that does not end as it should is an error.
+"""
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from benchmarks.shared import markdown, parser
+from bottleneck import models
+from bottleneck.deploy.frontier import numbered_bundles
+from bottleneck.runtime.device.client import Client
+from bottleneck.runtime.device.torch_half import TorchHalf
+from bottleneck.runtime.journal import Record
+from bottleneck.runtime.relay import Relay, stepped
+
+LINK = [(0, 60e3), (20, 6e3), (30, 0), (35, 60e3), (50, 0)]  # bytes a second from then on, for all together
+ROUND_TRIP, JITTER, LOSS = 0.08, 0.02, 0.05
+_HOST = "127.0.0.1"
+_LOOKS = 10  # at the memory
+
+
+def relayed(port: int) -> Iterator[int]:
+    """A bad link to a port of this machine, in a thread; its own port."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    relay = Relay((_HOST, port), stepped(LINK, ROUND_TRIP), jitter=JITTER, loss=LOSS)
+    yield asyncio.run_coroutine_threadsafe(relay.start(_HOST), loop).result()
+    asyncio.run_coroutine_threadsafe(relay.stop(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+
+
+def streamed(server: str, half: TorchHalf, image: Any, seconds: float, fps: float) -> Counter[str]:
+    """What became of the frames of a device that offers an image again and again.
+
+    Raises:
+        RuntimeError: If a frame is neither answered nor counted as dropped.
+    """
+    became: Counter[str] = Counter()
+    known: list[int] = []
+
+    def count(records: Sequence[Record]) -> None:
+        for record in records:
+            known.append(record.id)
+            reason = f"dropped: {(record.reason or '').partition(':')[0]}"
+            became[reason if record.dropped else str(record.strategy)] += 1
+
+    with Client(server, half) as client:
+        offered, end = 0, time.monotonic() + seconds
+        while time.monotonic() < end:
+            client.offer(image)
+            offered += 1
+            count(client.finished())
+            time.sleep(1 / fps)
+        client.settle()
+        count(client.finished())
+    if sorted(known) != list(range(offered)):
+        raise RuntimeError(
+            f"{offered} frames were offered, and of {len(set(known))} it is known what became."
+        )
+    return became
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run, and print what memory did and what became of the frames."""
+    options = parser(__doc__)
+    options.add_argument("frontier", type=Path)
+    options.add_argument("--devices", type=int, default=8)
+    options.add_argument("--minutes", type=float, default=10.0)
+    options.add_argument("--fps", type=float, default=10.0, help="of each device")
+    given = options.parse_args(arguments)
+    bundle = numbered_bundles(given.frontier)[0][0]
+    network = models.create(**{key: value for key, value in bundle.model.items() if key != "_target_"})
+    half, image = TorchHalf([given.frontier], network), np.zeros(bundle.image_shape, np.uint8)
+    command = [sys.executable, "-m", "bottleneck", "serve", f"frontier={given.frontier}"]
+    folder = tempfile.TemporaryDirectory()
+    command += [f"host={_HOST}", "port=0", "page.port=null", f"hydra.run.dir={folder.name}"]
+    serving = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert serving.stdout is not None
+    port = int(serving.stdout.readline().rpartition(":")[2])
+    watched = [psutil.Process(), psutil.Process(serving.pid)]
+    rows, seconds = [], 60 * given.minutes
+    for link in relayed(port):
+        with ThreadPoolExecutor(given.devices) as pool:
+            asked = (f"{_HOST}:{link}", half, image, seconds, given.fps)
+            devices = [pool.submit(streamed, *asked) for _ in range(given.devices)]
+            for look in range(1, _LOOKS + 1):
+                time.sleep(seconds / _LOOKS)
+                memory = [f"{process.memory_info().rss / 1e6:.1f}" for process in watched]
+                rows.append([f"{look * seconds / _LOOKS:.0f}", *memory, str(watched[1].num_fds())])
+            became = sum((device.result() for device in devices), Counter[str]())
+    serving.terminate()
+    output, _ = serving.communicate(timeout=60)
+    folder.cleanup()
+    if serving.returncode != 0:
+        raise RuntimeError(f"the server ended with {serving.returncode}: {output[-2000:]}")
+    print(markdown(rows, ["s", "devices and link MB", "server MB", "server's descriptors"]))
+    print(f"\n{became.total()} frames of {given.devices} devices\n")
+    print(markdown([[what, str(count)] for what, count in became.most_common()], ["became", "frames"]))
+
+
+if __name__ == "__main__":
+    main()
