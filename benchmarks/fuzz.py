@@ -12,7 +12,7 @@ import itertools
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,14 @@ def targets() -> list[Target]:
     """Every codec by name and some pipelines, and a server, each with payloads to begin from."""
     rng = np.random.default_rng(0)
     found: list[Target] = []
+    for codec, arrays in fitted(rng):
+        found.append((codec.name, codec.decode, [codec.encode(array) for array in arrays]))
+    found.append(served(rng))
+    return found
+
+
+def fitted(rng: np.random.Generator) -> Iterator[tuple[Codec, list[np.ndarray]]]:
+    """Every codec whose library is here by name and some pipelines, fitted to the arrays beside it."""
     for name, options in [(name, dict[str, Any]()) for name in codecs.names()] + FURTHER:
         shape: tuple[int, ...] = SHAPES["feature"]
         try:
@@ -66,10 +74,7 @@ def targets() -> list[Target]:
         except ValueError:  # pictures have one or three channels
             codec = codecs.create(name, SHAPES["pixels"], **options)
         arrays = samples(codec, rng)
-        codec.fit(arrays)
-        found.append((codec.name, codec.decode, [codec.encode(array) for array in arrays]))
-    found.append(served(rng))
-    return found
+        yield codec.fit(arrays), arrays
 
 
 def served(rng: np.random.Generator) -> Target:

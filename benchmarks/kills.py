@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
 import time
 import warnings
 from collections import Counter
@@ -72,9 +73,15 @@ def at_work(name: str, storage: BaseStorage) -> set[int]:
     return {trial.user_attrs.get(leases.KEY, {}).get("pid") for trial in study.get_trials(deepcopy=False)}
 
 
-def killed(cfg: DictConfig, n_workers: int, kills: int, longest: float, seed: int) -> int:
-    """Run workers, kill one at random moments and start another, then let them end; kills that hit."""
-    rng, hits, storage = random.Random(seed), 0, open_storage(cfg.study.storage)
+def killed(
+    cfg: DictConfig, n_workers: int, kills: int, longest: float, seed: int, restart: str | None
+) -> tuple[int, int]:
+    """Run workers, kill one at random moments and start another, then let them end.
+
+    Returns:
+        Kills that hit, and workers that ended because their database was away.
+    """
+    rng, hits, ended, storage = random.Random(seed), 0, 0, open_storage(cfg.study.storage)
     workers = [LOADED.Process(target=work, args=(cfg,)) for _ in range(n_workers)]
     for worker in workers:
         worker.start()
@@ -83,15 +90,22 @@ def killed(cfg: DictConfig, n_workers: int, kills: int, longest: float, seed: in
         while workers[chosen].is_alive() and workers[chosen].pid not in at_work(cfg.study.name, storage):
             time.sleep(0.1)
         time.sleep(rng.uniform(0, longest))
+        if restart and hits >= kills // 2:
+            subprocess.run(restart, shell=True, check=True, stdout=subprocess.DEVNULL)
+            restart = None
         if workers[chosen].is_alive():
             os.kill(workers[chosen].pid or 0, signal.SIGKILL)
-            workers[chosen].join()
             hits += 1
-            workers[chosen] = LOADED.Process(target=work, args=(cfg,))
-            workers[chosen].start()
+        elif workers[chosen].exitcode and ended < n_workers:
+            ended += 1
+        else:
+            continue
+        workers[chosen].join()
+        workers[chosen] = LOADED.Process(target=work, args=(cfg,))
+        workers[chosen].start()
     for worker in workers:
         worker.join()
-    return hits
+    return hits, ended
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -104,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--folder", type=Path, default=Path("kills"), help="made anew for both studies")
     options.add_argument("--storage", help="URL of the disturbed study; default: a journal in the folder")
+    options.add_argument("--restart", help="shell command that ends and starts the database, in the middle")
     given = options.parse_args(arguments)
     warnings.simplefilter("ignore")
     folder = given.folder.absolute()
@@ -115,14 +130,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     begin = time.monotonic()
     storage = given.storage or f"journal:///{disturbed}/s.journal"
     cfg = configured(disturbed, storage, given.trials)
-    hits = killed(cfg, given.workers, given.kills, given.longest, given.seed)
+    hits, away = killed(cfg, given.workers, given.kills, given.longest, given.seed, given.restart)
     search_from(cfg)
     expected, ended = found(plain), found(disturbed)
     equal = {key: expected[key] == ended[key] for key in ("finished", "frontier")}
     print(
-        f"{hits} kills in {time.monotonic() - begin:.0f} s, {storage}: {dict(ended['fates'])}, equal: {equal}"
+        f"{hits} kills in {time.monotonic() - begin:.0f} s, {away} workers without a database, {storage}: "
+        f"{dict(ended['fates'])}, equal: {equal}"
     )
-    if not all(equal.values()) or ended["fates"]["interrupted"] > hits:
+    if not all(equal.values()) or ended["fates"]["interrupted"] > hits + away:
         raise SystemExit(1)
 
 

@@ -1,8 +1,6 @@
 """Workers that die lose their own trial, and nobody else does."""
 
 import multiprocessing
-import os
-import signal
 import time
 
 import optuna
@@ -59,12 +57,14 @@ def test_trial_of_a_killed_worker_fails_at_once(url):
     """After SIGKILL, the next command that sees the same processes fails the trial without waiting."""
     worker = multiprocessing.get_context("spawn").Process(target=hold_for_ever, args=(url,))
     worker.start()
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not any("lease" in t.user_attrs for t in study_at(url).trials):
-        time.sleep(0.05)
-    assert Watch().fail_lost(study_at(url)) == []
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.join()
+    try:
+        study = study_at(url)
+        while worker.is_alive() and not any("lease" in trial.user_attrs for trial in study.trials):
+            time.sleep(0.05)  # on a busy machine it imports for minutes
+        assert Watch().fail_lost(study) == []
+    finally:
+        worker.kill()
+        worker.join()
     assert Watch().fail_lost(study_at(url)) == [0]
     assert states(url) == [TrialState.FAIL]
 
