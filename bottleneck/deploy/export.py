@@ -107,9 +107,22 @@ def export(bundle: str | Path, model: nn.Module, folder: str | Path, target: str
 
 
 def _program(module: nn.Module, inputs: dict[str, Tensor]) -> torch.export.ExportedProgram:
+    """A module as `torch.export` sees it.
+
+    Raises:
+        ValueError: If it cannot be seen so, as quantised modules and compiled code of others.
+    """
     shapes = {name: {0: Dim("batch", min=1)} for name in inputs}
-    with torch.no_grad():
-        return torch.export.export(module, (), inputs, dynamic_shapes=shapes)
+    try:
+        with torch.no_grad():
+            return torch.export.export(module, (), inputs, dynamic_shapes=shapes)
+    except Exception as error:
+        told = next((line for line in str(error).splitlines() if line.strip()), "").strip()
+        raise ValueError(
+            f"The half that takes {[*inputs]} cannot be exported: torch.export says {type(error).__name__}: "
+            f"{told[:200]} It runs where PyTorch is, through bottleneck.load(); or export from the network "
+            "as it was before it was quantized or compiled."
+        ) from error
 
 
 def _write_torch(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
-from bottleneck.identity import unwrapped
+from bottleneck.identity import precision, unwrapped
 from bottleneck.models.checkpoints import read_state_dict
 from bottleneck.models.detection import Detector
 from bottleneck.models.one_stage import OneStage
@@ -75,7 +75,7 @@ def wrap(
     selects += [] if rows is None else [Rows(rows, labels)]
     select = nn.Sequential(*selects) if selects else None
     height, width = (side, side) if isinstance(side, int) else side
-    normalize = Normalize(mean, std, maximum, order)
+    normalize = Normalize(mean, std, maximum, order).to(precision(network))
     return PixelNetwork(network, normalize, select, name, (len(mean), height, width), enlarge).eval()
 
 

@@ -10,7 +10,7 @@ returned which node is written into it by hooks, as operations that are taken ou
 
 import contextlib
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, fx, nn
 from torch.export.graph_signature import InputKind
 from torch.utils._pytree import tree_leaves
 
+from bottleneck.splitting.functions import ALONE, Whole, functions_whole
 from bottleneck.splitting.outputs import arguments, outline
 from bottleneck.splitting.seeing import Call, Seen, drop_unused
 
@@ -32,6 +33,14 @@ torch.library.register_fake(
     "split_bottleneck::mark", lambda tensor, what, path, call: tensor.new_empty(0), lib=_library
 )
 _MARK = torch.ops.split_bottleneck.mark.default
+_library.define("whole(Tensor[] given, Tensor[] returned, int call) -> Tensor[]")
+_library.impl("whole", lambda given, returned, call: [*returned], "CompositeExplicitAutograd")
+torch.library.register_fake(
+    "split_bottleneck::whole",
+    lambda given, returned, call: [torch.empty_like(tensor) for tensor in returned],
+    lib=_library,
+)
+_WHOLE = torch.ops.split_bottleneck.whole.default
 fx.node.has_side_effect(_MARK)  # nobody reads a mark's result, and no pass may take it out for that
 
 
@@ -52,12 +61,14 @@ def see_by_export(model: nn.Module, batch: Tensor, in_place: bool = True) -> See
         Exception: Whatever `torch.export` cannot follow, or the network's forward raises.
     """
     outlines: list[Any] = []
+    functions = _Functions()
     many = batch[:1].expand(_MANY, *batch.shape[1:])
-    with _marking(model), torch.no_grad(), torch.compiler.set_stance("force_eager"):
+    eager = torch.compiler.set_stance("force_eager")
+    with ALONE, functions_whole(functions.call), _marking(model), torch.no_grad(), eager:
         program = torch.export.export(_Flat(model, outlines), (many,), strict=False)
         if not in_place:
             program = program.run_decompositions({})
-    return _Conversion(model, outlines[-1], program, batch).seen()
+    return _Conversion(model, outlines[-1], functions, program, batch).seen()
 
 
 class _Flat(nn.Module):
@@ -72,6 +83,30 @@ class _Flat(nn.Module):
         tensors: list[Tensor] = []
         self.remember(outline(self.model(image), tensors))
         return tensors
+
+
+class _Functions:
+    """Every `torch.autograd.Function` that a network applies while it is exported, one operation each."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[_Listed, Any]] = []
+
+    def call(self, own: Callable[..., Any], function: Whole, args: tuple[Any, ...]) -> Any:
+        """Apply one; what it returns are stand-ins, which leave the operations that it consists of unused."""
+        given: list[Tensor] = []
+        self.calls.append((_Listed(function.function), outline(args, given)))
+        number, returned = len(self.calls) - 1, own(*args)
+        if isinstance(returned, Tensor):
+            return _WHOLE(given, [returned], number)[0]
+        return tuple(_WHOLE(given, [*returned], number))
+
+
+class _Listed(Whole):
+    """A function whose tensors come in a list, be it one or several."""
+
+    def __call__(self, *args: Any) -> list[Tensor]:
+        returned = super().__call__(*args)
+        return [returned] if isinstance(returned, Tensor) else [*returned]
 
 
 @contextlib.contextmanager
@@ -129,8 +164,16 @@ def _copied(into: Tensor, source: Tensor) -> Tensor:
 class _Conversion:
     """From an exported program to a graph whose tensors are the network's own."""
 
-    def __init__(self, model: nn.Module, outlined: Any, program: torch.export.ExportedProgram, batch: Tensor):
+    def __init__(
+        self,
+        model: nn.Module,
+        outlined: Any,
+        functions: _Functions,
+        program: torch.export.ExportedProgram,
+        batch: Tensor,
+    ):
         self.model, self.outlined, self.program = model, outlined, program
+        self.functions = functions
         self.batch = batch
         self.graph = fx.Graph()
         self.copies: dict[fx.Node, fx.Node] = {}
@@ -188,6 +231,11 @@ class _Conversion:
             self.graph.output(arguments(self.graph, self.outlined, nodes))
         elif node.op == "call_function" and node.target is _MARK:
             self._note(node)
+        elif node.op == "call_function" and node.target is _WHOLE:
+            given, _, number = node.args
+            function, outlined = self.functions.calls[number]  # type: ignore[index]
+            args = fx.node.map_aggregate(arguments(self.graph, outlined, given), self._argument)  # type: ignore[arg-type]
+            self.copies[node] = self.graph.call_function(function, args)
         elif node.op == "call_function":
             args, kwargs = fx.node.map_aggregate((node.args, node.kwargs), self._argument)
             operation: Any = node.target

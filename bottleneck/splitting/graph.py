@@ -25,6 +25,12 @@ from bottleneck.splitting.seeing import Seen
 from bottleneck.splitting.symbolic import see_by_fx
 from bottleneck.splitting.traced import TracedNetwork
 
+#: What no unit and no codec takes; quantised tensors are no arrays outside of PyTorch.
+_NO_REAL_NUMBERS = (
+    *(None, torch.complex32, torch.complex64, torch.complex128),
+    *(torch.quint8, torch.qint8, torch.qint32, torch.quint4x2, torch.quint2x4),
+)
+
 
 class _OtherError(ValueError):
     """A graph computes something else than the network."""
@@ -88,7 +94,8 @@ def _expected(network: nn.Module, example: Tensor) -> tuple[Tensor, Any, Any]:
         raise ValueError(
             f"{type(network).__name__} cannot be cut: a sample's output changes with the other samples of "
             f"its batch, or with every run ({found}), and a payload is one sample. BatchNorm without running "
-            "statistics, dropout that stays on, noise, and code that looks at the batch size do that."
+            "statistics, dropout that stays on, noise, weights quantized dynamically, and code that looks at "
+            "the batch size do that."
         )
     return probe, together, alone
 
@@ -163,6 +170,6 @@ def _traced(
 
 def _by_sample(together: TensorInfo, alone: TensorInfo) -> bool:
     """Whether a tensor has one row for each sample, and real numbers, from what two samples and one give."""
-    if not together.shape or not alone.shape or together.dtype is None or together.dtype.is_complex:
+    if not together.shape or not alone.shape or together.dtype in _NO_REAL_NUMBERS:
         return False
     return alone.shape == (1, *together.shape[1:]) != together.shape

@@ -170,7 +170,7 @@ def _refused(traced: TracedNetwork, cut: Cut, tensors: int = MOST_TENSORS) -> st
     told = f"these tensors cross it: {[traced.name(source) for source in cut.tensors]}"
     values = [traced.values[source] for source in cut.tensors]
     if other := [traced.name(source) for source in cut.tensors if feature_shape(traced, source) is None]:
-        return f"{told}, and {other} are no tensors with a row for each sample"
+        return f"{told}, and {other} are no tensors of real numbers with a row for each sample"
     if not 1 < len(values) <= tensors:
         return told
     if len(cut.nodes) > 1 and set(cut.nodes) != set(cut.tensors):

@@ -4,20 +4,17 @@ Modules stay calls in the graph, so it is the network on images of any size. Pyt
 its values or sizes ends it; a module where that happens is kept whole, and what is around it is seen.
 """
 
-import contextlib
 import inspect
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import fx, nn
 from torch.utils._pytree import tree_leaves
 
+from bottleneck.splitting.functions import ALONE, Whole, functions_whole
 from bottleneck.splitting.outputs import typed_call, typed_parts
 from bottleneck.splitting.seeing import Call, Seen, drop_unused
-
-_ALONE = threading.Lock()  # fx patches `nn.Module` itself, and one that ends restores what it found
 
 
 def see_by_fx(model: nn.Module) -> Seen:
@@ -31,7 +28,7 @@ def see_by_fx(model: nn.Module) -> Seen:
         raise TypeError("its forward() names no argument")
     defaults = {p.name: p.default for p in parameters[1:] if p.default is not inspect.Parameter.empty}
     tracer = _Tracer(getattr(model, "opaque", ()))
-    with _ALONE, _functions_whole(tracer):
+    with ALONE, functions_whole(tracer.call_whole):
         graph = tracer.trace(model, concrete_args=defaults or None)
     drop_unused(graph)
     root = fx.GraphModule(model, graph)  # keeps the constants that fx has put into the model for now
@@ -84,40 +81,18 @@ class _Tracer(fx.Tracer):
             self.seen.append(Call(path, nodes, None if first is None else first.node))
         return output
 
+    def call_whole(self, own: Callable[..., Any], function: Whole, args: tuple[Any, ...]) -> Any:
+        """Look into no `torch.autograd.Function`."""
+        if any(isinstance(value, fx.Proxy) for value in tree_leaves(args)):
+            return self.create_proxy("call_function", function, args, {})
+        return own(*args)
+
     def create_arg(self, a: Any) -> Any:
         """As fx does, but what is returned in a dataclass, or in a subclass of `dict`, stays one."""
         if (parts := typed_parts(a)) is None or isinstance(a, fx.Proxy):
             return super().create_arg(a)
         args, kwargs = typed_call(type(a), {key: self.create_arg(part) for key, part in parts.items()})
         return self.create_node("call_function", type(a), args, kwargs)
-
-
-class _Whole:
-    """A `torch.autograd.Function` as one operation of a graph."""
-
-    def __init__(self, function: type[torch.autograd.Function]) -> None:
-        self.function = function
-        self.__name__ = function.__name__
-
-    def __call__(self, *args: Any) -> Any:
-        return self.function.apply(*args)
-
-
-@contextlib.contextmanager
-def _functions_whole(tracer: _Tracer) -> Iterator[None]:
-    """Look into no `torch.autograd.Function`: what its forward consists of has not its backward."""
-    apply = torch.autograd.Function.__dict__["apply"]
-
-    def whole(function: Any, *args: Any) -> Any:
-        if any(isinstance(value, fx.Proxy) for value in tree_leaves(args)):
-            return tracer.create_proxy("call_function", _Whole(function), args, {})
-        return apply.__get__(None, function)(*args)
-
-    torch.autograd.Function.apply = classmethod(whole)
-    try:
-        yield
-    finally:
-        torch.autograd.Function.apply = apply
 
 
 class _State:

@@ -164,6 +164,27 @@ def test_command_exports_what_the_bundle_names(bundle_folder, tmp_path):
     assert not (tmp_path / "harmed").exists()
 
 
+class LooksAtValues(torch.nn.Module):
+    """What PyTorch's exporter cannot follow."""
+
+    def forward(self, x):
+        return x if x.isfinite().all() else x.nan_to_num()
+
+
+@pytest.mark.parametrize("target", ["onnx", "torch"])
+def test_half_that_cannot_be_exported_is_told(target, tmp_path):
+    """A tail whose code looks at values runs where PyTorch is; the error says why, and leaves no files."""
+    torch.manual_seed(0)
+    layers = torch.nn.Conv2d(3, 4, 3, padding=1), LooksAtValues(), torch.nn.Conv2d(4, 2, 1)
+    network = models.wrap(torch.nn.Sequential(*layers), side=8)
+    unit = BottleneckUnit(4, 2, 1, 0.05, (8, 8)).eval()
+    codec = codecs.create("huffman", shape=unit.latent_shape).fit(np.zeros((1, 2, 8, 8), np.int32))
+    Bundle(unit, codec, "0", models.weights_identity(network), (3, 8, 8)).save(tmp_path / "bundle")
+    with pytest.raises(ValueError, match=r"takes \['symbols'\] cannot be exported.*bottleneck\.load"):
+        export(tmp_path / "bundle", network, tmp_path / "graphs", target)
+    assert not (tmp_path / "graphs" / "export.json").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("at", ["_blocks.10", "_blocks.15"])

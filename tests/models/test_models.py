@@ -91,6 +91,16 @@ def test_half_precision_checkpoints_of_either_format_are_loaded(tmp_path, suffix
     assert loaded.network.fc.weight.dtype == torch.float32
 
 
+@pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16, torch.double])
+def test_networks_of_any_precision_take_pixels(dtype):
+    """What a network of your own computes in, its normalisation hands on."""
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 1))
+    model = models.wrap(network.to(dtype), side=8)
+    pixels = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    assert model(pixels).dtype == dtype
+    assert [point.name for point in split_points(model, pixels)] == ["input", "normalize", "0", "1"]
+
+
 def test_names_from_data_parallel_are_the_networks_own(tmp_path):
     """A checkpoint that was saved from a `DataParallel` loads into the network inside."""
     network = models.create("resnet20_cifar").network

@@ -124,7 +124,9 @@ def test_tensor_without_a_row_for_each_sample_is_no_cut():
     """Four rows for each sample would be four payloads; such a cut is left out, and refused by its reason."""
     model = Windowed()
     assert names(model) == ["input", "a"]
-    with pytest.raises(ValueError, match=r"\['windows'\] are no tensors with a row for each sample.*Nearest"):
+    with pytest.raises(
+        ValueError, match=r"\['windows'\] are no tensors of real numbers with a row for each sample.*Nearest"
+    ):
         split(model, "windows", torch.zeros(1, *IMAGE))
     stages = {stage.name: stage for stage in boundaries(trace(model, torch.zeros(1, *IMAGE)))}
     assert stages["windows"].live_ratio == pytest.approx(4 / 3)
@@ -149,6 +151,31 @@ def test_complex_tensors_are_compared_and_not_sent():
     """No unit and no codec takes complex numbers, so a cut there is none; an output may hold them."""
     assert names(Spectral()) == ["input", "a"]
     assert_halves_are_the_network(Spectral(), "a")
+
+
+class Eighths(nn.Module):
+    """Whole numbers of eight bits, as PyTorch's quantised modules give."""
+
+    def forward(self, x):
+        return torch.quantize_per_tensor(x, 0.1, 128, torch.quint8)
+
+
+class QuantizedInside(Net):
+    def __init__(self):
+        super().__init__()
+        self.eighths = Eighths()
+
+    def forward(self, x):
+        return self.last(self.b(self.eighths(self.a(x)).dequantize()))
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
+def test_quantised_tensors_are_not_sent():
+    """Nobody outside of PyTorch reads them, so they are no cut; those around are."""
+    assert names(QuantizedInside()) == ["input", "a", "b", "c"]
+    with pytest.raises(ValueError, match=r"\['eighths'\] are no tensors of real numbers.*Nearest"):
+        split(QuantizedInside(), "eighths", torch.zeros(1, *IMAGE))
+    assert_halves_are_the_network(QuantizedInside(), "b")
 
 
 class OneMoreThanTheBatch(Net):

@@ -202,6 +202,61 @@ def test_images_of_another_size_are_refused_where_the_graph_is_for_one():
         net.head(torch.zeros(1, 3, 16, 16))
 
 
+class Doubled(torch.autograd.Function):
+    """Whole numbers of both, with gradients as if they were not, times three."""
+
+    @staticmethod
+    def forward(ctx, x, y, shape):
+        return x.reshape(shape).round(), y.round()
+
+    @staticmethod
+    def backward(ctx, of_x, of_y):
+        return 3 * of_x, 3 * of_y, None
+
+
+class Straight(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return (4 * x).round() / 4
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+class Rounding(nn.Module):
+    def forward(self, x):
+        return Straight.apply(x)
+
+
+class LibraryRounds(LibraryClassifier):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounding = Rounding()
+
+    @checked
+    def forward(self, pixel_values=None, **kwargs):
+        x = self.stage(self.rounding(self.stem(pixel_values)))
+        x, y = Doubled.apply(4 * x, x.mean((2, 3)), (len(x), *x.shape[1:]))
+        return Output(logits=self.head(x.mean((2, 3)) + y))
+
+
+@pytest.mark.parametrize("at", ["stem", "rounding", "stage"])
+def test_functions_keep_their_own_gradient_where_a_network_is_exported(at):
+    """What passes back through the tail of an exported network is what passes back through the network."""
+    torch.manual_seed(0)
+    model = LibraryRounds()
+    assert names(model) == ["input", "stem", "rounding", "stage.0", "stage"]
+    net = assert_halves_are_the_network(model, at)
+    assert net.point.seen == "torch.export"
+    images = torch.randn(2, 3, 8, 8)
+    (expected,) = torch.autograd.grad(model(images).logits.square().sum(), [model.stem.bias])
+    feature = net.head(images)
+    (found,) = torch.autograd.grad(net.tail(feature).logits.square().sum(), [model.stem.bias])
+    assert expected.abs().sum() > 0
+    torch.testing.assert_close(found, expected)
+
+
 class Positions(nn.Module):
     """Adds a code that is made of the image's sizes alone."""
 
