@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.shared import markdown, parser
+from benchmarks.shared import background_loop, markdown, parser
 from bottleneck import models
 from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.device.client import Client
@@ -144,19 +144,15 @@ def devices_row(
 
 def serving(tails: Tails) -> Iterator[int]:
     """A server in a thread; its port."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
 
     async def start() -> tuple[Server, int]:
         server = Server(tails)
         return server, await server.start(f"{_HOST}:0")
 
-    server, port = asyncio.run_coroutine_threadsafe(start(), loop).result()
-    yield port
-    asyncio.run_coroutine_threadsafe(server.drain(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
+    with background_loop() as loop:
+        server, port = asyncio.run_coroutine_threadsafe(start(), loop).result()
+        yield port
+        asyncio.run_coroutine_threadsafe(server.drain(), loop).result()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

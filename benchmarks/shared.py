@@ -1,7 +1,10 @@
-"""What the scripts share: their text as help, configurations of the commands, and tables."""
+"""What the scripts share: their text as help, configurations of the commands, tables, and an event loop."""
 
 import argparse
-from collections.abc import Iterable, Sequence
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -25,3 +28,17 @@ def composed(command: str, overrides: Sequence[str]) -> DictConfig:
 def markdown(rows: Iterable[Any], header: Sequence[str] | str = "keys") -> str:
     """A table for results.md; numbers come formatted already. `keys`: rows are dictionaries."""
     return tabulate(rows, header, tablefmt="github", disable_numparse=True)
+
+
+@contextlib.contextmanager
+def background_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop in a thread of its own, for a server or a link beside what is measured."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -12,7 +12,6 @@ import asyncio
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from benchmarks.shared import markdown, parser
+from benchmarks.shared import background_loop, markdown, parser
 from bottleneck import models
 from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.device.client import Client
@@ -39,14 +38,10 @@ _LOOKS = 10  # at the memory
 
 def relayed(port: int) -> Iterator[int]:
     """A bad link to a port of this machine, in a thread; its own port."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    relay = Relay((_HOST, port), stepped(LINK, ROUND_TRIP), jitter=JITTER, loss=LOSS)
-    yield asyncio.run_coroutine_threadsafe(relay.start(_HOST), loop).result()
-    asyncio.run_coroutine_threadsafe(relay.stop(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
+    with background_loop() as loop:
+        relay = Relay((_HOST, port), stepped(LINK, ROUND_TRIP), jitter=JITTER, loss=LOSS)
+        yield asyncio.run_coroutine_threadsafe(relay.start(_HOST), loop).result()
+        asyncio.run_coroutine_threadsafe(relay.stop(), loop).result()
 
 
 def streamed(server: str, half: TorchHalf, image: Any, seconds: float, fps: float) -> Counter[str]:
