@@ -102,8 +102,12 @@ SMALL = {"groups": 4, "width": 4}  # for 300 images
     ("rate", "codec"),
     [
         (DensityRate, {"name": "range"}),
-        (functools.partial(ContextRate, **SMALL), {"name": "context", **SMALL}),
         (DensityRate, {"name": "context"}),
+        pytest.param(
+            functools.partial(ContextRate, **SMALL),
+            {"name": "context", **SMALL},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_payload_that_is_asked_for_is_what_comes_out(cut, rate, codec):
