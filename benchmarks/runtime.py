@@ -9,6 +9,7 @@ what the worker alone does; then as many devices offering three times what they 
 """
 
 import asyncio
+import contextlib
 import statistics
 import threading
 import time
@@ -142,6 +143,7 @@ def devices_row(
     }
 
 
+@contextlib.contextmanager
 def serving(tails: Tails) -> Iterator[int]:
     """A server in a thread; its port."""
 
@@ -151,8 +153,10 @@ def serving(tails: Tails) -> Iterator[int]:
 
     with background_loop() as loop:
         server, port = asyncio.run_coroutine_threadsafe(start(), loop).result()
-        yield port
-        asyncio.run_coroutine_threadsafe(server.drain(), loop).result()
+        try:
+            yield port
+        finally:
+            asyncio.run_coroutine_threadsafe(server.drain(), loop).result()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -167,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = models.create(**{key: value for key, value in bundle.model.items() if key != "_target_"})
     tails = Tails([given.frontier], network)
     half = Prepared(TorchHalf([given.frontier], network), np.zeros(bundle.image_shape, np.uint8))
-    for port in serving(tails):
+    with serving(tails) as port:
         rows = []
         for size in SIZES:
             ours, plain = grpc_ms(port, size, given.count), asyncio.run(socket_ms(size, given.count))

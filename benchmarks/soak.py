@@ -9,6 +9,7 @@ device that failed, a number that is missing, or a server that does not end as i
 """
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,6 @@ import numpy as np
 import psutil
 
 from benchmarks.shared import background_loop, markdown, parser
-from bottleneck import models
 from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.torch_half import TorchHalf
@@ -36,12 +36,15 @@ _HOST = "127.0.0.1"
 _LOOKS = 10  # at the memory
 
 
+@contextlib.contextmanager
 def relayed(port: int) -> Iterator[int]:
     """A bad link to a port of this machine, in a thread; its own port."""
     with background_loop() as loop:
         relay = Relay((_HOST, port), stepped(LINK, ROUND_TRIP), jitter=JITTER, loss=LOSS)
-        yield asyncio.run_coroutine_threadsafe(relay.start(_HOST), loop).result()
-        asyncio.run_coroutine_threadsafe(relay.stop(), loop).result()
+        try:
+            yield asyncio.run_coroutine_threadsafe(relay.start(_HOST), loop).result()
+        finally:
+            asyncio.run_coroutine_threadsafe(relay.stop(), loop).result()
 
 
 def streamed(server: str, half: TorchHalf, image: Any, seconds: float, fps: float) -> Counter[str]:
@@ -84,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--fps", type=float, default=10.0, help="of each device")
     given = options.parse_args(arguments)
     bundle = numbered_bundles(given.frontier)[0][0]
-    network = models.create(**{key: value for key, value in bundle.model.items() if key != "_target_"})
+    network = bundle.network_made()
     half, image = TorchHalf([given.frontier], network), np.zeros(bundle.image_shape, np.uint8)
     command = [sys.executable, "-m", "bottleneck", "serve", f"frontier={given.frontier}"]
     folder = tempfile.TemporaryDirectory()
@@ -94,15 +97,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     port = int(serving.stdout.readline().rpartition(":")[2])
     watched = [psutil.Process(), psutil.Process(serving.pid)]
     rows, seconds = [], 60 * given.minutes
-    for link in relayed(port):
-        with ThreadPoolExecutor(given.devices) as pool:
-            asked = (f"{_HOST}:{link}", half, image, seconds, given.fps)
-            devices = [pool.submit(streamed, *asked) for _ in range(given.devices)]
-            for look in range(1, _LOOKS + 1):
-                time.sleep(seconds / _LOOKS)
-                memory = [f"{process.memory_info().rss / 1e6:.1f}" for process in watched]
-                rows.append([f"{look * seconds / _LOOKS:.0f}", *memory, str(watched[1].num_fds())])
-            became = sum((device.result() for device in devices), Counter[str]())
+    with relayed(port) as link, ThreadPoolExecutor(given.devices) as pool:
+        asked = (f"{_HOST}:{link}", half, image, seconds, given.fps)
+        devices = [pool.submit(streamed, *asked) for _ in range(given.devices)]
+        for look in range(1, _LOOKS + 1):
+            time.sleep(seconds / _LOOKS)
+            memory = [f"{process.memory_info().rss / 1e6:.1f}" for process in watched]
+            rows.append([f"{look * seconds / _LOOKS:.0f}", *memory, str(watched[1].num_fds())])
+        became = sum((device.result() for device in devices), Counter[str]())
     serving.terminate()
     output, _ = serving.communicate(timeout=60)
     folder.cleanup()
