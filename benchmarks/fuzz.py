@@ -114,15 +114,18 @@ def changed(rng: random.Random, seeds: list[bytes]) -> bytes:
 
 
 def broken(run: Callable[[bytes], Any], payload: bytes) -> str | None:
-    """How a payload breaks the contract; `None`: it does not."""
-    begin = time.process_time()
-    try:
-        made = run(payload)
-    except ValueError:
-        made = None
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    if (seconds := time.process_time() - begin) > LIMIT_S:
+    """How a payload breaks the contract; `None`: it does not. Slow is slow twice (garbage is collected)."""
+    for _ in range(2):
+        begin = time.process_time()
+        try:
+            made = run(payload)
+        except ValueError:
+            made = None
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        if (seconds := time.process_time() - begin) <= LIMIT_S:
+            break
+    else:
         return f"{seconds:.1f} s"
     if isinstance(made, np.ndarray) and made.dtype.kind == "f" and not np.isfinite(made).all():
         return "values that are no numbers"

@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import gc
 import json
 import logging
 import os
@@ -24,6 +25,13 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     os.environ["BOTTLENECK_CACHE"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def garbage_is_the_modules() -> None:
+    """Garbage is looked for in what a module made: in all that lives it takes seconds, which tests count."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

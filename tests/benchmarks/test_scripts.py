@@ -5,6 +5,7 @@ import json
 import math
 import re
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from benchmarks import fuzz
 from bottleneck import codecs, models
 from bottleneck.data import DetectionScenes, SemanticScenes
 from bottleneck.deploy.bundle import Bundle
@@ -197,6 +199,20 @@ def test_fuzz_finds_what_it_looks_for(run, tmp_path, monkeypatch):
     with pytest.raises(SystemExit):
         run("fuzz", "--minutes", 0.02, "--corpus", tmp_path)
     assert list(tmp_path.glob("raw/*"))
+
+
+@pytest.mark.parametrize(("slow_calls", "said"), [(1, None), (2, "1.1 s")])
+def test_fuzz_calls_slow_what_is_slow_again(slow_calls, said):
+    """The first call compiles, and any call may meet a garbage collection: neither is the payload's doing."""
+    calls: list[bytes] = []
+
+    def busy(payload: bytes) -> None:
+        calls.append(payload)
+        until = time.process_time() + 1.1 * fuzz.LIMIT_S
+        while len(calls) <= slow_calls and time.process_time() < until:
+            pass
+
+    assert fuzz.broken(busy, b"1") == said
 
 
 def test_payloads(run, tmp_path):

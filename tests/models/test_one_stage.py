@@ -15,9 +15,10 @@ NETWORKS = {
     "ssdlite320_mobilenet_v3_large": {},
     "ssd300_vgg16": {},  # 300 is no multiple of 32
 }
+SLOW = {"ssd300_vgg16": pytest.mark.slow}
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=SLOW.get(name, ())) for name in NETWORKS])
 def detector(request):
     torch.manual_seed(0)
     made = models.create(request.param, num_classes=5, **NETWORKS[request.param])
