@@ -50,9 +50,10 @@ def explained(command: str, traceback: bool) -> Iterator[None]:
         cause = _cause(error)
         if traceback:
             raise
+        raised_by = _package(cause.__traceback__)
         mistake = (
             isinstance(cause, _MISTAKES)
-            and _is_ours(cause.__traceback__)
+            and raised_by == "bottleneck"
             and not str(cause).startswith(_NO_NUMBER)
         )
         if mistake and not isinstance(cause, OSError):
@@ -61,6 +62,8 @@ def explained(command: str, traceback: bool) -> Iterator[None]:
             text = ended
         elif isinstance(cause, (HydraException, OmegaConfBaseException)):
             text = _configuration(cause, command)
+        elif isinstance(cause, ValueError) and raised_by in ("hydra", "omegaconf"):
+            text = f"{_first_line(cause)}, in {' '.join(sys.argv[1:])}."
         elif not mistake and (other := _other_type(command, cause)) is not None:
             text = other
         elif mistake:
@@ -78,13 +81,13 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _is_ours(trace: TracebackType | None) -> bool:
-    """Whether the error was raised by this package itself."""
+def _package(trace: TracebackType | None) -> str:
+    """Who raised the error."""
     name = ""
     while trace is not None:
         name = trace.tb_frame.f_globals.get("__name__", "")
         trace = trace.tb_next
-    return name.split(".")[0] == "bottleneck"
+    return name.split(".")[0]
 
 
 def _other_type(command: str, error: BaseException) -> str | None:
@@ -100,6 +103,10 @@ def _other_type(command: str, error: BaseException) -> str | None:
         value = each.value()
         if OmegaConf.is_list(default) and not isinstance(value, list) and "not iterable" in str(error):
             return f"{each.input_line} must be a list, such as {default}."
+        if OmegaConf.is_dict(default) and not isinstance(value, dict) and isinstance(error, AttributeError):
+            return f"{each.input_line} must be a mapping, of {', '.join(map(str, default))}."
+        if isinstance(value, numbers.Real) and "os.PathLike" in str(error):
+            return f"{each.input_line} must be a path."
         whole = isinstance(default, int)
         if isinstance(default, numbers.Real) and not isinstance(value, int if whole else numbers.Real):
             return f"{each.input_line} must be a {'whole ' * whole}number, such as {default}."

@@ -65,6 +65,8 @@ class ImageData(LightningDataModule, ABC):
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"data.batch_size={batch_size} is not a batch. Use at least 1.")
+        if num_workers < 0:
+            raise ValueError(f"data.num_workers={num_workers} is no number of processes. Use at least 0.")
         if not 0 <= holdout < 1:
             raise ValueError(
                 f"data.holdout={holdout} is no share of the training data. Use 0 (none) to below 1."

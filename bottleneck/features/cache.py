@@ -65,12 +65,14 @@ class FeatureCache:
         max_gb: Largest size of all cached features together, in GB (1e9 bytes), or `None` for no limit.
 
     Raises:
-        ValueError: If the dtype is neither of the two.
+        ValueError: If the dtype is neither of the two, or the size is negative.
     """
 
     def __init__(self, root: str | Path, dtype: str = "float32", max_gb: float | None = None):
         if dtype not in ("float32", "float16"):
             raise ValueError(f"cache.dtype={dtype!r}: choose 'float32' or 'float16'.")
+        if max_gb is not None and not max_gb >= 0:
+            raise ValueError(f"cache.max_gb={max_gb} must be at least 0, or null for no limit.")
         self.root = Path(root).expanduser() / "features"
         self.dtype = dtype
         self.max_gb = max_gb
