@@ -73,6 +73,10 @@ def _models(cfg: DictConfig) -> dict[str, tuple[bool, Callable[[float], Losses]]
 
 
 def _protection(cfg: DictConfig) -> Protection:
+    if cfg.copies < 1:
+        raise ValueError(f"suite.loss.copies={cfg.copies}: a packet is sent at least once.")
+    if not 0 <= cfg.parity <= 10:
+        raise ValueError(f"suite.loss.parity={cfg.parity} must be 0 (none) to 10.")
     if cfg.parity and cfg.copies > 1:
         raise ValueError(f"suite.loss.parity={cfg.parity} and copies={cfg.copies}: choose one of them.")
     if cfg.parity:

@@ -59,7 +59,8 @@ def test_every_row_says_what_was_lost(digits_network, digits_bundle, tmp_path):
         ("suite.loss.concealments=[median]", "concealment='median' is unknown"),
         ("suite.loss.mtu=10", "mtu=10 leaves no room"),
         ("suite.loss.by=rows", "by='rows' is not possible"),
-        ("suite.loss.copies=0", "times=0"),
+        ("suite.loss.copies=0", "suite.loss.copies=0: a packet is sent at least once"),
+        ("suite.loss.parity=-1", "suite.loss.parity=-1 must be 0"),
         ("suite.loss.burst=0", "burst=0"),
     ],
 )

@@ -16,8 +16,8 @@ function bandwidthText(value) {
   return value >= 1e6 ? `${number(value / 1e6)} MB/s` : `${number(value / 1e3)} kB/s`;
 }
 
-function answerText(record) {
-  if (record.dropped) return `dropped: ${record.reason}`;
+function answerText(record, count) {
+  if (record.dropped) return `${count > 1 ? `${count} frames ` : ""}dropped: ${record.reason}`;
   const answer = record.answer || {};
   const filled = (record.concealed ? ` (${number(100 * record.concealed, 0)} % concealed)` : "") + (record.asked_again ? " (asked again)" : "");
   if (answer.top) return answer.top.slice(0, 2).map(top => `class ${top.class}, ${number(100 * top.score, 0)} %`).join("; ") + filled;
@@ -49,12 +49,24 @@ function tiles(state) {
   say("share", state.frames ? `${number(100 * state.drops / state.frames)} %` : "");
 }
 
+// Frames that were dropped one after another for one reason are a row, so that answers stay in sight.
+function merged() {
+  const found = [];
+  for (const record of seen) {
+    const before = found[found.length - 1];
+    if (record.dropped && before && before.record.dropped && before.record.reason === record.reason)
+      found[found.length - 1] = { record, count: before.count + 1 };
+    else found.push({ record, count: 1 });
+  }
+  return found.slice(-ROWS).reverse();
+}
+
 function rows() {
   const body = find("rows");
-  body.replaceChildren(...seen.slice(-ROWS).reverse().map(record => {
+  body.replaceChildren(...merged().map(({ record, count }) => {
     const row = document.createElement("tr");
     row.className = record.dropped ? "dropped" : record.concealed ? "concealed" : "";
-    const cells = [record.id, null, answerText(record), record.strategy || record.split || "", record.age_ms == null ? "" : `${number(record.age_ms)} ms`];
+    const cells = [record.id, null, answerText(record, count), record.strategy || record.split || "", record.age_ms == null ? "" : `${number(record.age_ms)} ms`];
     cells.forEach((text, index) => {
       const cell = row.insertCell();
       if (index !== 1) { cell.textContent = text; return; }

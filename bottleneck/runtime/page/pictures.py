@@ -12,10 +12,10 @@ _SIDE = 240  # pixels: larger pictures are made smaller, tiny ones larger
 
 
 def thumbnail(image: Any) -> bytes:
-    """A small PNG of a PIL image, or of uint8 or float C×H×W."""
+    """A small PNG of a PIL image, or of uint8 or float C×H×W; floats and greys are stretched."""
     if not isinstance(image, Image.Image):
         array = np.asarray(image)
-        if array.dtype != np.uint8:
+        if array.dtype != np.uint8 or len(array) == 1:  # the digits end at 16
             array = _grey(array)
         image = Image.fromarray(array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0))
     return _png(image.convert("RGB"))

@@ -32,7 +32,7 @@ class Clock:
 
 @pytest.fixture
 def journal():
-    """Nine answered frames, a switch between them, the last concealed in part, and a dropped one."""
+    """Nine answered frames, a switch between them, the last concealed in part, and three dropped ones."""
     journal = Journal(Clock())
     for number in range(9):
         strategy = HOSTILE if number > 5 else "layer2-0"
@@ -44,7 +44,8 @@ def journal():
             record.asked_again = True
         feature = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
         journal.add(record, torch.zeros(1, 8, 8, dtype=torch.uint8), feature)
-    journal.add(Record(9, dropped=True, reason="it would wait for the link"))
+    for number in (9, 10, 11):
+        journal.add(Record(number, dropped=True, reason="it would wait for the link"))
     return journal
 
 
@@ -76,11 +77,11 @@ def get(url, **options):
 def test_state_has_what_is_new(address):
     """All records come once; asked again with the last number, none do."""
     state = json.loads(get(f"{address}/state")[2])
-    assert (state["frames"], state["drops"], state["switches"]) == (10, 1, 1)
-    assert [record["id"] for record in state["seen"]] == list(range(10))
+    assert (state["frames"], state["drops"], state["switches"]) == (12, 3, 1)
+    assert [record["id"] for record in state["seen"]] == list(range(12))
     assert state["link"] == {"bandwidth": 1e5, "rtt": 0.05}
     assert json.loads(get(f"{address}/state?since=8")[2])["seen"][0]["id"] == 8
-    assert json.loads(get(f"{address}/state?since=10")[2])["seen"] == []
+    assert json.loads(get(f"{address}/state?since=12")[2])["seen"] == []
     assert get(f"{address}/state?since=x")[0] == 400
 
 
@@ -188,6 +189,12 @@ def test_thumbnails_of_everything_that_is_an_image(image):
     assert 120 < max(picture.size) <= 240
 
 
+def test_thumbnails_of_few_grey_levels_are_seen():
+    """An embedded digit, whose ink is 16 of 255, is white on black."""
+    picture = Image.open(io.BytesIO(thumbnail(np.arange(17, dtype=np.uint8).reshape(1, 1, 17))))
+    assert picture.getextrema() == ((0, 255),) * 3
+
+
 SLIDE = """const slider = document.querySelector('#bandwidth-slider');
 slider.value = 4;
 for (const name of ['input', 'change']) slider.dispatchEvent(new Event(name))"""
@@ -216,8 +223,8 @@ def test_page_in_a_browser(chromium, address, relay):
     assert text("h1") == HOSTILE == text("#strategy")
     assert "device 2" in text("#parts")
     shown = ("#age", "#bytes", "#bandwidth", "#drops", "#switches")
-    assert [text(selector) for selector in shown] == ["15 ms", "12", "200 kB/s", "1", "1 switches"]
-    assert "it would wait for the link" in text("#rows")
+    assert [text(selector) for selector in shown] == ["15 ms", "12", "200 kB/s", "3", "1 switches"]
+    assert text("#rows").count("3 frames dropped: it would wait for the link") == 1
     assert "class 8, 75 % (25 % concealed) (asked again)" in text("#rows")
     assert chromium.evaluate("document.querySelectorAll('tr.concealed').length") == 1
     assert text("#lost") == "of frames; 1 of 4 packets lost"
