@@ -31,7 +31,7 @@ from bottleneck.training.schedules import Schedule, with_schedule
 from bottleneck.unit import Unit, UnitOutput
 
 _STEERING = "steering"  # in checkpoints: where targets have come to
-#: Progress at which payloads are weighed: early, as bytes fall sooner than they rise; 1 is where another stage follows.
+#: Progress at which payloads are weighed: early, as bytes fall sooner than they rise; 1: a stage follows.
 _WEIGHINGS = (0.1, 0.3, 0.6, 1.0)
 
 
@@ -159,8 +159,9 @@ class BottleneckSystem(LightningModule):
         if self.weigh is not None and self._weighings and self.progress >= self._weighings[0]:
             del self._weighings[0]
             callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
-            averages = [c.average for c in callbacks if isinstance(c, AveragedToTheEnd)]
-            kept: Any = averages[0] if averages and self.progress > 0.5 else self  # it remembers the beginning
+            kept: Any = self
+            if self.progress > 0.5:  # before, an average remembers the beginning
+                kept = next((c.average for c in callbacks if isinstance(c, AveragedToTheEnd)), self)
             assert isinstance(self.loss, Loss), "one payload is wanted"
             self.loss.weigh(self.weigh(kept.unit, kept.loss.rate))
 

@@ -5,6 +5,7 @@ import json
 import math
 import re
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -181,6 +182,19 @@ def test_detection(run, weights, tmp_path):
     )
     assert len(tables(text)[0]) == len(rows)
     assert run("detection", out, "--table") == text[text.index("| method") :]
+
+
+@pytest.mark.slow
+def test_full_disk(run, tmp_path):
+    """A search on a disk that is full now and then ends as one on a disk that is not."""
+    probe = tmp_path / "probe"
+    probe.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "none", probe], check=False, capture_output=True).returncode:
+        pytest.skip("this user may not mount a disk of memory")
+    subprocess.run(["umount", probe], check=True)
+    said = run("full_disk", "--trials", 2, "--step", 60, "--folder", tmp_path / "studies")
+    assert int(said.rpartition(" times full")[0].split()[-1]) > 0
+    assert "'finished': 2" in said
 
 
 def test_fuzz(run, tmp_path):
