@@ -3,32 +3,32 @@
     python -m benchmarks.runtime studies/NAME/frontier
     python -m benchmarks.runtime studies/NAME/frontier --devices 1 8 --seconds 2
 
-Server and devices share this machine, over loopback. First the round trip of a message and its confirmation
-against a plain socket that returns as many bytes; then devices that send as fast as they are let, against
-what the worker alone does; then as many devices offering three times what they were just answered.
+Server and devices are two processes of this machine, over loopback. First the round trip of a message and
+its confirmation against a plain socket that returns as many bytes; then devices that want one answer after
+another, against what the worker does alone; then as many devices that offer three times what they were just
+answered.
 """
 
 import asyncio
-import contextlib
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.shared import background_loop, markdown, parser
+from benchmarks.shared import markdown, parser, served
 from bottleneck import models
 from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.connection import Connection
 from bottleneck.runtime.device.routes import Route, wanted
 from bottleneck.runtime.device.torch_half import TorchHalf
+from bottleneck.runtime.journal import Record
 from bottleneck.runtime.messages import Confirmation, Probe
 from bottleneck.runtime.security import Security
-from bottleneck.runtime.serving.server import Server
 from bottleneck.runtime.serving.sessions import Session
 from bottleneck.runtime.serving.tails import Tails
 from bottleneck.runtime.serving.worker import Coded, Worker
@@ -110,19 +110,13 @@ def worker_rate(tails: Tails, half: Prepared, batch: int, seconds: float) -> flo
     return frames / (time.perf_counter() - started)
 
 
-def devices_row(
-    port: int, half: Prepared, devices: int, seconds: float, rate: float | None
-) -> dict[str, Any]:
-    """So many devices for so long; `rate`: frames a second that all together offer, `None`: all they can."""
-    records: list[Any] = []
+def together(port: int, half: Prepared, devices: int, use: Callable[[Client], None]) -> list[Record]:
+    """What became of the frames of so many devices, each used in a thread."""
+    records: list[Record] = []
 
     def device() -> None:
-        pause = 0.0005 if rate is None else devices / rate
         with Client(f"{_HOST}:{port}", half, timeout=_TIMEOUT) as client:
-            end = time.monotonic() + seconds
-            while time.monotonic() < end:
-                client.offer(None)
-                time.sleep(pause)
+            use(client)
             client.settle()
             records.extend(client.finished())
 
@@ -131,32 +125,30 @@ def devices_row(
         thread.start()
     for thread in threads:
         thread.join()
-    answered = [record for record in records if not record.dropped]
-    ages = [record.age_ms for record in answered]
-    return {
-        "devices": devices,
-        "offered/s": len(records) / seconds,
-        "answered/s": len(answered) / seconds,
-        "age p50": float(np.percentile(ages, 50)),
-        "age p99": float(np.percentile(ages, 99)),
-        "server p50": statistics.median(record.server_ms for record in answered),
-    }
+    return records
 
 
-@contextlib.contextmanager
-def serving(tails: Tails) -> Iterator[int]:
-    """A server in a thread; its port."""
+def asking(seconds: float) -> Callable[[Client], None]:
+    """A device that wants one answer after another."""
 
-    async def start() -> tuple[Server, int]:
-        server = Server(tails)
-        return server, await server.start(f"{_HOST}:0")
+    def use(client: Client) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            client.ask(None)
 
-    with background_loop() as loop:
-        server, port = asyncio.run_coroutine_threadsafe(start(), loop).result()
-        try:
-            yield port
-        finally:
-            asyncio.run_coroutine_threadsafe(server.drain(), loop).result()
+    return use
+
+
+def offering(seconds: float, pause: float) -> Callable[[Client], None]:
+    """A device that offers frames whatever becomes of them."""
+
+    def use(client: Client) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            client.offer(None)
+            time.sleep(pause)
+
+    return use
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -171,7 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = models.create(**{key: value for key, value in bundle.model.items() if key != "_target_"})
     tails = Tails([given.frontier], network)
     half = Prepared(TorchHalf([given.frontier], network), np.zeros(bundle.image_shape, np.uint8))
-    with serving(tails) as port:
+    alone = {batch: worker_rate(tails, half, batch, given.seconds) for batch in (1, 8)}
+    with served(given.frontier, _HOST) as (_, port):
         rows = []
         for size in SIZES:
             ours, plain = grpc_ms(port, size, given.count), asyncio.run(socket_ms(size, given.count))
@@ -185,14 +178,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 }
             )
         print("Round trips in milliseconds\n", markdown(rows), sep="\n")
-        alone = {batch: worker_rate(tails, half, batch, given.seconds) for batch in (1, 8)}
         print(f"\nThe worker alone: {alone[1]:.0f} frames/s one by one, {alone[8]:.0f} in batches of 8\n")
-        found = [devices_row(port, half, devices, given.seconds, None) for devices in given.devices]
-        most = found[-1]
-        overload = devices_row(port, half, most["devices"], given.seconds, 3 * most["answered/s"])
-        rows = [{key: f"{value:.4g}" for key, value in row.items()} for row in [*found, overload]]
-        print("Devices, the last row at three times what the row before was answered; ms\n")
+        rows, answered = [], 0.0
+        for devices in given.devices:
+            records = together(port, half, devices, asking(given.seconds))
+            answered = len(records) / given.seconds
+            rows.append(
+                {
+                    "devices": str(devices),
+                    "answered/s": f"{answered:.4g}",
+                    "of one by one": f"{100 * answered / alone[1]:.0f} %",
+                    "server p50 ms": f"{statistics.median(record.server_ms for record in records):.4g}",
+                }
+            )
         print(markdown(rows))
+        devices, rate = given.devices[-1], 3 * answered
+        records = together(port, half, devices, offering(given.seconds, devices / rate))
+        ages = [record.age_ms for record in records if not record.dropped]
+        offered, fresh = (len(some) / given.seconds for some in (records, ages))
+        print(f"\n{devices} devices offer {offered:.4g} frames/s: {fresh:.4g}")
+        middle, most = np.percentile(ages, (50, 99))
+        print(f"are answered, {middle:.4g} ms old, and {most:.4g} at the 99th percentile.")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
-"""What the scripts share: their text as help, configurations of the commands, tables, and an event loop."""
+"""What the scripts share: their text as help, configurations, tables, an event loop, a server."""
 
 import argparse
 import asyncio
 import contextlib
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -42,3 +46,24 @@ def background_loop() -> Iterator[asyncio.AbstractEventLoop]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@contextlib.contextmanager
+def served(frontier: Path, host: str) -> Iterator[tuple[int, int]]:
+    """`bottleneck serve` in a process of its own: its number, and its port.
+
+    Raises:
+        RuntimeError: If it does not end as it should.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "bottleneck", "serve", f"frontier={frontier}", f"host={host}"]
+        command += ["port=0", "page.port=null", f"hydra.run.dir={folder}"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        try:
+            yield process.pid, int(process.stdout.readline().rpartition(":")[2])
+        finally:
+            process.terminate()
+            output, _ = process.communicate(timeout=60)
+    if process.returncode != 0:
+        raise RuntimeError(f"the server ended with {process.returncode}: {output[-2000:]}")

@@ -10,9 +10,6 @@ device that failed, a number that is missing, or a server that does not end as i
 
 import asyncio
 import contextlib
-import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,7 +20,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from benchmarks.shared import background_loop, markdown, parser
+from benchmarks.shared import background_loop, markdown, parser, served
 from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.torch_half import TorchHalf
@@ -89,15 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bundle = numbered_bundles(given.frontier)[0][0]
     network = bundle.network_made()
     half, image = TorchHalf([given.frontier], network), np.zeros(bundle.image_shape, np.uint8)
-    command = [sys.executable, "-m", "bottleneck", "serve", f"frontier={given.frontier}"]
-    folder = tempfile.TemporaryDirectory()
-    command += [f"host={_HOST}", "port=0", "page.port=null", f"hydra.run.dir={folder.name}"]
-    serving = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert serving.stdout is not None
-    port = int(serving.stdout.readline().rpartition(":")[2])
-    watched = [psutil.Process(), psutil.Process(serving.pid)]
     rows, seconds = [], 60 * given.minutes
-    with relayed(port) as link, ThreadPoolExecutor(given.devices) as pool:
+    with (
+        served(given.frontier, _HOST) as (server, port),
+        relayed(port) as link,
+        ThreadPoolExecutor(given.devices) as pool,
+    ):
+        watched = [psutil.Process(), psutil.Process(server)]
         asked = (f"{_HOST}:{link}", half, image, seconds, given.fps)
         devices = [pool.submit(streamed, *asked) for _ in range(given.devices)]
         for look in range(1, _LOOKS + 1):
@@ -105,11 +100,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             memory = [f"{process.memory_info().rss / 1e6:.1f}" for process in watched]
             rows.append([f"{look * seconds / _LOOKS:.0f}", *memory, str(watched[1].num_fds())])
         became = sum((device.result() for device in devices), Counter[str]())
-    serving.terminate()
-    output, _ = serving.communicate(timeout=60)
-    folder.cleanup()
-    if serving.returncode != 0:
-        raise RuntimeError(f"the server ended with {serving.returncode}: {output[-2000:]}")
     print(markdown(rows, ["s", "devices and link MB", "server MB", "server's descriptors"]))
     print(f"\n{became.total()} frames of {given.devices} devices\n")
     print(markdown([[what, str(count)] for what, count in became.most_common()], ["became", "frames"]))

@@ -550,11 +550,12 @@ def test_runtime(run, digits_bundle, tmp_path):
     bundle.model = {"name": "digits_resnet"}
     bundle.save(tmp_path / "bundle")
     printed = run("runtime", tmp_path / "bundle", "--devices", 2, "--seconds", 1, "--count", 30)
-    trips, (devices, overload) = tables(printed)
+    trips, (devices,) = tables(printed)
     assert [row["bytes"] for row in trips] == ["35", "500", "10000"]
     assert all(0 < float(row["socket p50"]) < float(row["gRPC p50"]) for row in trips)
-    assert 0 < float(devices["answered/s"]) <= float(devices["offered/s"])
-    assert float(overload["answered/s"]) < float(overload["offered/s"])
+    assert float(devices["answered/s"]) > 0
+    offered, answered = map(float, re.search(r"offer (\S+) frames/s: (\S+)\nare answered", printed).groups())
+    assert 0 < answered < offered
 
 
 @pytest.mark.slow

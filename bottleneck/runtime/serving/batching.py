@@ -46,9 +46,9 @@ class Waiting(Generic[JobT]):
 
     @property
     def size(self) -> int:
-        """Most frames of the next batch: more, as long as that pays; sizes never tried are taken to pay."""
+        """Most frames of the next batch: one more than any that was tried, as long as that pays."""
         size, most = 1, self._patience * self._seconds.get(1, math.inf)
-        while size < self._max_batch and self._seconds.get(size + 1, 0.0) <= most:
+        while size < self._max_batch and size in self._seconds and self._seconds.get(size + 1, 0.0) <= most:
             size += 1
         return size
 
@@ -82,4 +82,4 @@ class Waiting(Generic[JobT]):
         self._seconds[frames] = 0.8 * self._seconds.get(frames, seconds) + 0.2 * seconds
         for size in self._seconds:
             if size > frames:  # what did not pay is tried again after a while
-                self._seconds[size] *= 0.99
+                self._seconds[size] *= 0.999

@@ -2,7 +2,7 @@
 
     submit(work) ──► Waiting ──► worker's thread ──► work.finish(outcome)
           │             └ gives way ──► work.finish(busy)
-          └── interval: what devices are told, from how long batches took
+          └── interval: when a device's next frame has its turn, from how long batches took
 
 Everything but the worker runs in one asyncio loop.
 """
@@ -19,7 +19,6 @@ from bottleneck.runtime.serving.batching import Waiting
 from bottleneck.runtime.serving.pace import Pace
 from bottleneck.runtime.serving.worker import Coded, Outcome, Worker
 
-_ACTIVE = 2.0  # seconds without a frame after which a device is not reckoned with
 _BUSY = Outcome(refusal=(Reason.BUSY, "the next batch is full, or a newer frame of this device has come"))
 
 
@@ -53,24 +52,17 @@ class Engine:
         self._worker = worker
         self._waiting: Waiting[Work] = Waiting(max_batch, max_wait)
         self._pace = Pace()
-        self._last_frames: dict[Hashable, float] = {}
         self._changed = asyncio.Event()
 
     def interval(self, now: float) -> float:
-        """Seconds that should lie between two frames of one device, so that all can be answered."""
-        active = sum(now - last < _ACTIVE for last in self._last_frames.values())
-        return self._pace.interval(max(1, active))
+        """Seconds from a frame that comes now to the next one of its device, so that all can be answered."""
+        return self._pace.interval(now)
 
     def submit(self, work: Work) -> None:
         """Take a payload; its `finish` is called sooner or later, at once where it has to give way."""
-        self._last_frames[work.device] = work.arrived
         if (dropped := self._waiting.add(work)) is not None:
             dropped.finish(_BUSY)
         self._changed.set()
-
-    def forget(self, device: Hashable) -> None:
-        """A device is gone."""
-        self._last_frames.pop(device, None)
 
     async def run(self) -> None:
         """Answer until cancelled."""

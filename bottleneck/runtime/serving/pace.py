@@ -32,7 +32,10 @@ class Allowance:
 
 
 class Pace:
-    """The interval at which all devices together are just what the worker can do.
+    """A turn for every frame, so that all devices together are just what the worker can do.
+
+    A device is told when its next turn is as its frame comes, so frames of different devices do not meet at
+    the worker: of those that come at random a third would find it taken.
 
     Args:
         share: Part of the worker's time that is given away; the rest absorbs what is not regular.
@@ -42,13 +45,15 @@ class Pace:
     def __init__(self, share: float = 0.95, window: int = 9):
         self._share = share
         self._frame_seconds: deque[float] = deque(maxlen=window)
+        self._last_turn = -math.inf
 
     def observe(self, frames: int, seconds: float) -> None:
         """A batch of so many frames took so long."""
         self._frame_seconds.append(seconds / frames)
 
-    def interval(self, devices: int) -> float:
-        """Seconds between two frames of one of so many active devices; 0 until three batches were seen."""
+    def interval(self, now: float) -> float:
+        """Seconds from a frame that comes now to its device's next turn; 0 until three batches were seen."""
         if len(self._frame_seconds) < 3:
             return 0.0
-        return devices * median(self._frame_seconds) / self._share
+        self._last_turn = max(self._last_turn, now) + median(self._frame_seconds) / self._share
+        return self._last_turn - now

@@ -250,7 +250,6 @@ class Server:
             self._streams.discard(stream)
             if self._datagrams is not None and number is not None:
                 self._datagrams.release(number)
-            self._engine.forget(stream)
 
     async def _open_datagrams(
         self, stream: Stream, context: grpc.aio.ServicerContext[bytes, bytes]

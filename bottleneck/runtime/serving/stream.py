@@ -127,8 +127,11 @@ class Stream:
         except ValueError as error:
             self._tell(Refusal(id_of(data), Reason.MALFORMED, str(error)))
             return
-        told = self._confirm(message.id, len(data), arrived)
-        if isinstance(message, Frame):
+        if isinstance(message, Probe):
+            self._confirm(message.id, len(data))
+        else:
+            told = self._next_turn(arrived)
+            self._confirm(message.id, len(data))
             record = Record(
                 message.id, point=message.point, bytes=1 + len(message.payload), device=self._name
             )
@@ -145,7 +148,8 @@ class Stream:
         lost = (
             0 if frame.is_whole else 1 if sent is None else max(0, sent - frame.datagrams)
         )  # 1: it is not known
-        told = self._confirm(frame.frame, frame.total, now, now - frame.last, lost)
+        told = self._next_turn(now)
+        self._confirm(frame.frame, frame.total, now - frame.last, lost)
         record = Record(frame.frame, point=frame.point, bytes=1 + frame.received, device=self._name)
         record.packets, record.lost_packets = sent, lost
         refusal = self._refusal_at(now, told)
@@ -154,11 +158,13 @@ class Stream:
         coded = Coded(frame.point, frame.runs, self._session, frame.is_whole)
         self._submit(record, coded, frame.last, refusal)
 
-    def _confirm(self, frame: int, nbytes: int, now: float, held: float = 0.0, lost: int = 0) -> float:
-        """Confirm, and tell how far apart frames should be; what was told before, and this one is held to."""
+    def _next_turn(self, now: float) -> float:
+        """Reckon how far the device's next frame should be from this one; what was told for this one."""
         told, self._interval = self._interval, self._engine.interval(now)
-        self._tell(Confirmation(frame, nbytes, _microseconds(self._interval), _microseconds(held), lost))
         return told
+
+    def _confirm(self, frame: int, nbytes: int, held: float = 0.0, lost: int = 0) -> None:
+        self._tell(Confirmation(frame, nbytes, _microseconds(self._interval), _microseconds(held), lost))
 
     def _refusal_at(self, now: float, told: float) -> tuple[Reason, str] | None:
         if self._allowance.admits(now, told):

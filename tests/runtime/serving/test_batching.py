@@ -57,13 +57,23 @@ def test_batches_are_as_large_as_it_pays():
     assert (costly.size, cheap.size) == (1, 4)
 
 
+def test_larger_batches_are_tried_one_frame_at_a_time():
+    """Many frames at once do not make those who come first wait for a batch of all of them."""
+    waiting = Waiting(max_batch=8)
+    sizes = [waiting.size]
+    for _ in range(8):
+        waiting.observe(waiting.size, 0.1)
+        sizes.append(waiting.size)
+    assert sizes == [1, 2, 3, 4, 5, 6, 7, 8, 8]
+
+
 def test_a_size_that_was_slow_once_is_tried_again():
     """A batch that the machine was busy for does not end batching for good."""
     waiting = Waiting(max_batch=2)
     waiting.observe(1, 0.1)
     waiting.observe(2, 0.2)
     assert waiting.size == 1
-    for _ in range(40):
+    for _ in range(400):
         waiting.observe(1, 0.1)
     assert waiting.size == 2
 

@@ -5,22 +5,25 @@ import pytest
 from bottleneck.runtime.serving.pace import Allowance, Pace
 
 
-def test_all_devices_together_are_what_the_worker_can_do():
-    """The interval grows with the devices and the time that a frame takes; a batch counts by its frames."""
+def test_every_frame_has_a_turn_of_its_own():
+    """Frames that come at once go on one after another; a batch counts by its frames."""
     pace = Pace(share=0.5)
     for _ in range(3):
         pace.observe(frames=4, seconds=0.08)
-    assert pace.interval(1) == pytest.approx(0.04)
-    assert pace.interval(10) == pytest.approx(0.4)
+    first = [pace.interval(10.0) for _ in range(3)]
+    assert first == pytest.approx([0.04, 0.08, 0.12])
+    again = [now + pace.interval(now) for now in (10.04, 10.08, 10.12)]  # each in its turn
+    assert again == pytest.approx([10.16, 10.2, 10.24])
+    assert pace.interval(20.0) == pytest.approx(0.04)  # turns that nobody took are over
 
 
 def test_a_single_slow_batch_changes_nothing():
     """Nobody has to wait because one batch was slow, the first one included."""
     pace = Pace(share=1.0)
-    assert pace.interval(5) == 0.0
+    assert pace.interval(0.0) == 0.0
     for seconds in (3.0, 0.01, 0.01, 0.01, 2.0):
         pace.observe(1, seconds)
-    assert pace.interval(1) == pytest.approx(0.01)
+    assert pace.interval(1.0) == pytest.approx(0.01)
 
 
 def test_one_frame_may_come_early_but_not_a_stream():
