@@ -9,25 +9,25 @@ from statistics import median
 
 
 class Allowance:
-    """Holds one device to its interval.
+    """Holds one device to its intervals.
 
     A frame that the link has delayed comes close before the next one, so one frame may come early; a device
     that goes on sending too fast is refused (generic cell rate algorithm, ITU-T I.371).
     """
 
     def __init__(self) -> None:
-        self._due = -math.inf
+        self._due, self._interval = -math.inf, 0.0
 
     def admits(self, now: float, interval: float) -> bool:
         """Whether a frame that comes now is taken.
 
         Args:
             now: The time.
-            interval: Seconds that were announced.
+            interval: Seconds to the next one, as they are announced with this one.
         """
-        if now < self._due - interval:
+        if now < self._due - self._interval:
             return False
-        self._due = max(now, self._due) + interval
+        self._due, self._interval = max(now, self._due) + interval, interval
         return True
 
 

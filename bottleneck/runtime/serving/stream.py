@@ -130,13 +130,13 @@ class Stream:
         if isinstance(message, Probe):
             self._confirm(message.id, len(data))
         else:
-            told = self._next_turn(arrived)
+            refusal = self._refusal_at(arrived)
             self._confirm(message.id, len(data))
             record = Record(
                 message.id, point=message.point, bytes=1 + len(message.payload), device=self._name
             )
             coded = Coded(message.point, [message.payload], self._session)
-            self._submit(record, coded, arrived, self._refusal_at(arrived, told))
+            self._submit(record, coded, arrived, refusal)
 
     def take_datagrams(self, frame: Arrived) -> None:
         """A frame that came in datagrams, whole or not."""
@@ -148,26 +148,22 @@ class Stream:
         lost = (
             0 if frame.is_whole else 1 if sent is None else max(0, sent - frame.datagrams)
         )  # 1: it is not known
-        told = self._next_turn(now)
+        refusal = self._refusal_at(now)
         self._confirm(frame.frame, frame.total, now - frame.last, lost)
         record = Record(frame.frame, point=frame.point, bytes=1 + frame.received, device=self._name)
         record.packets, record.lost_packets = sent, lost
-        refusal = self._refusal_at(now, told)
         if not frame.runs:
             refusal = Reason.LOST, "none of its packets arrived"
         coded = Coded(frame.point, frame.runs, self._session, frame.is_whole)
         self._submit(record, coded, frame.last, refusal)
 
-    def _next_turn(self, now: float) -> float:
-        """Reckon how far the device's next frame should be from this one; what was told for this one."""
-        told, self._interval = self._interval, self._engine.interval(now)
-        return told
-
     def _confirm(self, frame: int, nbytes: int, held: float = 0.0, lost: int = 0) -> None:
         self._tell(Confirmation(frame, nbytes, _microseconds(self._interval), _microseconds(held), lost))
 
-    def _refusal_at(self, now: float, told: float) -> tuple[Reason, str] | None:
-        if self._allowance.admits(now, told):
+    def _refusal_at(self, now: float) -> tuple[Reason, str] | None:
+        """Why a frame comes too early, where it does; the next one's turn is reckoned from it."""
+        told, self._interval = self._interval, self._engine.interval(now)
+        if self._allowance.admits(now, self._interval):
             return None
         return Reason.BUSY, f"frames should be {1000 * told:.3g} ms apart"
 

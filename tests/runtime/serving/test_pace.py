@@ -36,3 +36,12 @@ def test_one_frame_may_come_early_but_not_a_stream():
     assert 10 <= sum(taken) <= 11
     late = Allowance()
     assert all(late.admits(now, interval=0.1) for now in (0.0, 0.19, 0.2, 0.3, 0.49, 0.5))
+
+
+def test_a_device_is_held_to_what_it_was_told_last():
+    """Where others have left and its turns come soon, the long interval before is no measure any more."""
+    allowance = Allowance()
+    assert allowance.admits(0.0, interval=1.0)
+    assert allowance.admits(1.0, interval=0.1)
+    assert allowance.admits(1.1, interval=0.1)
+    assert allowance.admits(1.2, interval=0.1)
