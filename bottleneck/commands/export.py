@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import nn
 
+from bottleneck.commands.construct import construct
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.export import export
 from bottleneck.deploy.places import found
@@ -22,7 +22,7 @@ def network_of(cfg: DictConfig, bundle: Bundle) -> nn.Module:
         ValueError: If the bundle's network cannot be made from its name alone.
     """
     if "model" in cfg:
-        network: nn.Module = instantiate(cfg.model)
+        network: nn.Module = construct(cfg.model)
         return network
     return bundle.network_made()
 

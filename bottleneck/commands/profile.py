@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from bottleneck.commands.construct import construct
 from bottleneck.models import Detector
 from bottleneck.show.split_points import draw_sizes, draw_stages, profile_table, seen, stage_table, verdict
 from bottleneck.splitting import boundaries
@@ -19,7 +19,7 @@ from bottleneck.splitting.points import points_of
 def run(cfg: DictConfig) -> None:
     """Print the tables and draw the pictures."""
     folder = Path(HydraConfig.get().runtime.output_dir)
-    model = instantiate(cfg.model, weights=None)  # sizes do not depend on weights, so none are downloaded
+    model = construct(cfg.model, weights=None)  # sizes do not depend on weights, so none are downloaded
     if isinstance(model, Detector):
         model.find_all()
     shape = cfg.input_shape or model.input_shape

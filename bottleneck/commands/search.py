@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import optuna
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from tabulate import tabulate
 
+from bottleneck.commands.construct import construct
 from bottleneck.commands.setup import cut_of, point_of, recipe_of, suite_channels
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import Point
@@ -66,7 +66,7 @@ def search_from(cfg: DictConfig) -> list[Point]:
         pruning=Pruning(**study.pruning),
     )
     untrained = suite_channels(cfg.suite, cut, "feature")
-    space, sampler = instantiate(cfg.space), instantiate(cfg.sampler)
+    space, sampler = construct(cfg.space), construct(cfg.sampler)
     return search(cut, point, recipe_of(cfg), space, sampler, plan, untrained, _settings(cfg, cut))
 
 

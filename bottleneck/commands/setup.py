@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import torch
 from filelock import FileLock
-from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from bottleneck import codecs
 from bottleneck.channel import Channel
+from bottleneck.commands.construct import construct
 from bottleneck.cut import Cut
 from bottleneck.data.base import ImageData
 from bottleneck.features import FeatureCache
@@ -42,14 +42,14 @@ def cut_of(cfg: DictConfig, kind: str | None = None) -> Cut:
     Raises:
         ValueError: If network and data do not belong together, or `subset` is empty.
     """
-    images: ImageData = instantiate(cfg.data)
+    images: ImageData = construct(cfg.data)
     with FileLock(_cache_folder(cfg) / "download.lock"):  # parallel processes must not download at once
         images.prepare_data()
     images.setup()
     if not images.count(cfg.subset):
         raise ValueError(f"subset={cfg.subset} is empty. Set data.holdout to a share above 0, such as 0.1.")
-    model: Network = instantiate(cfg.model).to(torch_device(cfg.device)).eval()
-    task: Task = instantiate(cfg.task, num_classes=images.num_classes)
+    model: Network = construct(cfg.model).to(torch_device(cfg.device)).eval()
+    task: Task = construct(cfg.task, num_classes=images.num_classes)
     made = cast(dict[str, Any], OmegaConf.to_container(cfg.model, resolve=True))
     cache = cfg.cache
     return Cut(
@@ -71,13 +71,13 @@ def point_of(cfg: DictConfig) -> OperatingPoint:
         kind=unit.pop("kind"),
         unit=unit,
         alpha=cfg.alpha,
-        rate=instantiate(cfg.rate),
-        objective=instantiate(cfg.objective),
+        rate=construct(cfg.rate),
+        objective=construct(cfg.objective),
         target_bytes=cfg.target_bytes,
         target_drop=cfg.target_drop,
         rates=unit.pop("rates", 1),
         codec=cast(dict[str, Any], OmegaConf.to_container(cfg.codec, resolve=True)),
-        losses=instantiate(cfg.loss),
+        losses=construct(cfg.loss),
         seed=cfg.seed,
     )
 
@@ -86,11 +86,11 @@ def recipe_of(cfg: DictConfig) -> Recipe:
     """How the configuration trains. Loggers and callbacks are made for each run."""
     trainer = cast(dict[str, Any], OmegaConf.to_container(cfg.trainer, resolve=True))
     return Recipe(
-        optimizer=instantiate(cfg.optimizer),
-        scheduler=instantiate(cfg.scheduler),
+        optimizer=construct(cfg.optimizer),
+        scheduler=construct(cfg.scheduler),
         warm_epochs=cfg.warm_start.epochs,
         warm_alpha=cfg.warm_start.alpha,
-        warm_objective=instantiate(cfg.warm_start.objective),
+        warm_objective=construct(cfg.warm_start.objective),
         settle_epochs=cfg.settle.epochs,
         settle_pace=cfg.settle.pace,
         cutmix=cfg.cutmix,

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
+from bottleneck.commands.construct import construct
 from bottleneck.commands.multirun import measured_once
 from bottleneck.commands.outputs import FILES, write_outputs
 from bottleneck.commands.setup import also_channels, cut_of, listed, point_of, recipe_of, suite_channels
@@ -135,9 +135,9 @@ def run_outputs(cfg: DictConfig, folder: Path) -> tuple[list[Logger], list[Callb
     checkpoints = ModelCheckpoint(folder / "checkpoints", save_last=True, enable_version_counter=False)
     callbacks: list[Callback] = [checkpoints, LearningRateMonitor()]
     if "logger" in cfg.trainer:
-        loggers.append(instantiate(cfg.trainer.logger))
+        loggers.append(construct(cfg.trainer.logger))
     if "callbacks" in cfg.trainer:
-        callbacks.append(instantiate(cfg.trainer.callbacks))
+        callbacks.append(construct(cfg.trainer.callbacks))
     return loggers, callbacks
 
 
