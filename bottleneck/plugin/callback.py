@@ -197,7 +197,9 @@ class BottleneckPlugin(Callback, _OtherCallback):
 
     @functools.partial(uncompiled, recursive=False)
     def _training_step(self, theirs: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Their step, with the rate added to its loss."""
+        """Their step, with the rate added to its loss; elsewhere it is what their other steps call it for."""
+        if not self._module.trainer.training:
+            return theirs(*args, **kwargs)
         self._module.eval()
         output, terms = self._trained("train").step(functools.partial(theirs, *args, **kwargs))
         if terms is None:

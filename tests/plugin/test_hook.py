@@ -38,6 +38,23 @@ def test_steps_that_cannot_learn_are_refused(plain, trainer_of):
         plugin.detach(module)
 
 
+def test_other_steps_may_call_the_training_step(plain, trainer_of):
+    """In validation and test it is theirs alone, behind real bytes: nothing is trained or counted there."""
+    module = plain.module
+
+    def shared(batch, batch_idx):
+        module.log("loss", module.training_step(batch, batch_idx))
+
+    module.validation_step = module.test_step = shared
+    trainer = trainer_of(plain.package, make_plugin())
+    trainer.fit(module, plain.loader, in_order(plain.loader))
+    (logged,) = trainer.test(module, in_order(plain.loader), verbose=False)
+    assert set(logged) == {"loss", "test/payload_bytes", "test/bpp"}
+    outputs = torch.cat(trainer.predict(module, in_order(plain.loader)))
+    loss = F.cross_entropy(outputs, plain.loader.dataset.tensors[1])
+    assert logged["loss"] == pytest.approx(loss.item(), rel=1e-4)
+
+
 def test_mixed_precision_leaves_the_unit_in_float32(plain, trainer_of):
     """Under bf16-mixed the network computes in bfloat16, the unit's weights and latents stay float32."""
     dtypes = set()
