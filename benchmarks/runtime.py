@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shared import markdown, parser, served
-from bottleneck import models
 from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.connection import Connection
@@ -160,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--count", type=int, default=2000, help="round trips")
     given = options.parse_args(arguments)
     bundle = numbered_bundles(given.frontier)[0][0]
-    network = models.create(**{key: value for key, value in bundle.model.items() if key != "_target_"})
+    network = bundle.network_made()
     tails = Tails([given.frontier], network)
     half = Prepared(TorchHalf([given.frontier], network), np.zeros(bundle.image_shape, np.uint8))
     alone = {batch: worker_rate(tails, half, batch, given.seconds) for batch in (1, 8)}

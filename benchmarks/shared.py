@@ -61,7 +61,8 @@ def served(frontier: Path, host: str) -> Iterator[tuple[int, int]]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         try:
-            yield process.pid, int(process.stdout.readline().rpartition(":")[2])
+            if line := process.stdout.readline():
+                yield process.pid, int(line.rpartition(":")[2])
         finally:
             process.terminate()
             output, _ = process.communicate(timeout=60)

@@ -543,13 +543,10 @@ def test_streams(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_runtime(run, digits_bundle, tmp_path):
+def test_runtime(run):
     """Every message returns, devices are answered, and an overload is offered more than is answered."""
     pytest.importorskip("grpc", reason="extra `runtime` is not installed")
-    bundle = Bundle.read(digits_bundle)
-    bundle.model = {"name": "digits_resnet"}
-    bundle.save(tmp_path / "bundle")
-    printed = run("runtime", tmp_path / "bundle", "--devices", 2, "--seconds", 1, "--count", 30)
+    printed = run("runtime", found("zoo:digits/default"), "--devices", 2, "--seconds", 1, "--count", 30)
     trips, (devices,) = tables(printed)
     assert [row["bytes"] for row in trips] == ["35", "500", "10000"]
     assert all(0 < float(row["socket p50"]) < float(row["gRPC p50"]) for row in trips)
