@@ -182,18 +182,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for devices in given.devices:
             records = together(port, half, devices, asking(given.seconds))
             answered = len(records) / given.seconds
+            server_ms = statistics.median(record.server_ms or 0.0 for record in records)
             rows.append(
                 {
                     "devices": str(devices),
                     "answered/s": f"{answered:.4g}",
                     "of one by one": f"{100 * answered / alone[1]:.0f} %",
-                    "server p50 ms": f"{statistics.median(record.server_ms for record in records):.4g}",
+                    "server p50 ms": f"{server_ms:.4g}",
                 }
             )
         print(markdown(rows))
         devices, rate = given.devices[-1], 3 * answered
         records = together(port, half, devices, offering(given.seconds, devices / rate))
-        ages = [record.age_ms for record in records if not record.dropped]
+        ages = [record.age_ms or 0.0 for record in records if not record.dropped]
         offered, fresh = (len(some) / given.seconds for some in (records, ages))
         print(f"\n{devices} devices offer {offered:.4g} frames/s: {fresh:.4g}")
         middle, most = np.percentile(ages, (50, 99))

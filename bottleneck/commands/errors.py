@@ -103,7 +103,11 @@ def _other_type(command: str, error: BaseException) -> str | None:
         value = each.value()
         if OmegaConf.is_list(default) and not isinstance(value, list) and "not iterable" in str(error):
             return f"{each.input_line} must be a list, such as {default}."
-        if OmegaConf.is_dict(default) and not isinstance(value, dict) and isinstance(error, AttributeError):
+        if (
+            isinstance(default, DictConfig)
+            and not isinstance(value, dict)
+            and isinstance(error, AttributeError)
+        ):
             return f"{each.input_line} must be a mapping, of {', '.join(map(str, default))}."
         if isinstance(value, numbers.Real) and "os.PathLike" in str(error):
             return f"{each.input_line} must be a path."
