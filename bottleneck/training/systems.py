@@ -32,7 +32,7 @@ from bottleneck.unit import Unit, UnitOutput
 
 _STEERING = "steering"  # in checkpoints: where targets have come to
 #: Progress at which payloads are weighed: early, as bytes fall sooner than they rise; 1: a stage follows.
-_WEIGHINGS = (0.1, 0.3, 0.6, 1.0)
+_WEIGHINGS = (0.2, 0.5, 0.8, 1.0)
 
 
 class BottleneckSystem(LightningModule):
