@@ -261,6 +261,7 @@ def test_headline(run, tmp_path):
     assert "bottleneck at _blocks.15" in text
 
 
+@pytest.mark.slow
 def test_latency(run, digits_bundle, tmp_path):
     """The device's half gives the same answers and bytes in eager PyTorch and in ONNX Runtime."""
     rows_file = tmp_path / "rows.jsonl"

@@ -101,7 +101,7 @@ SMALL = {"groups": 4, "width": 4}  # for 300 images
 @pytest.mark.parametrize(
     ("rate", "codec"),
     [
-        (DensityRate, {"name": "range"}),
+        pytest.param(DensityRate, {"name": "range"}, marks=pytest.mark.slow),
         (DensityRate, {"name": "context"}),
         pytest.param(
             functools.partial(ContextRate, **SMALL),
@@ -204,6 +204,7 @@ def cached(digits_network, tmp_path):
     return Cut(digits_network, images, Classification(10), "layer2", cache=FeatureCache(tmp_path))
 
 
+@pytest.mark.slow
 def test_probes_beat_matching_at_equal_bytes_and_never_run_the_tail(cached, monkeypatch):
     """Weighing errors by what they do to the logits keeps more of them, and no step needs the tail."""
     unit = {"latent_channels": 8, "stride": 2, "step": 1.0}
