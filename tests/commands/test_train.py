@@ -395,17 +395,8 @@ def test_held_out_samples_are_measured_on_request(run, tmp_path):
     assert train(cfg, tmp_path)[1].n == 130
 
 
-def test_photographs_are_served_as_they_were_evaluated(tmp_path):
+def test_photographs_are_served_as_they_were_evaluated(photographs, tmp_path):
     """Trained on images of many sizes, device and server reproduce the evaluated accuracy from files."""
-    generator = np.random.default_rng(0)
-    for part, count in (("train", 12), ("val", 6)):
-        for label in range(2):
-            folder = tmp_path / "data" / part / f"class{label}"
-            folder.mkdir(parents=True)
-            for number in range(count):
-                size = (40 + 3 * number, 36)
-                pixels = generator.integers(90 * label, 90 * label + 120, (*size, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(folder / f"{number}.png")
     overrides = [
         *(
             "device=cpu",
@@ -414,7 +405,7 @@ def test_photographs_are_served_as_they_were_evaluated(tmp_path):
             "model.num_classes=2",
             "data=imagefolder",
         ),
-        *(f"data.root={tmp_path / 'data'}", "data.short_side=34", "data.crop=32", "data.holdout=0"),
+        *(f"data.root={photographs}", "data.short_side=34", "data.crop=32", "data.holdout=0"),
         *("split=features.4", "trainer.max_epochs=1", "suite=features"),
     ]
     cfg = composed("train", *overrides)
@@ -424,7 +415,7 @@ def test_photographs_are_served_as_they_were_evaluated(tmp_path):
     cfg.model.weights = str(tmp_path / "weights.pth")
     row = train(cfg, tmp_path / "run")[1]
     device, server = bottleneck.load(tmp_path / "run" / "bundle", network)
-    files = sorted((tmp_path / "data" / "val").rglob("*.png"))
+    files = sorted((photographs / "val").rglob("*.png"))
     payloads = [device(Image.open(file)) for file in files]
     hits = [int(server(p).argmax()) == int(f.parent.name[-1]) for p, f in zip(payloads, files, strict=True)]
     assert sum(map(len, payloads)) / len(files) == pytest.approx(row.payload_bytes, rel=0.02)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from PIL import Image
 from safetensors.torch import save_file
 
 import bottleneck
@@ -72,20 +71,6 @@ NETWORKS = {
 def composed(name, overrides):
     with initialize_config_dir(config_dir(), version_base="1.3"):
         return compose(name, [*SHORT, *overrides])
-
-
-@pytest.fixture(scope="module")
-def photographs(tmp_path_factory):
-    """Two classes, dark and bright, of 36×40 pixels."""
-    root, generator = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
-    for part, count in (("train", 8), ("val", 4)):
-        for label in range(2):
-            folder = root / part / f"class{label}"
-            folder.mkdir(parents=True)
-            for number in range(count):
-                pixels = generator.integers(90 * label, 90 * label + 120, (40, 36, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(folder / f"{number}.png")
-    return root
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -45,3 +45,7 @@ def test_a_device_is_held_to_what_it_was_told_last():
     assert allowance.admits(1.0, interval=0.1)
     assert allowance.admits(1.1, interval=0.1)
     assert allowance.admits(1.2, interval=0.1)
+    early = Allowance()
+    assert early.admits(0.0, interval=1.0)
+    assert early.admits(0.5, interval=0.1)  # by half of what it was told
+    assert not early.admits(0.8, interval=0.1)
