@@ -10,6 +10,7 @@ answered.
 """
 
 import asyncio
+import random
 import statistics
 import threading
 import time
@@ -139,9 +140,10 @@ def asking(seconds: float) -> Callable[[Client], None]:
 
 
 def offering(seconds: float, pause: float) -> Callable[[Client], None]:
-    """A device that offers frames whatever becomes of them."""
+    """A device that offers frames whatever becomes of them, in a rhythm of its own."""
 
     def use(client: Client) -> None:
+        time.sleep(random.uniform(0, pause))
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             client.offer(None)
@@ -182,13 +184,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for devices in given.devices:
             records = together(port, half, devices, asking(given.seconds))
             answered = len(records) / given.seconds
-            server_ms = statistics.median(record.server_ms or 0.0 for record in records)
+            server_ms = np.percentile([record.server_ms or 0.0 for record in records], (50, 99))
             rows.append(
                 {
                     "devices": str(devices),
                     "answered/s": f"{answered:.4g}",
                     "of one by one": f"{100 * answered / alone[1]:.0f} %",
-                    "server p50 ms": f"{server_ms:.4g}",
+                    "server p50 ms": f"{server_ms[0]:.4g}",
+                    "server p99 ms": f"{server_ms[1]:.4g}",
                 }
             )
         print(markdown(rows))

@@ -54,9 +54,13 @@ class Engine:
         self._pace = Pace()
         self._changed = asyncio.Event()
 
-    def interval(self, now: float) -> float:
+    def has_room(self, device: Hashable, now: float) -> bool:
+        """Whether a device's frame that comes now would be answered while it is fresh."""
+        return self._waiting.has_room(device, now)
+
+    def interval(self, now: float, is_taken: bool) -> float:
         """Seconds from a frame that comes now to the next one of its device, so that all can be answered."""
-        return self._pace.interval(now)
+        return self._pace.interval(now, is_taken)
 
     def submit(self, work: Work) -> None:
         """Take a payload; its `finish` is called sooner or later, at once where it has to give way."""
@@ -87,4 +91,4 @@ class Engine:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(due if self._waiting else None):
                     await self._changed.wait()
-        return self._waiting.take()
+        return self._waiting.take(time.monotonic())

@@ -161,11 +161,14 @@ class Stream:
         self._tell(Confirmation(frame, nbytes, _microseconds(self._interval), _microseconds(held), lost))
 
     def _refusal_at(self, now: float) -> tuple[Reason, str] | None:
-        """Why a frame comes too early, where it does; the next one's turn is reckoned from it."""
-        told, self._interval = self._interval, self._engine.interval(now)
-        if self._allowance.admits(now, self._interval):
-            return None
-        return Reason.BUSY, f"frames should be {1000 * told:.3g} ms apart"
+        """Why a frame is not taken, where it is not; when the next one should come is reckoned from it."""
+        if not self._allowance.admits(now):
+            self._interval = self._allowance.wait(now)  # who comes too early takes nobody's turn
+            return Reason.BUSY, f"it came {1000 * self._interval:.3g} ms too early"
+        has_room = self._engine.has_room(self, now)
+        self._interval = self._engine.interval(now, has_room)
+        self._allowance.told(now, self._interval)
+        return None if has_room else (Reason.BUSY, "the next batch is full")
 
     def _submit(
         self, record: Record, coded: Coded, arrived: float, refusal: tuple[Reason, str] | None

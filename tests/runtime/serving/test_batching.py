@@ -19,7 +19,7 @@ def test_a_devices_newer_frame_takes_its_older_ones_place():
     old, new = Job("a", 0.0), Job("a", 0.1)
     assert waiting.add(old) is None
     assert waiting.add(new) is old
-    assert waiting.take() == [new]
+    assert waiting.take(0.1) == [new]
     assert len(waiting) == 0
 
 
@@ -73,9 +73,38 @@ def test_a_size_that_was_slow_once_is_tried_again():
     waiting.observe(1, 0.1)
     waiting.observe(2, 0.2)
     assert waiting.size == 1
-    for _ in range(400):
+    for _ in range(1000):
+        waiting.observe(1, 0.1)
+    assert waiting.size == 1
+    for _ in range(2000):
         waiting.observe(1, 0.1)
     assert waiting.size == 2
+
+
+def test_no_frame_that_waits_gets_older_than_twice_what_one_takes():
+    """Who would have to wait longer for the worker, or make the first one wait longer, is refused."""
+    waiting = Waiting(max_batch=4)
+    waiting.observe(1, 1.0)
+    waiting.observe(2, 1.4)
+    waiting.observe(1, 1.0)
+    assert waiting.add(Job("a", 10.0)) is None
+    waiting.take(10.0)  # until 11
+    assert waiting.add(Job("b", 10.2)) is None  # answered at 12
+    assert not waiting.has_room("c", 10.3)  # both would be answered at 12.4, and b be 2.2 old
+    assert waiting.has_room("b", 10.3)  # in the place of its older one
+    waiting.take(11.0)
+    waiting.observe(1, 1.0)
+    assert waiting.add(Job("b", 11.7)) is None
+    assert waiting.has_room("c", 11.8)  # both at 13.4
+
+
+def test_a_worker_that_is_late_takes_nobody_for_old():
+    """The batch in progress takes longer than expected: it ends now, as far as anybody knows."""
+    waiting = Waiting(max_batch=1)
+    waiting.observe(1, 1.0)
+    waiting.add(Job("a", 0.0))
+    waiting.take(0.0)
+    assert waiting.has_room("b", 5.0)
 
 
 @pytest.mark.parametrize(("most", "wait"), [(0, 0.0), (1, -1.0)])
