@@ -37,8 +37,8 @@ class Pace:
 
     A device is told when its next turn is as its frame comes, so frames of different devices do not meet at
     the worker: of those that come at random a third would find it taken. Cameras have a rhythm of their own,
-    so those that have met once would meet again: who finds the worker taken comes back at a random time before
-    its turn would be.
+    so those that have met once would meet again: who finds the worker taken comes back at a random time
+    before its turn would be.
 
     Args:
         share: Part of the worker's time that is given away; the rest absorbs what is not regular.
