@@ -96,6 +96,9 @@ def _train_one(
     trained = tuned.measure([channel, *also], cfg.subset, cfg.seed)
     if (why := cut.ailment(trained[0], cfg.subset)) is not None:
         log.warning("this unit is of no use: %s", why)
+    sent, lost = trained[0].payload_bytes or 0.0, trained[0].drop_interval or (0.0, 0.0)
+    if (missed := point.missed(sent, lost)) is not None:
+        log.warning("not what was asked for: %s", missed)
     if cut.net.point.complete:
         result = {**dataclasses.asdict(trained[0]), "alpha": point.alpha}
         tuned.bundle(channel, result).save(folder / "bundle")

@@ -19,6 +19,7 @@ from bottleneck.loss.total import Loss, check_alpha
 from bottleneck.unit import latent_codec, unit_class
 
 SPAN = 8.0  # the largest of several rates over the smallest
+_NEAR = 0.05  # of the bytes asked for: who ends as near has got them
 _FROM_FEATURES = ("features", "replaced")  # given by the cut, never by the user
 
 
@@ -118,6 +119,33 @@ class OperatingPoint:
     def replaces(self) -> bool:
         """Whether the unit takes the place of the module at the split point."""
         return unit_class(self.kind).replaces
+
+    def missed(self, sent: float, lost: tuple[float, float]) -> str | None:
+        """How what was measured differs from what was asked for, and the cure; `None` where it does not.
+
+        Args:
+            sent: Mean payload in bytes.
+            lost: Interval of the metric below the frozen network's.
+        """
+        if self.target_drop is not None and lost[0] > self.target_drop:
+            return (
+                f"{lost[0]:.4f} of the metric and more is lost, above target_drop={self.target_drop:g}: "
+                "further bytes buy this unit next to nothing. Train longer (trainer.max_epochs), or give it "
+                "more channels (unit.latent_channels)."
+            )
+        if self.target_bytes is None or self.rates > 1 or abs(sent / self.target_bytes - 1) <= _NEAR:
+            return None
+        asked = f"target_bytes={self.target_bytes:g}"
+        if sent > self.target_bytes:
+            return (
+                f"{sent:.1f} bytes are sent, more than {asked}: the training was too short to get there. "
+                "Train longer (trainer.max_epochs)."
+            )
+        return (
+            f"{sent:.1f} bytes are sent, fewer than {asked}: further ones buy this unit next to nothing. Ask "
+            "for fewer, give it more channels (unit.latent_channels) or finer steps (unit.step), or train "
+            "longer (trainer.max_epochs)."
+        )
 
     def at(
         self,

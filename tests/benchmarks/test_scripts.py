@@ -494,10 +494,10 @@ def test_variants_of_earlier_runs():
     assert found == {"plain": "0.9732", "depthwise": "0.9694", "residual-2": "0.9710"}
 
 
-def test_libraries(run, tmp_path):
+def test_coverage(run, tmp_path):
     """A network of torchvision is cut where three cuts are useful, and both halves compute what it does."""
     (rows,) = tables(
-        run("libraries", "torchvision", "--only=squeezenet1_1", "--rows", tmp_path / "rows.jsonl")
+        run("coverage", "torchvision", "--only=squeezenet1_1", "--rows", tmp_path / "rows.jsonl")
     )
     (row,) = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     assert "squeezenet1_1" in json.dumps(rows)

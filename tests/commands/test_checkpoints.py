@@ -72,8 +72,12 @@ WRITERS = {"espnet": write_camvid, "resnet20_cifar": write_cifar10, "squeezenet"
 @pytest.mark.parametrize(
     ("experiment", "cut"),
     [
-        ("espnet", ()),
-        ("espnet", ("split=encoder.b2", "unit.stride=[8,4]", "unit.latent_channels=[2,8]")),
+        pytest.param("espnet", (), marks=pytest.mark.slow),
+        pytest.param(
+            "espnet",
+            ("split=encoder.b2", "unit.stride=[8,4]", "unit.latent_channels=[2,8]"),
+            marks=pytest.mark.slow,
+        ),
         ("resnet20_cifar", ()),
         ("squeezenet", ()),
     ],

@@ -87,12 +87,7 @@ def test_slip_of_the_pen_is_answered_at_once(mistake, answer):
     ("arguments", "answer"),
     [
         (("train", "alpha=-1"), "alpha=-1"),
-        (("train", "split=layer9"), "Similar names"),
-        (("train", "codec.name=huffmann"), "huffman"),
         (("evaluate", "bundles=[nowhere]"), "nowhere"),
-        (("export",), "bundle="),
-        (("train", "data.holdout=2"), "data.holdout=2"),
-        (("train", "trainer.precision=bf16-true"), "bf16-mixed"),
     ],
 )
 def test_mistakes_of_the_user_end_in_one_line(arguments, answer, digits_network, tmp_path):
@@ -111,6 +106,11 @@ def test_mistakes_of_the_user_end_in_one_line(arguments, answer, digits_network,
     ("arguments", "answer"),
     [
         (("train", "unit.step=abc"), "unit.step=abc must be a number, such as 1.0."),
+        (("train", "split=layer9"), "Similar names"),
+        (("train", "codec.name=huffmann"), "huffman"),
+        (("export",), "bundle="),
+        (("train", "data.holdout=2"), "data.holdout=2"),
+        (("train", "trainer.precision=bf16-true"), "bf16-mixed"),
         (("train", "seed=abc"), "seed=abc must be a whole number, such as 0."),
         (("train", "data.batch_size=1.5"), "data.batch_size=1.5 must be a whole number"),
         (("train", "split=3"), "split='3' is no split point"),

@@ -96,6 +96,7 @@ def test_slim_training_leaves_the_detector_alone_and_its_loss_falls(untrained, t
     assert error(channel.unit) < untrained / 2
 
 
+@pytest.mark.slow
 def test_coco_run_evaluates_and_deploys(coco_folder, tmp_path):
     """Faster R-CNN with a slim first layer goes from COCO's files to boxes from a photograph's payload."""
     torch.manual_seed(0)

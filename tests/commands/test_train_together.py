@@ -30,7 +30,7 @@ def composed(name, *overrides):
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     options = ("unit.latent_channels=[4,8]", "unit.step=1.0", "alpha=1", "objective=logits")
-    cfg = composed("train", *TOGETHER, *options, "target_bytes=60", "also_codecs=[huffman]")
+    cfg = composed("train", *TOGETHER, *options, "target_bytes=60", "also_codecs=[huffman]", "suite=features")
     return folder, train(cfg, folder)
 
 

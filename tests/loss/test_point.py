@@ -1,6 +1,7 @@
 """Operating points are checked when they are made."""
 
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -40,3 +41,32 @@ def test_points_are_values():
     assert (point.alpha, point.unit["step"]) == (0.5, 1.0)
     assert (other.alpha, dict(other.unit)) == (2.0, {**UNIT, "step": 0.25})
     assert type(point.alpha) is float
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent", "lost", "message"),
+    [
+        ({"target_bytes": 100.0}, 104.0, (0.0, 0.1), None),
+        ({"target_bytes": 100.0}, 96.0, (0.0, 0.1), None),
+        (
+            {"target_bytes": 100.0},
+            87.0,
+            (0.0, 0.1),
+            "87.0 bytes are sent, fewer than target_bytes=100.*latent_chan",
+        ),
+        ({"target_bytes": 100.0}, 112.0, (0.0, 0.1), "112.0 bytes are sent, more than .*max_epochs"),
+        ({"target_drop": 0.01}, 50.0, (0.005, 0.03), None),
+        (
+            {"target_drop": 0.01},
+            50.0,
+            (0.012, 0.03),
+            "0.0120 of the metric and more .*target_drop=0.01.*channels",
+        ),
+        ({}, 50.0, (0.5, 0.6), None),
+        ({"target_bytes": 100.0, "rates": 4}, 50.0, (0.5, 0.6), None),
+    ],
+)
+def test_what_was_asked_for_and_missed_is_said(asked, sent, lost, message):
+    """Bytes that differ by more than five percent, and a drop that is surely larger, with the cure."""
+    missed = OperatingPoint(UNIT, 1.0, rate=DensityRate, **asked).missed(sent, lost)
+    assert missed is None if message is None else re.search(message, missed)

@@ -1,8 +1,8 @@
-"""Libraries' own networks, as `benchmarks/libraries.py` measures many more of them."""
+"""Libraries' own networks, as `benchmarks/coverage.py` measures many more of them."""
 
 import pytest
 
-from benchmarks.libraries import LIBRARIES, covered
+from benchmarks.coverage import LIBRARIES, covered
 
 NETWORKS = [
     ("timm", "timm", "swin_tiny_patch4_window7_224", "torch.fx"),

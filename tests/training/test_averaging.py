@@ -60,12 +60,12 @@ def test_an_interrupted_training_ends_as_one_that_was_not(digits_network, tmp_pa
     unit = {"latent_channels": 4, "stride": 2, "step": 1.0}
     more = {"kind": "asymmetric", "rate": DensityRate, "objective": FrozenLogits(), "target_bytes": 5}
     point = bottleneck.OperatingPoint(unit, 1.0, **more)
-    trainer = {"max_epochs": 4, "accelerator": "cpu", "enable_progress_bar": False}
+    trainer = {"max_epochs": 2, "accelerator": "cpu", "enable_progress_bar": False}
     recipe = Recipe(average=0.9, cutmix=0.5, warm_epochs=1, settle_epochs=1, trainer=trainer)
     whole = bottleneck.train(cut, point, recipe)
     kept = ModelCheckpoint(tmp_path, save_last=True)
     with pytest.raises(KeyError):
-        bottleneck.train(cut, point, recipe, callbacks=[kept, Stop(2)])
+        bottleneck.train(cut, point, recipe, callbacks=[kept, Stop(1)])
     resumed = bottleneck.train(cut, point, recipe, tmp_path / "last.ckpt")
     ended, again = whole.unit.state_dict(), resumed.unit.state_dict()
     assert all(torch.equal(ended[key], again[key]) for key in ended)

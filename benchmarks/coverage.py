@@ -1,7 +1,7 @@
 """How many networks can be cut, and whether their halves compute what they do: one table.
 
-    python -m benchmarks.libraries                      all of them
-    python -m benchmarks.libraries timm --only=swin     of one library, those with a part of the name
+    python -m benchmarks.coverage                      all of them
+    python -m benchmarks.coverage timm --only=swin     of one library, those with a part of the name
 
 Weights are random, those that a constructor leaves constant as well. For each network: closed cuts, the worst
 difference between tail(head(x)) and the network at three cuts and batches of 1 and 3, over the output's
