@@ -66,6 +66,8 @@ def torchvision_network(name: str) -> Made:
         name in torchvision.models.list_models(module=torchvision.models.detection) and "ssd" not in name
     )
     small: dict[str, Any] = {"min_size": 128, "max_size": 256} if resizes else {}
+    if "mask" in name or "keypoint" in name:  # each object has a head's pass, and photographs have no hundred
+        small["box_detections_per_img"] = 20
     network = models.create(name, **small)
     if isinstance(network, models.Detector):
         network.find_all()
