@@ -44,19 +44,22 @@ def names(input: str | None = None) -> tuple[str, ...]:
     return tuple(name for name, (kind, _) in sorted(NAMED.items()) if input is None or kind == input)
 
 
-def create(name: str, shape: Sequence[int], **options: Any) -> Codec:
+def create(name: str, shape: Sequence[int], *, tables: Any = None, **options: Any) -> Codec:
     """Build a codec by name.
 
     Args:
         name: One of `names`, or ``pipeline`` with ``stages=[...]``: dicts of a stage's name and its options.
         shape: Shape of one sample, such as ``(C, H, W)``.
+        tables: As in what `Codec.to_dict` returns; `None`: it is fitted later, or needs none.
         options: What that codec takes besides, such as ``bits=4`` for ``rle``.
 
     Raises:
-        ValueError: If the name or an option is unknown, or a value is out of range.
+        ValueError: If the name or an option is unknown, a value is out of range, or tables are not its own.
         MissingLibraryError: If the codec's library is not installed.
     """
-    return Codec(recipe(name, options), shape)
+    codec = Codec(recipe(name, options), shape)
+    codec.load_tables(tables)
+    return codec
 
 
 def for_parts(shapes: Sequence[Sequence[int]], name: str, **options: Any) -> Codec:
@@ -82,12 +85,9 @@ def from_dict(d: Mapping[str, Any]) -> Codec:
         ValueError: If the codec is unknown, or the description is incomplete or damaged.
     """
     try:
-        codec = create(d["name"], d["shape"], **d["options"])
-        tables = d["tables"]
+        return create(d["name"], d["shape"], tables=d["tables"], **d["options"])
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{d!r:.80} is not a description of a codec ({type(error).__name__}: {error}). Pass what to_dict "
             "returned."
         ) from error
-    codec.load_tables(tables)
-    return codec

@@ -24,5 +24,7 @@ def run(cfg: DictConfig) -> None:
     print(tabulate(rows, header, disable_numparse=True, colalign=["right"] * len(header)))
     print(
         f"\nPoint {chosen.point}: {chosen.value:.3f} from {chosen.payload_bytes:,.1f} bytes on average, "
-        f"where the frozen network has {chosen.baseline:.3f}. Send with device(image, point={chosen.point})."
+        f"where the frozen network has {chosen.baseline:.3f}."
+        + f" Send with device(image, point={chosen.point})."
+        * (len(points) > 1)
     )

@@ -15,7 +15,7 @@ def network_of(cfg: DictConfig, bundle: Bundle) -> nn.Module:
     """The network of the configuration, or else the one that a bundle names.
 
     Args:
-        cfg: May have `model`; `cache.dir` is where embedded networks are.
+        cfg: May have `model`.
         bundle: One of those that will run.
 
     Raises:

@@ -89,7 +89,7 @@ _HELP = {
         ),
     ),
     "demo": _Help(
-        ("bottleneck demo", "bottleneck demo source=video.mp4 slower=1"),
+        ("bottleneck demo", "bottleneck demo frontier=studies/NAME/frontier source=video.mp4"),
         ("source", "frames", "fps", "slower", "trace", "jitter", "lost", "transport"),
     ),
     "choose": _Help(

@@ -13,7 +13,8 @@ class Candidate:
     """A point as a choice sees it.
 
     Attributes:
-        point: What `device(image, point=...)` takes; a single bundle is point 0.
+        point: What a frontier's `device(image, point=...)` takes; a single bundle is 0, and its device takes
+            none.
         value, baseline: The metric, and the frozen network's.
         payload_bytes: Mean payload.
         device_ms: Head, encoder and coder for one image, measured where the point was trained.
@@ -28,7 +29,11 @@ class Candidate:
     server_ms: float
 
     def total_ms(self, kbit_s: float | None) -> float:
-        """Milliseconds from an image to its answer over a link of this rate; `None`: at once."""
+        """Milliseconds from an image to its answer, without the round trip.
+
+        Args:
+            kbit_s: Rate of the link; `None`: what is sent arrives at once.
+        """
         sent = 0.0 if kbit_s is None else 8 * self.payload_bytes / kbit_s
         return self.device_ms + sent + self.server_ms
 

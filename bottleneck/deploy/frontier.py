@@ -245,7 +245,7 @@ class FrontierServer:
         return f"Server of {_told(self.points)}"
 
     def __call__(self, payload: bytes) -> Any:
-        """What the frozen network returns for a batch of one.
+        """The answer for one image, as `Server` gives it.
 
         Raises:
             ValueError: If the first byte names no point, or the rest cannot be its payload.

@@ -1,4 +1,4 @@
-"""What training maximises as task: the labels, or agreement with the frozen network.
+"""What is weighed as task: the labels, or agreement with the frozen network.
 
 feature ──► frozen tail ──► its features, its output ─┐
 feature' ─► tail ─────────► features, output ─────────┴──► objective ◄── label

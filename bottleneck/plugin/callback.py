@@ -57,8 +57,9 @@ class BottleneckPlugin(Callback, _OtherCallback):
         step: Q; larger: less rate.
         alpha: Weight of their loss; larger: more rate, better task.
         codec: Name of the codec that makes the bytes, of the unit's symbols or of its latent.
-        rate: Makes what is paid for the latent from its shape and the pixels of an image; `None`: `L1Rate`.
-        optimizer: Makes the optimizer from the parameters of unit and rate.
+        rate: Makes what is paid for the latent from its shape, the pixels of an image and the step; `None`:
+            `L1Rate`.
+        optimizer: Makes the optimizer from the parameters of unit and rate; `None`: Adam at 1e-3.
         scheduler: Makes a schedule from `optimizer` and `total_steps`, stepped after every batch, or `None`.
         example: A batch of images as the module's `forward` takes it. `None`: the first training batch goes
             through `training_step` as far as the split point, which shows the feature's size.

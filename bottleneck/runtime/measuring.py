@@ -63,10 +63,12 @@ def server_only(model: nn.Module, picture: Channel, codec: Mapping[str, Any]) ->
     Args:
         model: The network.
         picture: Codes images; its codec is fitted.
-        codec: What makes it, by name and options.
+        codec: What makes it, by name and options; tables that it was given are added.
     """
     where = device_of(model)
-    about = {"name": picture.name, "split": "input", "codec": dict(codec)}
+    tables = picture.codec.to_dict()["tables"]
+    own = {**codec, "tables": tables} if tables else dict(codec)
+    about = {"name": picture.name, "split": "input", "codec": own}
     return Way(
         about,
         lambda image: picture.send(image[None])[0],

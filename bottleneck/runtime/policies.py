@@ -39,9 +39,7 @@ class Policy:
                 f"budget.latency={self.latency} leaves no time. Give seconds above 0, such as 0.2."
             )
         if not 0 <= self.metric <= 1:
-            raise ValueError(
-                f"budget.metric={self.metric} is no metric. Give one between 0 and 1, such as 0.9."
-            )
+            raise ValueError(f"metric={self.metric} is none. Give one between 0 and 1, such as 0.9.")
 
     def admitted(self, strategies: Sequence[Strategy]) -> list[Strategy]:
         """The strategies that reach the metric.
@@ -52,7 +50,10 @@ class Policy:
         found = [strategy for strategy in strategies if strategy.value >= self.metric]
         if not found:
             best = max((strategy.value for strategy in strategies), default=None)
-            raise ValueError(f"budget.metric={self.metric} is not reached; the best strategy has {best}.")
+            raise ValueError(
+                f"no strategy reaches the metric {self.metric:g}, the frozen network's less budget.drop; the "
+                f"best has {best}."
+            )
         return found
 
     def best(self, strategies: Sequence[Strategy], latency_ms: Callable[[Strategy], float]) -> Strategy:

@@ -64,7 +64,7 @@ class Strategy:
         server_ms: What the server works on one payload.
         value: The metric on validation samples, in [0, 1]; `value_interval` its 95 % interval.
         bundle: The bundle that runs, by its `id`, and `point`, its number on its frontier.
-        codec: What makes the picture: a codec's name and its options.
+        codec: What makes the picture: a codec's name and its options, with its tables where it has any.
     """
 
     name: str

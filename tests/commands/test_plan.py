@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
+from bottleneck import models
 from bottleneck.commands.config import config_dir
 from bottleneck.commands.plan import plan_from
+from bottleneck.runtime.serving.tails import Tails
 
 
 def run(folder: Path, *overrides: str) -> str:
@@ -27,6 +29,9 @@ def test_plan_of_a_bundle(tmp_path, digits_bundle):
     names = [s["name"] for s in content["strategies"]]
     assert names == ["device", "raw-input", "packed-input", "deflate-input", "png-input", "layer2-0"]
     assert content["advice"] in printed
+    tails = Tails([Path(digits_bundle)], models.create("digits_resnet"))
+    for strategy in content["strategies"][1:-1]:  # a server can load every picture, its tables included
+        tails.number({"codec": strategy["codec"]})
     assert content["link"] == {"bandwidth": 1000.0, "rtt": 0.03}
     assert all("energy_mj" in row for row in content["summary"])
     assert (tmp_path / "plan.png").stat().st_size > 20_000

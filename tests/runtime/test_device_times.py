@@ -21,6 +21,7 @@ def strategies(bundle):
     return [
         Strategy("device", None, **common),
         Strategy("png", "input", codec={"name": "png"}, **common),
+        Strategy("packed", "input", codec={"name": "packed", "tables": {"bits": 5}}, **common),
         Strategy("layer2-0", "layer2", bundle=bundle, point=0, **common),
     ]
 
@@ -39,7 +40,12 @@ def test_script_times_every_strategy_without_torch(tmp_path, digits_network, bun
     done = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     times = json.loads(done.stdout)
-    assert {name: len(taken) for name, taken in times.items()} == {"device": 5, "png": 5, "layer2-0": 5}
+    assert {name: len(taken) for name, taken in times.items()} == {
+        "device": 5,
+        "png": 5,
+        "packed": 5,
+        "layer2-0": 5,
+    }
     (tmp_path / "times.json").write_text(done.stdout)
     assert [s.device_ms.samples for s in on_device(found, tmp_path / "times.json")] == [
         tuple(times[s.name]) for s in found

@@ -36,7 +36,7 @@ class Client:
 
     ::
 
-        with Client("localhost:50051", TorchHalf("studies/digits/frontier", network)) as client:
+        with Client("localhost:50051", TorchHalf([Path("studies/digits/frontier")], network)) as client:
             for image in camera:
                 client.offer(image)
                 for record in client.finished():

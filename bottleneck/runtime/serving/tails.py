@@ -248,6 +248,8 @@ class Tails:
             raise UnknownPointError(f"codec {name!r} cannot be made here: {error}") from error
         if codec.input != "pixels":
             raise UnknownPointError(f"codec {name!r} codes no pictures.")
+        if not codec.fitted:
+            raise UnknownPointError(f"codec {name!r} comes without its tables. Make the plan again.")
         example = torch.zeros(1, *bundle.image_shape, dtype=torch.uint8, device=device_of(self._network))
         cut = (("input", False, None), bundle.image_shape)
         net = self._net(cut, lambda: split(self._network, "input", example).freeze())
