@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import seed_everything
 
 from bottleneck.channel import Channel
+from bottleneck.commands.adaptive import adaptive, check_adaptive
 from bottleneck.commands.cascades import cascades, check_cascade
 from bottleneck.commands.losses import on_lossy_links
 from bottleneck.commands.outputs import FILES, write_outputs
@@ -53,6 +54,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
     cut = cut_of(cfg)
     for bundle in bundles:
         _check(bundle, cut)
+    check_adaptive(cfg.adaptive, listed(cfg.bundles), bundles, cut.task.name)
     if cfg.pictures:
         check_drawable(cut)
 
@@ -86,6 +88,8 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
             sources[row.setting or ""].result.get("seed", cfg.seed) if row.kind == "trained" else cfg.seed
         )
     rows = [cut.frozen(cfg.subset), *(one.row for one in measured), *cascades(cfg.cascade, measured)]
+    if cfg.adaptive.mean_bytes:
+        rows += adaptive(cfg, [f"bundle:{bundle.id}" for bundle in bundles], sent, measured, folder)
     if cfg.pictures:
         columns = frozen_answers(cut, cfg.subset, cfg.pictures)
         for place, channels in sent:

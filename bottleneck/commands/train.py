@@ -17,7 +17,7 @@ from bottleneck.commands.multirun import measured_once
 from bottleneck.commands.outputs import FILES, write_outputs
 from bottleneck.commands.setup import also_channels, cut_of, listed, point_of, recipe_of, suite_channels
 from bottleneck.cut import Cut
-from bottleneck.deploy.frontier import Point, write_frontier
+from bottleneck.deploy.frontier import FRONTIER_FILES, Point, write_frontier
 from bottleneck.files import replace_folder
 from bottleneck.loss import OperatingPoint
 from bottleneck.measure.results import Result
@@ -117,7 +117,7 @@ def _train_rates(
         return []
     points = []
     cheapest_first = sorted(zip(trained, channels, strict=True), key=lambda pair: pair[0].payload_bytes or 0)
-    with replace_folder(folder / "frontier", "frontier.json", "point-*") as fresh:
+    with replace_folder(folder / "frontier", *FRONTIER_FILES) as fresh:
         for number, (row, channel) in enumerate(cheapest_first):
             sent = (row.payload_bytes or 0) + 1  # the id's byte
             points.append(Point(number, f"point-{number:02}", 8 * sent / cut.pixels, sent, row.value))

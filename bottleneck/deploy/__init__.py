@@ -7,10 +7,11 @@ from pathlib import Path
 
 from torch import nn
 
-from bottleneck.deploy.frontier import FrontierDevice, FrontierServer, read_bundles
+from bottleneck.deploy.frontier import read_bundles, read_hardness
 from bottleneck.deploy.pairs import both_sides
 from bottleneck.deploy.places import found
 from bottleneck.deploy.sides import Device, Server
+from bottleneck.deploy.switching import FrontierDevice, FrontierServer
 
 __all__ = ["Device", "FrontierDevice", "FrontierServer", "Server", "load"]
 
@@ -42,6 +43,6 @@ def load(
     if not points:
         return sides[0]
     return (
-        FrontierDevice(points, [device for device, _ in sides]),
+        FrontierDevice(points, [device for device, _ in sides], read_hardness(found(path), digest)),
         FrontierServer(points, [server for _, server in sides]),
     )

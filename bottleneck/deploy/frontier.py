@@ -1,29 +1,33 @@
-"""Variable bit rate: several operating points around one frozen network, switched from image to image.
+"""Several operating points around one frozen network, as a folder; `switching.py` has both sides of it.
 
-image ──► FrontierDevice ──► id, payload ┄┄► FrontierServer ──► output
-
-frontier/  frontier.json   the points by rising bpp, each with its bundle's SHA-256
-           point-00/ ...   one bundle for each
+frontier/  frontier.json          the points by rising bpp, each with its bundle's SHA-256
+           point-00/ ...          one bundle for each
+           hardness.safetensors   which image deserves which point, where that was learned
 """
 
 import hashlib
 import math
 import re
+import shutil
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
+from safetensors.torch import load, save
 
 from bottleneck.deploy import description
 from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.hardness import Hardness
 from bottleneck.deploy.places import found
-from bottleneck.deploy.sides import Device, Server
-from bottleneck.files import read_folder
+from bottleneck.files import read_folder, replace_folder
 
 _FILE, _FORMAT, _VERSION = "frontier.json", "split-bottleneck frontier", 2
+_HARDNESS = "hardness.safetensors"
+_MOST_HARDNESS = 1 << 26  # bytes of it
 _MOST_POINTS = 256  # the id is one byte
+_OWN = ("format", "version", "checksum", "points", "hardness")  # keys of frontier.json that it writes itself
+FRONTIER_FILES = (_FILE, _HARDNESS, "point-*")  # names that a frontier's folder has
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,16 @@ class Point:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def write_frontier(folder: Path, points: list[Point], about: dict[str, Any]) -> None:
+def write_frontier(
+    folder: Path, points: list[Point], about: dict[str, Any], hardness: Hardness | None = None
+) -> None:
     """Write `frontier.json` into a folder that holds the bundles already.
 
     Args:
         folder: The frontier's folder.
         points: Operating points by rising bpp.
         about: What is to be said of the frontier as a whole.
+        hardness: Which image deserves which point; `None`: that was not learned.
 
     Raises:
         ValueError: If there are more points than one byte can name.
@@ -66,7 +73,58 @@ def write_frontier(folder: Path, points: list[Point], about: dict[str, Any]) -> 
         }
         for point in points
     ]
+    if hardness is not None:
+        data = save(hardness.tensors())
+        (folder / _HARDNESS).write_bytes(data)
+        about = {**about, "hardness": hashlib.sha256(data).hexdigest()}
     description.write(folder / _FILE, _FORMAT, _VERSION, {**about, "points": entries})
+
+
+def with_hardness(path: Path, hardness: Hardness, into: Path) -> None:
+    """Write a frontier again, which then knows which image deserves which point.
+
+    Args:
+        path: The frontier.
+        hardness: Fitted for its points, in their order.
+        into: The new one's folder; what is there is replaced.
+    """
+    points, _ = read_bundles(path)
+    content, _ = description.read(path / _FILE, _FORMAT, [1, _VERSION], unsealed=[1])
+    about = {key: value for key, value in content.items() if key not in _OWN}
+    with replace_folder(into, *FRONTIER_FILES) as fresh:
+        for point in points:
+            shutil.copytree(path / point.bundle, fresh / point.bundle)
+        write_frontier(fresh, points, about, hardness)
+
+
+def read_hardness(path: Path, digest: str | None = None) -> Hardness | None:
+    """Which image deserves which point of a frontier; `None` where that was not learned, or of a bundle.
+
+    Args:
+        path: As for `read_bundles`, as is the digest.
+        digest: Likewise.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        ValueError: If it is not the one that the frontier names, or holds something else.
+    """
+
+    def read(folder: Path) -> Hardness | None:
+        if not (folder / _FILE).exists():
+            return None
+        content, _ = description.read(folder / _FILE, _FORMAT, [1, _VERSION], digest, unsealed=[1])
+        if (expected := content.get("hardness")) is None:
+            return None
+        file = folder / _HARDNESS
+        if file.stat().st_size > _MOST_HARDNESS:
+            raise ValueError(f"{file} is larger than any.")
+        data = file.read_bytes()
+        if hashlib.sha256(data).hexdigest() != expected:
+            raise ValueError(f"{file} is not the one that {_FILE} names. Let evaluate.py write it again.")
+        with description.described_by(file):
+            return Hardness.of(load(data), len(content["points"]))
+
+    return read_folder(path, read)
 
 
 def read_bundles(path: Path, digest: str | None = None) -> tuple[list[Point], list[Bundle]]:
@@ -153,109 +211,3 @@ def point_of(payload: bytes, known: Collection[Any]) -> int:
     if payload[0] not in known:
         raise ValueError(f"The payload names point {payload[0]}; this frontier has {sorted(known)}.")
     return payload[0]
-
-
-class FrontierDevice:
-    """The device's side of a whole frontier: one frozen head, a small unit for each point.
-
-    Attributes:
-        points: The points, by rising bpp.
-        devices: Each point's own device, by the point's id; all share one head.
-    """
-
-    def __init__(self, points: list[Point], devices: list[Device]):
-        self.points = points
-        self.devices = {point.id: device for point, device in zip(points, devices, strict=True)}
-
-    def __repr__(self) -> str:
-        return f"Device of {_told(self.points)}"
-
-    def __call__(
-        self,
-        image: Any,
-        *,
-        point: int | None = None,
-        max_bytes: int | None = None,
-        min_metric: float | None = None,
-        policy: str | None = None,
-        offset: float | None = None,
-    ) -> bytes:
-        """The payload of one image; its first byte names the point, so the server needs nothing else.
-
-        Args:
-            image: As `Device` takes it.
-            point: Use the point of this id.
-            max_bytes: Use the best point whose payload for this very image has no more bytes.
-            min_metric: Use the cheapest point that reached this metric; with `max_bytes`, consider
-                only points that did.
-            policy: `verified` tries the points from the cheapest and takes the first whose answer is the
-                network's own, which the device computes too: decoder and tail for each point that it tries.
-                The best point where none agrees. With `max_bytes` or `min_metric`, of those that keep to it.
-            offset: How latents are rounded, as for `Device`.
-
-        Raises:
-            ValueError: If no point fits; the message says what would. If the policy is unknown, or the
-                network does not classify.
-        """
-        if policy not in (None, "verified"):
-            raise ValueError(f"policy={policy!r} is unknown. Use policy='verified', or none.")
-        if point is not None and (max_bytes, min_metric, policy) != (None, None, None):
-            raise ValueError("point= names one point already: leave out max_bytes=, min_metric= and policy=.")
-        candidates = sorted(self.points, key=lambda candidate: candidate.value, reverse=True)
-        if point is not None:
-            candidates = [candidate for candidate in candidates if candidate.id == point]
-            if not candidates:
-                known = [candidate.id for candidate in self.points]
-                raise ValueError(f"point={point} is not on this frontier. It has {known}.")
-        if min_metric is not None:
-            best = candidates[0].value
-            candidates = [candidate for candidate in candidates if candidate.value >= min_metric]
-            if not candidates:
-                raise ValueError(f"min_metric={min_metric} is not reached; the best point has {best:.4f}.")
-            if max_bytes is None and policy is None:
-                candidates = [min(candidates, key=lambda candidate: candidate.bpp)]
-        feature = self.devices[candidates[0].id].feature(image)
-        kept, sizes = None, []  # from the best to the cheapest, or, to be verified, the other way round
-        for candidate in candidates if policy is None else sorted(candidates, key=lambda each: each.bpp):
-            device = self.devices[candidate.id]
-            coded = device.encode(feature, offset)
-            payload = bytes([candidate.id]) + coded
-            sizes.append(len(payload))
-            if max_bytes is not None and len(payload) > max_bytes:
-                continue
-            if policy is None or torch.equal(*device.answers(feature, coded)):
-                return payload
-            if kept is None or candidate.value > kept[0]:
-                kept = candidate.value, payload
-        if kept is not None:
-            return kept[1]
-        raise ValueError(
-            f"max_bytes={max_bytes} is too few for this image: its smallest payload has {min(sizes)} bytes."
-        )
-
-
-class FrontierServer:
-    """The server's side of a whole frontier."""
-
-    def __init__(self, points: list[Point], servers: list[Server]):
-        self.points = points
-        self._servers = {point.id: server for point, server in zip(points, servers, strict=True)}
-
-    def __repr__(self) -> str:
-        return f"Server of {_told(self.points)}"
-
-    def __call__(self, payload: bytes) -> Any:
-        """The answer for one image, as `Server` gives it.
-
-        Raises:
-            ValueError: If the first byte names no point, or the rest cannot be its payload.
-        """
-        return self._servers[point_of(payload, self._servers)](payload[1:])
-
-
-def _told(points: list[Point]) -> str:
-    first, last = points[0], points[-1]
-    return (
-        f"a frontier of {len(points)} points, from {first.payload_bytes:,.1f} bytes for {first.value:.3f} to "
-        f"{last.payload_bytes:,.1f} for {last.value:.3f}"
-    )

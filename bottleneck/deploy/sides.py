@@ -19,6 +19,7 @@ from bottleneck.channel import Channel
 from bottleneck.codecs.packets.stage import packed, packets_in
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.devices import device_of
+from bottleneck.layouts import Layout
 from bottleneck.lossy.concealment.base import Concealment
 from bottleneck.models.image_sizes import (
     IMAGE_SIZES,
@@ -56,6 +57,11 @@ class Device:
 
     def __repr__(self) -> str:
         return f"Device of {self.bundle}"
+
+    @property
+    def layout(self) -> Layout:
+        """How the axes of what the head gives are read."""
+        return self._net.entry.layout
 
     def session(self) -> Self:
         """The same side for another stream."""

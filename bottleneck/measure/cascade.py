@@ -16,6 +16,7 @@ import dataclasses
 import numpy as np
 
 from bottleneck.measure.harness import Measured
+from bottleneck.measure.mixed import mixed_row
 from bottleneck.measure.results import Result
 from bottleneck.measure.sureness import check_sure
 
@@ -42,26 +43,12 @@ def cascade(first: Measured, second: Measured, sure: float) -> Result:
             "classification; set cascade.sure=[]."
         )
     again = sureness < sure
-    scores = np.where(again, second.tally.scores(), scores)
-    sizes = first.payload_bytes + again * second.payload_bytes
-    value, pixels = float(scores.mean()), 8 * first.payload_bytes.mean() / (first.row.bpp or 1)
     name = f"{first.row.method}-then-{second.row.method}"
-    return dataclasses.replace(
-        first.row,
-        method=f"{name}-{sure:g}",
-        family=name,
-        setting=f"{sure:g}",
-        value=value,
-        metrics={task.metric: value},
-        value_interval=task.interval(scores, value),
-        drop=first.row.baseline - value,
-        drop_interval=task.drop_interval(first.frozen.scores(), scores),
-        payload_bytes=float(sizes.mean()),
-        payload_bytes_p95=float(np.percentile(sizes, 95)),
-        bpp=8 * float(sizes.mean()) / float(pixels),
-        packets=None,
-        bits_per_element=None,
-        estimated_bpp=None,
-        zero_fraction=None,
-        asked_again=float(again.mean()),
+    row = mixed_row(
+        first,
+        np.where(again, second.tally.scores(), scores),
+        first.payload_bytes + again * second.payload_bytes,
+        name,
+        f"{sure:g}",
     )
+    return dataclasses.replace(row, asked_again=float(again.mean()))

@@ -16,7 +16,7 @@ from filelock import FileLock
 from optuna.artifacts import download_artifact
 from optuna.trial import FrozenTrial, TrialState
 
-from bottleneck.deploy.frontier import Point, write_frontier
+from bottleneck.deploy.frontier import FRONTIER_FILES, Point, write_frontier
 from bottleneck.files import replace_file, replace_folder
 from bottleneck.measure import pareto
 from bottleneck.measure.results import Result
@@ -51,7 +51,7 @@ def save_frontier(study: optuna.Study, artifacts: Any, folder: Path, constraints
             for number, trial in enumerate(sorted(chosen, key=lambda trial: trial.user_attrs["val"]["bpp"]))
         ]
         trials = {trial.number: trial for trial in chosen}
-        with replace_folder(folder / "frontier", "frontier.json", "point-*") as fresh:
+        with replace_folder(folder / "frontier", *FRONTIER_FILES) as fresh:
             for point in points:
                 (fresh / point.bundle).mkdir()
                 for name in BUNDLE_FILES:

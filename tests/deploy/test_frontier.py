@@ -10,7 +10,8 @@ import torch
 import bottleneck
 from bottleneck import codecs
 from bottleneck.deploy.bundle import Bundle
-from bottleneck.deploy.frontier import Point, read_bundles, write_frontier
+from bottleneck.deploy.frontier import Point, read_bundles, with_hardness, write_frontier
+from bottleneck.deploy.hardness import Hardness, grid_means
 from bottleneck.models import weights_identity
 from bottleneck.unit import BottleneckUnit
 
@@ -233,3 +234,75 @@ def test_more_points_than_a_byte_can_name_are_refused(tmp_path):
     points = [Point(number, "p", 1, 1, 1) for number in range(257)]
     with pytest.raises(ValueError, match="257 points cannot be named by one byte"):
         write_frontier(tmp_path, points, {})
+
+
+@pytest.fixture
+def knowing(folder, tmp_path_factory, digits_network, digits_net, digits_images):
+    """The same frontier, which has learned that images of a large first mean deserve its second point."""
+    with torch.no_grad():
+        means = grid_means(digits_net.head(digits_images), digits_net.entry.layout)
+    classes = torch.zeros(2, means.shape[1])
+    classes[1, 0] = 1.0
+    risk = torch.tensor([[1.0, 0.0], [1.0, -3.0], [1.0, -3.0]])
+    sizes = torch.tensor([2.0, 4.0, 9.0])
+    spent = torch.tensor([[0.0, 9.0], [0.05, 4.0], [10.0, 2.0]])
+    into = tmp_path_factory.mktemp("knowing") / "frontier"
+    with_hardness(folder, Hardness(classes, -means.mean() * torch.ones(2), risk, sizes, spent), into)
+    return into
+
+
+def test_adaptive_point_is_what_the_hardness_chooses(knowing, digits_network, digits_net, digits_images):
+    """Image by image, as a payload of that point; a mean that allows more takes better points."""
+    device, server = bottleneck.load(knowing, digits_network)
+    with torch.no_grad():
+        means = grid_means(digits_net.head(digits_images), digits_net.entry.layout)
+    used = set()
+    for mean in (2.0, 4.5, 9.0):
+        chosen = device.hardness.choose(means, mean)
+        for image, place in zip(digits_images[:8], chosen, strict=False):
+            payload = device(image, policy="adaptive", mean_bytes=mean)
+            assert payload == device(image, point=device.points[place].id)
+            assert server(payload).shape == (1, 10)
+            used.add(place)
+    assert len(used) > 1
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ({"policy": "adaptive"}, "mean_bytes= go together"),
+        ({"mean_bytes": 5.0}, "mean_bytes= go together"),
+        ({"policy": "adaptive", "mean_bytes": 5.0, "max_bytes": 9}, "leave out max_bytes="),
+        (
+            {"policy": "adaptive", "mean_bytes": 1.0},
+            "mean_bytes=1.0 is too few: the cheapest point takes 2.0",
+        ),
+    ],
+)
+def test_wishes_that_adaptive_cannot_keep_are_refused(knowing, digits_network, digits_images, wish, message):
+    """By what has to go, or to be given."""
+    device, _ = bottleneck.load(knowing, digits_network)
+    with pytest.raises(ValueError, match=message):
+        device(digits_images[0], **wish)
+
+
+def test_a_frontier_that_knows_no_hard_images_says_so(folder, digits_network, digits_images):
+    """With the command that teaches it."""
+    device, _ = bottleneck.load(folder, digits_network)
+    with pytest.raises(ValueError, match=r"evaluate\.py bundles=\[FRONTIER\] adaptive"):
+        device(digits_images[0], policy="adaptive", mean_bytes=5.0)
+
+
+def test_no_byte_of_the_hardness_changes_unnoticed(knowing, digits_network):
+    """The frontier's description vouches for it, and so does its digest."""
+    digest = hashlib.sha256((knowing / "frontier.json").read_bytes()).hexdigest()
+    assert bottleneck.load(knowing, digits_network, digest=digest)[0].hardness is not None
+    file = knowing / "hardness.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-5] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(ValueError, match=r"is not the one that frontier\.json names"):
+        bottleneck.load(knowing, digits_network)
+    file.unlink()
+    with pytest.raises(FileNotFoundError):
+        bottleneck.load(knowing, digits_network)
