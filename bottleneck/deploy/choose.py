@@ -7,6 +7,8 @@ from pathlib import Path
 from bottleneck.deploy.frontier import read_bundles
 from bottleneck.deploy.places import found
 
+_MEASURED = {"value", "baseline", "payload_bytes", "head_ms", "encode_ms", "decode_ms", "tail_ms"}
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -39,9 +41,19 @@ class Candidate:
 
 
 def candidates(path: str | Path) -> list[Candidate]:
-    """The points of a frontier, or of a bundle, by rising bytes; `path` as `bottleneck.load` takes it."""
+    """The points of a frontier, or of a bundle, by rising bytes; `path` as `bottleneck.load` takes it.
+
+    Raises:
+        ValueError: If one does not say what it reaches and takes.
+    """
     points, bundles = read_bundles(found(path))
     rows = [bundle.result for bundle in bundles]
+    for bundle in bundles:
+        if missing := sorted(_MEASURED - bundle.result.keys()):
+            raise ValueError(
+                f"bundle {bundle.id} was not measured by train, search or evaluate: it does not say its "
+                f"{', '.join(missing)}, as those of a plugin do not. There is one point; use it."
+            )
     return [
         Candidate(
             number,

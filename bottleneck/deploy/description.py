@@ -58,7 +58,7 @@ def read(
         raise ValueError(f"{file} has {file.stat().st_size:,} bytes, more than any description.")
     data = file.read_bytes()
     found = hashlib.sha256(data).hexdigest()
-    if digest is not None and not hmac.compare_digest(found, digest.lower()):
+    if digest is not None and not hmac.compare_digest(found.encode(), digest.lower().encode()):
         raise ValueError(
             f"{file} has SHA-256 {found}, not the digest {digest}: it is not what was asked for."
         )

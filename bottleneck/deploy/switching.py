@@ -6,7 +6,9 @@ image ──► FrontierDevice ──► id, payload ┄┄► FrontierServer �
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from bottleneck.deploy.bundle import Place
 from bottleneck.deploy.frontier import Point, point_of
 from bottleneck.deploy.hardness import Hardness, grid_means
 from bottleneck.deploy.sides import Device, Server
@@ -83,24 +85,32 @@ class FrontierDevice:
                 raise ValueError(f"min_metric={min_metric} is not reached; the best point has {best:.4f}.")
             if max_bytes is None and policy is None:
                 candidates = [min(candidates, key=lambda candidate: candidate.bpp)]
-        feature = self.devices[candidates[0].id].feature(image)
-        kept, sizes = None, []  # from the best to the cheapest, or, to be verified, the other way round
+        heads = _Heads(image)
+        sent, kept = None, None  # what goes, and the best of what may go if nothing agrees
+        tried: list[tuple[Device, bytes]] = []  # from the best to the cheapest, or the other way round
         for candidate in candidates if policy is None else sorted(candidates, key=lambda each: each.bpp):
             device = self.devices[candidate.id]
+            feature = heads.of(device)
             coded = device.encode(feature, offset)
-            payload = bytes([candidate.id]) + coded
-            sizes.append(len(payload))
-            if max_bytes is not None and len(payload) > max_bytes:
+            tried.append((device, bytes([candidate.id]) + coded))
+            if max_bytes is not None and 1 + len(coded) > max_bytes:
                 continue
             if policy is None or torch.equal(*device.answers(feature, coded)):
-                return payload
+                sent = tried[-1]
+                break
             if kept is None or candidate.value > kept[0]:
-                kept = candidate.value, payload
-        if kept is not None:
-            return kept[1]
-        raise ValueError(
-            f"max_bytes={max_bytes} is too few for this image: its smallest payload has {min(sizes)} bytes."
-        )
+                kept = candidate.value, tried[-1]
+        if sent is None and kept is not None:
+            sent = kept[1]
+        for device, payload in tried:
+            if sent is None or payload is not sent[1]:
+                device.refresh()  # the server never sees it, so nothing may build on it
+        if sent is None:
+            least = min(len(payload) for _, payload in tried)
+            raise ValueError(
+                f"max_bytes={max_bytes} is too few for this image: its smallest payload has {least} bytes."
+            )
+        return sent[1]
 
     def _adaptive(self, image: Any, mean_bytes: float, offset: float | None) -> bytes:
         if self.hardness is None:
@@ -108,11 +118,11 @@ class FrontierDevice:
                 "this frontier has not learned which images are hard. `python evaluate.py bundles=[FRONTIER] "
                 "adaptive.mean_bytes=[8]` writes one that has."
             )
-        device = self.devices[self.points[0].id]
-        feature = device.feature(image)
-        (place,) = self.hardness.choose(grid_means(feature[0], device.layout), mean_bytes)
+        device, heads = self.devices[self.points[0].id], _Heads(image)
+        means = grid_means(heads.of(device)[0], device.layout)
+        (place,) = self.hardness.choose(means, mean_bytes)
         chosen = self.points[place].id
-        return bytes([chosen]) + self.devices[chosen].encode(feature, offset)
+        return bytes([chosen]) + self.devices[chosen].encode(heads.of(self.devices[chosen]), offset)
 
 
 class FrontierServer:
@@ -132,6 +142,20 @@ class FrontierServer:
             ValueError: If the first byte names no point, or the rest cannot be its payload.
         """
         return self._servers[point_of(payload, self._servers)](payload[1:])
+
+
+class _Heads:
+    """What the head gives of one image, once for all points of one cut."""
+
+    def __init__(self, image: Any):
+        self._image = image
+        self._known: dict[Place, tuple[Tensor, bytes]] = {}
+
+    def of(self, device: Device) -> tuple[Tensor, bytes]:
+        place = device.bundle.place
+        if place not in self._known:
+            self._known[place] = device.feature(self._image)
+        return self._known[place]
 
 
 def _told(points: list[Point]) -> str:

@@ -239,7 +239,8 @@ class _Store:
 def _encoded(values: Tensor, name: str, layout: ArrayLayout) -> bytes:
     array = values.cpu().numpy()
     if np.dtype(layout.dtype).kind == "f" and np.abs(array).max(initial=0) > np.finfo(layout.dtype).max:
-        raise ValueError(f"There are {name} beyond {layout.dtype}. Use cache.dtype=float32.")
+        cure = " Use cache.dtype=float32." if np.isfinite(array).all() and name == "features" else ""
+        raise ValueError(f"There are {name} beyond {layout.dtype}, up to {np.abs(array).max()}.{cure}")
     array = array.astype(layout.dtype)
     if array.shape[1:] != tuple(layout.shape):
         raise ValueError(f"computed {name} of shape {array.shape[1:]}, the cache expects {layout.shape}.")

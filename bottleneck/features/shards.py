@@ -74,8 +74,9 @@ class StoredArray:
         return zlib.crc32(os.pread(self._descriptor, len(samples) * size, samples.start * size))
 
     def _check(self, shard: int) -> None:
-        if self._sum(shard) != self._sums.pop(shard):
+        if self._sum(shard) != self._sums[shard]:
             raise OSError(f"{self.file} was changed in shard {shard} after it was written: {self._cure}")
+        del self._sums[shard]
 
     @property
     def _cure(self) -> str:

@@ -85,26 +85,30 @@ class _Account:
         self.payload_sizes: list[int] = []
         self.packets: list[int] = []
         self.pixels: list[int] = []
+        self.elements: list[float] = []
         self.ideal_bits: list[float] = []
         self.zero_fractions: list[float] = []
 
-    def add(self, sent: Transmission, headers: Sequence[bytes], pixels: Sequence[int]) -> None:
+    def add(
+        self, sent: Transmission, headers: Sequence[bytes], pixels: Sequence[int], elements: float
+    ) -> None:
         self.payload_sizes += [
             len(header) + size for header, size in zip(headers, sent.payload_bytes, strict=True)
         ]
         self.packets += sent.packets
         self.pixels += pixels
+        self.elements += [elements] * len(headers)
         self.ideal_bits += sent.ideal_bits
         self.zero_fractions += sent.zero_fractions
 
-    def rates(self, elements: int) -> dict[str, Any]:
+    def rates(self) -> dict[str, Any]:
         payload_bytes, pixels = float(np.mean(self.payload_sizes)), float(np.mean(self.pixels))
         return {
             "payload_bytes": payload_bytes,
             "payload_bytes_p95": float(np.percentile(self.payload_sizes, 95)),
             "packets": float(np.mean(self.packets)),
             "bpp": 8 * payload_bytes / pixels,
-            "bits_per_element": 8 * payload_bytes / elements,
+            "bits_per_element": 8 * payload_bytes / float(np.mean(self.elements)),
             "estimated_bpp": float(np.mean(self.ideal_bits)) / pixels if self.ideal_bits else None,
             "zero_fraction": float(np.mean(self.zero_fractions)) if self.zero_fractions else None,
         }
@@ -204,15 +208,16 @@ def measure(
     title = f"Sending through {len(channels)} channel{'s'[: len(channels) != 1]} at {net.point.name}"
     for given, target in tqdm(batches, title, unit="batch", leave=False):
         given, headers = given.to(image.device), task.headers(target)
-        few = given[:_TIMED_SAMPLES] if few is None else few
+        if few is None:
+            few = given[:_TIMED_SAMPLES]
+            at_cut = net.adapter.before(few)[0].numel() / few[0].numel()
         outputs, sizes = _Outputs(net.tail), task.sizes(headers)
         pixels = _pixels(sizes, image, len(headers))
         for channel, tally, account in zip(channels, tallies, accounts, strict=True):
             sent = channel.transmit(given)
-            account.add(sent, headers, pixels)
+            account.add(sent, headers, pixels, at_cut * given[0].numel())
             tally.judge(outputs.of(sent.feature, sizes), target)
     assert few is not None, "the frozen network has seen samples"
-    elements = net.adapter.before(few)[0].numel()
     spent: dict[Codec, dict[str, Any]] = {}  # whatever the link
     for channel in channels:
         if channel.codec not in spent:
@@ -228,7 +233,7 @@ def measure(
             setting=channel.setting,
             **about,
             **channel.link.about,
-            **account.rates(elements),
+            **account.rates(),
             **spent[channel.codec],
         )
         found.append(Measured(own, np.array(account.payload_sizes), tally, frozen))

@@ -194,7 +194,7 @@ class BottleneckPlugin(Callback, _OtherCallback):
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         self._frozen = FrozenTensors(pl_module, f"{UNIT_NAME}.", trainer.callbacks)
-        self._digests = tensor_digests(pl_module)
+        self._digests, self._measured = tensor_digests(pl_module), {}
 
     @functools.partial(uncompiled, recursive=False)
     def _training_step(self, theirs: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -238,7 +238,7 @@ class BottleneckPlugin(Callback, _OtherCallback):
     def on_test_start(self, trainer: Any, pl_module: Any) -> None:
         hook = self._trained("measure")
         hook.fit_tables(trainer.strategy.broadcast)
-        hook.payload_bytes.clear()
+        hook.begin()
         self._send("transmit")
 
     on_predict_start = on_test_start
@@ -249,8 +249,8 @@ class BottleneckPlugin(Callback, _OtherCallback):
         hook, stage = self._trained("measure"), "test" if trainer.testing else "val"
         if not (sizes := hook.payload_bytes):
             raise ValueError(f"at={self.at!r} was not run in {stage}, so nothing was sent there.")
-        mean = sum(sizes) / len(sizes)
-        named = {f"{stage}/payload_bytes": mean, f"{stage}/bpp": 8 * mean / hook.loss.rate.pixels}
+        mean, bpp = sum(sizes) / len(sizes), 8 * sum(sizes) / sum(hook.pixels)
+        named = {f"{stage}/payload_bytes": mean, f"{stage}/bpp": bpp}
         pl_module.log_dict(named, batch_size=len(sizes), sync_dist=True)
 
     on_validation_epoch_end = on_test_epoch_end

@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from bottleneck import codecs
 from bottleneck.channel import Channel
 from bottleneck.codecs import Codec
+from bottleneck.devices import device_of
 from bottleneck.loss import OperatingPoint, Terms
 from bottleneck.plugin.probe import as_feature
 from bottleneck.unit import Unit, UnitOutput
@@ -54,7 +55,8 @@ class Hook(nn.Module):
         channel: Unit and codec.
         send: What becomes of a feature: one of the methods above; `None`: nothing.
         outputs: What the unit made in the current training step.
-        payload_bytes: Length of every payload that `transmit` sent.
+        payload_bytes: Length of every payload that `transmit` sent, and `pixels`, of the image that it was
+            of: of a larger feature's in proportion.
     """
 
     def __init__(self, at: str, point: OperatingPoint, unit: Unit, codec: Codec, image: Tensor):
@@ -65,6 +67,8 @@ class Hook(nn.Module):
         self.send: Callable[[Tensor], Tensor] | None = None
         self.outputs: list[UnitOutput] = []
         self.payload_bytes: list[int] = []
+        self.pixels: list[float] = []
+        self._numbers = 0  # of the feature of such an image
         self._features: deque[Tensor] = deque()
 
     @uncompiled
@@ -137,7 +141,18 @@ class Hook(nn.Module):
         self.unit.eval()
         sent = self.channel.transmit(feature)
         self.payload_bytes += sent.payload_bytes
+        self.pixels += [self.loss.rate.pixels * feature[0].numel() / self._numbers] * len(feature)
         return sent.feature
+
+    def begin(self) -> None:
+        """Count anew, and send as a device does that has sent nothing yet."""
+        self.payload_bytes.clear()
+        self.pixels.clear()
+        self.channel = self.channel.session()
+        self.unit.eval()
+        with torch.no_grad():
+            black = torch.zeros(1, *self.unit.latent_shape, device=device_of(self.unit))
+            self._numbers = self.unit.decode(black).numel()
 
     def fitted_codec(self, unit: Unit) -> Codec:
         """The codec with tables for what a unit makes of training's latest features, if there are any."""

@@ -101,5 +101,6 @@ def _png(mask: np.ndarray) -> str:
     from PIL import Image  # a device that classifies needs none
 
     file = io.BytesIO()
-    Image.fromarray(mask.astype(np.uint8)).save(file, "PNG")
+    kind = np.uint8 if mask.max(initial=0) < 256 else np.uint16
+    Image.fromarray(mask.astype(kind)).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()

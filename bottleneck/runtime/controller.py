@@ -56,6 +56,7 @@ class Controller:
         self.switches = 0
         self._since = -math.inf
         self._preferred = 0
+        self._streak_of: Strategy | None = None
 
     def choose(self, link: Link, now: float) -> Strategy:
         """The strategy for a frame that is captured now.
@@ -68,7 +69,9 @@ class Controller:
             self.current, self._since = self.policy.best(self.strategies, lambda s: s.latency_ms(link)), now
             return self.current
         wanted = self.preferred(link)
-        self._preferred = 0 if wanted is self.current else self._preferred + 1
+        if wanted is self.current or wanted is not self._streak_of:
+            self._preferred = 0
+        self._preferred, self._streak_of = self._preferred + (wanted is not self.current), wanted
         dead = link.bandwidth <= 0 and self.current.kind != "device"
         settled = self._preferred >= self._patience and now - self._since >= self._dwell
         if wanted is not self.current and (dead or settled):

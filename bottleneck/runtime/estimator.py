@@ -80,6 +80,10 @@ class Estimator:
         if (received := min(size, sent.size)) > TINY:
             self._add_transfer(received, elapsed - self._rtt, now)
 
+    def forget(self) -> None:
+        """What is under way went with its connection; on the next one nothing is late."""
+        self._in_flight.clear()
+
     def link(self, now: float) -> Link:
         """The link as it is believed to be: 0 bytes per second after two messages in a row were lost."""
         if self._dead(now):

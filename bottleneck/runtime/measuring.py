@@ -5,6 +5,7 @@
 The ways take turns on each image, so that a slow moment of the machine hits all alike.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from bottleneck.devices import device_of
 from bottleneck.measure.harness import Tally
 from bottleneck.measure.timing import timed
 from bottleneck.runtime.answers import answer_of
+from bottleneck.runtime.device.routes import routes_of
 from bottleneck.runtime.strategy import Spread, Strategy
 from bottleneck.tasks import Task
 
@@ -86,15 +88,12 @@ def shared(model: nn.Module, bundles: Sequence[tuple[Bundle, int]]) -> list[Way]
     Raises:
         ValueError: If a bundle belongs to another network.
     """
-    ways: list[Way] = []
+    routes = routes_of([(bundle.split, point, bundle.id) for bundle, point in bundles])
     sides = both_sides([bundle for bundle, _ in bundles], model)
-    for (bundle, point), (device, server) in zip(bundles, sides, strict=True):
-        name = f"{bundle.split}-{point}"
-        if any(way.about["name"] == name for way in ways):  # a second frontier at this split point
-            name = f"{name}-{bundle.id}"
-        about = {"name": name, "split": bundle.split, "bundle": bundle.id, "point": point}
-        ways.append(Way(about, device, server.output))
-    return ways
+    return [
+        Way(dataclasses.asdict(route), device, server.output)
+        for route, (device, server) in zip(routes, sides, strict=True)
+    ]
 
 
 @torch.no_grad()
@@ -132,7 +131,8 @@ def _run(way: Way, image: Tensor) -> tuple[Any, float, int, float]:
     """The output, the device's milliseconds, bytes, and the server's milliseconds."""
     sent, device_ms = timed(way.device, image)
     output, server_ms = (sent, 0.0) if way.server is None else timed(way.server, sent)
-    return output, device_ms, len(way.payload(sent)), server_ms
+    named = way.server is not None  # by a byte: which point it is
+    return output, device_ms, named + len(way.payload(sent)), server_ms
 
 
 def _strategy(way: Way, tally: Tally, row: Sequence[tuple[float, int, float]]) -> Strategy:

@@ -64,14 +64,8 @@ class Recorder(Runner):
 
     def record(self, batch: Tensor) -> None:
         """Run the graph on a batch."""
-        # PyTorch's fused attention path hides its matrix products from the counter.
-        fused_attention = torch.backends.mha.get_fastpath_enabled()
-        torch.backends.mha.set_fastpath_enabled(False)
-        try:
-            with torch.no_grad(), self._counter:
-                self.result = self.run(batch.clone())  # some networks write into what they are given
-        finally:
-            torch.backends.mha.set_fastpath_enabled(fused_attention)
+        with torch.no_grad(), self._counter:
+            self.result = self.run(batch.clone())  # some networks write into what they are given
 
     def run_node(self, n: fx.Node) -> Any:
         before = self._counter.macs

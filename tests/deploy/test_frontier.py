@@ -13,6 +13,7 @@ from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.frontier import Point, read_bundles, with_hardness, write_frontier
 from bottleneck.deploy.hardness import Hardness, grid_means
 from bottleneck.models import weights_identity
+from bottleneck.splitting import split
 from bottleneck.unit import BottleneckUnit
 
 
@@ -306,3 +307,57 @@ def test_no_byte_of_the_hardness_changes_unnoticed(knowing, digits_network):
     file.unlink()
     with pytest.raises(FileNotFoundError):
         bottleneck.load(knowing, digits_network)
+
+
+def _frontier(folder, network, images, *wanted):
+    """A frontier of untrained points, each `(split point, step, codec)`."""
+    points = []
+    for number, (at, step, name) in enumerate(wanted):
+        torch.manual_seed(number)
+        with torch.no_grad():
+            feature = split(network, at, images[:1]).freeze().head(images)
+            unit = BottleneckUnit.from_features(feature, "CHW", latent_channels=4, stride=2, step=step).eval()
+            symbols = unit.symbols(feature).numpy()
+        codec = codecs.create(name, shape=unit.latent_shape).fit(symbols)
+        bundle = Bundle(unit, codec, at, weights_identity(network), (1, 8, 8))
+        bundle.save(folder / f"point-{number:02}")
+        points.append(Point(number, f"point-{number:02}", 1.0 + number, 8.0 + number, 0.9 + 0.02 * number))
+    write_frontier(folder, points, {"metric": "accuracy_top1"})
+    return folder
+
+
+@pytest.mark.parametrize("wish", [{"max_bytes": 9}, {"policy": "verified"}])
+def test_what_was_tried_and_not_sent_is_nothing_to_build_on(tmp_path, digits_network, digits_images, wish):
+    """Points with memory are encoded to be compared; the server can decode all that it is sent."""
+    folder = _frontier(
+        tmp_path, digits_network, digits_images, ("layer2", 0.5, "stream"), ("layer2", 0.05, "stream")
+    )
+    device, server = bottleneck.load(folder, digits_network)
+    sent, used = 0, set()
+    for image in digits_images:
+        try:
+            payload = device(image, **wish)
+        except ValueError:  # nothing is small enough
+            continue
+        assert server(payload).shape == (1, 10)
+        sent, used = sent + 1, used | {payload[0]}
+    assert sent > 10
+    assert used == {0, 1} or "max_bytes" in wish
+
+
+def test_points_of_several_cuts_have_their_own_heads(tmp_path, digits_network, digits_images):
+    """Whichever point is taken, its payload is what its own device makes of the image."""
+    folder = _frontier(
+        tmp_path, digits_network, digits_images, ("layer3", 0.5, "range"), ("layer2", 0.2, "range")
+    )
+    device, _ = bottleneck.load(folder, digits_network)
+    for image in digits_images[:10]:
+        for wish in ({}, {"max_bytes": 60}, {"min_metric": 0.9}, {"policy": "verified"}):
+            payload = device(image, **wish)
+            assert payload == device(image, point=payload[0])
+
+
+def test_a_digest_of_other_letters_is_no_digest(folder, digits_network):
+    """Refused as any other that is not the file's."""
+    with pytest.raises(ValueError, match="not the digest"):
+        bottleneck.load(folder, digits_network, digest="ü" * 64)

@@ -190,7 +190,7 @@ def test_unknown_dtype_is_refused(tmp_path):
 
 def test_values_beyond_half_precision_are_refused(tmp_path):
     """A feature that float16 cannot hold is an error that names the option, not an infinity in the cache."""
-    with pytest.raises(ValueError, match=r"features beyond float16\. Use cache\.dtype=float32"):
+    with pytest.raises(ValueError, match=r"features beyond float16, up to .*\. Use cache\.dtype=float32"):
         get(FeatureCache(tmp_path, "float16"), compute=lambda start: ((x * 1e5, y) for x, y in rows(start)))
 
 
@@ -215,8 +215,11 @@ def test_flipped_bit_is_noticed_when_its_shard_is_first_read(tmp_path, name, sam
     stored = get(FeatureCache(tmp_path))
     other = (sample + 300) % COUNT
     assert stored.__getitems__([other])[1].tolist() == [2 * other]
-    with pytest.raises(OSError, match=rf"{name} was changed in shard {sample // 256} .* remove the folder"):
-        stored.__getitems__([other, sample])
+    for _ in range(2):  # and whenever it is read again
+        with pytest.raises(
+            OSError, match=rf"{name} was changed in shard {sample // 256} .* remove the folder"
+        ):
+            stored.__getitems__([other, sample])
 
 
 def test_truncation_under_a_reader_is_an_error(tmp_path):

@@ -135,3 +135,17 @@ def test_no_samples_is_an_error(net):
     """An empty subset is reported, not divided by."""
     with pytest.raises(ValueError, match=r"no samples to measure.*data\.root"):
         judge_frozen(net, [], Classification(7))
+
+
+def test_bits_of_an_element_count_the_elements_of_every_sample():
+    """Features of larger images have more of them."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 7, 3, stride=2, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    net = split(model, "0", IMAGE).freeze()
+    batches = [
+        (torch.randn(1, 7, 4, 4), torch.tensor([1])),
+        (torch.randn(1, 7, 8, 8), torch.tensor([2])),
+        (torch.randn(1, 7, 8, 8), torch.tensor([3])),
+    ]
+    _, found = measure(net, batches, Channel(codecs.create("raw", shape=(7, 4, 4)), name="raw"))
+    assert found.bits_per_element == pytest.approx(32, rel=0.02)  # and a few bytes of a header

@@ -8,11 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning
 import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import bottleneck
 from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.choose import candidates
 from bottleneck.loss.density import DensityRate
+from bottleneck.runtime.device.routes import Fixed
+from bottleneck.runtime.device.torch_half import TorchHalf
 from bottleneck.training.schedules import cosine
 from tests.plugin.helpers import QUIET, assert_same, export, in_order, make_plugin, tensors_of
 
@@ -376,3 +382,94 @@ def test_a_codec_of_latents_makes_the_bytes(plain, trainer_of):
     device, server = bottleneck.load(export(plugin, trainer), plain.module)
     image = plain.loader.dataset.tensors[0][0]
     torch.testing.assert_close(server(device(image))[0], outputs[0])
+
+
+class Small(pytorch_lightning.LightningModule):
+    """Takes images of any size."""
+
+    def __init__(self):
+        super().__init__()
+        self.stage = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1, stride=2), nn.ReLU())
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10))
+
+    def forward(self, images):
+        return self.head(self.stage(images))
+
+    def training_step(self, batch, index):
+        return nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+    def validation_step(self, batch, index):
+        self.log("val/loss", nn.functional.cross_entropy(self(batch[0]), batch[1]))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def small_images(count, side):
+    torch.manual_seed(side)
+    images = TensorDataset(torch.randn(count, 1, side, side), torch.randint(0, 10, (count,)))
+    return DataLoader(images, batch_size=8)
+
+
+def small_trainer(plugin, folder):
+    return pytorch_lightning.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        callbacks=[plugin],
+        logger=False,
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+
+
+def test_bits_per_pixel_are_those_of_the_images_that_were_sent(tmp_path):
+    """Images of validation may be larger than those of training."""
+    plugin = make_plugin(step=0.1)
+    trainer = small_trainer(plugin, tmp_path)
+    trainer.fit(Small(), small_images(32, 16), small_images(9, 32))
+    logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    assert logged["val/bpp"] == pytest.approx(8 * logged["val/payload_bytes"] / 32**2)
+
+
+def test_a_second_training_exports_nothing_that_the_first_measured(tmp_path):
+    """What was measured of another unit is not said of this one."""
+    plugin = make_plugin(step=0.1)
+    first = Small()
+    small_trainer(plugin, tmp_path).fit(first, small_images(32, 16), small_images(9, 16))
+    plugin.export(tmp_path / "first")
+    plugin.detach(first)
+    small_trainer(plugin, tmp_path).fit(Small(), small_images(32, 16))
+    plugin.export(tmp_path / "second")
+    assert "val/payload_bytes" in Bundle.read(tmp_path / "first").result
+    assert "val/payload_bytes" not in Bundle.read(tmp_path / "second").result
+
+
+def test_a_codec_with_memory_is_measured_as_the_device_sends(tmp_path):
+    """Sample after sample, as one stream."""
+    plugin, module = make_plugin(step=0.1, codec="stream"), Small()
+    trainer = small_trainer(plugin, tmp_path)
+    images = small_images(9, 16)
+    trainer.fit(module, small_images(32, 16), images)
+    plugin.export(tmp_path / "bundle")
+    plugin.detach(module)
+    device, _ = bottleneck.load(tmp_path / "bundle", module)
+    sizes = [len(device(image)) for image, _ in images.dataset]
+    assert float(trainer.callback_metrics["val/payload_bytes"]) == pytest.approx(np.mean(sizes))
+
+
+def test_a_plugins_bundle_says_that_it_was_not_measured_to_be_chosen(tmp_path):
+    """`choose` names what is missing; the whole network answers in half precision too."""
+    plugin, module = make_plugin(step=0.1), Small()
+    small_trainer(plugin, tmp_path).fit(module, small_images(32, 16))
+    plugin.export(tmp_path / "bundle")
+    plugin.detach(module)
+    with pytest.raises(ValueError, match=r"was not measured by train, search or evaluate.*baseline"):
+        candidates(tmp_path / "bundle")
+    half = TorchHalf([tmp_path / "bundle"], module.half())
+    image = torch.randn(1, 16, 16)
+    assert len(half.payload(image, half.routes[0])) > 0
+    assert len(half.alone(image)["top"]) == 5
+    with pytest.raises(ValueError, match="which this device does not have"):
+        half.payload(image, Fixed("layer2-0", "layer2", 0, "0123456789ab"))

@@ -1,8 +1,12 @@
 """What an output says, without PyTorch."""
 
+import base64
+import io
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from bottleneck.models.image_sizes import Letterboxed
 from bottleneck.models.suppression import objects_of
@@ -47,3 +51,14 @@ def test_answers_name_a_class_at_least(frontier, digits_network, top):
     for made in makers:
         with pytest.raises(ValueError, match=f"top={top} names no class"):
             made()
+
+
+@pytest.mark.parametrize("classes", [21, 300])
+def test_masks_keep_every_class(classes):
+    """Also those that no byte can hold."""
+    logits = np.zeros((1, classes, 2, 3), np.float32)
+    logits[0, classes - 1, 0, 1] = 1.0
+    answer = answer_of(logits, "segmentation")
+    (name,) = [key for key, value in answer.items() if isinstance(value, str)]
+    mask = np.array(Image.open(io.BytesIO(base64.b64decode(answer[name]))))
+    assert mask.tolist() == [[0, classes - 1, 0], [0, 0, 0]]

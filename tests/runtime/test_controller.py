@@ -102,6 +102,19 @@ def test_impossible_options_are_refused(option):
 
 def test_policy_that_nothing_satisfies_is_refused_at_once():
     """A metric that no strategy reaches is an error before the first frame."""
-    with pytest.raises(ValueError, match="is not reached"):
+    with pytest.raises(ValueError, match=r"no strategy reaches the metric 0\.99"):
         Controller(ALL, Policy("accuracy", metric=0.99))
     assert math.isinf(SHARED.latency_ms(Link(0)))
+
+
+def test_a_streak_is_of_one_strategy():
+    """Wins of others do not count for the one that wins last."""
+    slow = Strategy("slow", "a", Spread([60.0]), Spread([100]), Spread([0.0]), 0.9, bundle="a")
+    heavy = Strategy("heavy", "b", Spread([1.0]), Spread([20_000]), Spread([0.0]), 0.9, bundle="b")
+    light = Strategy("light", "c", Spread([20.0]), Spread([5000]), Spread([0.0]), 0.9, bundle="c")
+    controller = Controller([slow, heavy, light], Policy(), patience=3, dwell=0.0)
+    chosen = [
+        controller.choose(Link(bandwidth, 0.0), float(now)).name
+        for now, bandwidth in enumerate([1e3, 1e9, 1e9, 2.5e5, 2.5e5, 2.5e5])
+    ]
+    assert chosen == ["slow", "slow", "slow", "slow", "slow", "light"]

@@ -9,6 +9,8 @@ from bottleneck import codecs
 from bottleneck.channel import Channel
 from bottleneck.data import Digits
 from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.frontier import read_bundles
+from bottleneck.deploy.places import found
 from bottleneck.runtime.measuring import device_only, measure, server_only, shared
 from bottleneck.tasks.classification import Classification
 
@@ -45,7 +47,7 @@ def test_bytes_are_those_of_every_image(strategies, samples):
     """Sizes are lengths of real payloads, image by image; a lossless picture loses nothing of the metric."""
     codec = codecs.create("png", shape=(1, 8, 8))
     sizes = [len(codec.encode(image.numpy())) for image, _ in samples]
-    assert list(strategies["png"].payload_bytes.samples) == sizes
+    assert list(strategies["png"].payload_bytes.samples) == [1 + size for size in sizes]  # and the point
     assert len(set(sizes)) > 1
     assert strategies["png"].value == strategies["device"].value > 0.95
     assert strategies["layer2-3"].value < 0.9  # an untrained unit
@@ -74,10 +76,12 @@ def test_times_were_taken(strategies):
 
 
 def test_two_frontiers_at_one_split_point_have_different_names(digits_network, digits_bundle):
-    """The second of equal names carries its bundle."""
+    """Equal names carry their bundles, in whatever order they come: a device has one of its own."""
     bundle = Bundle.read(digits_bundle)
-    names = [way.about["name"] for way in shared(digits_network, [(bundle, 0), (bundle, 0)])]
-    assert names == ["layer2-0", f"layer2-0-{bundle.id}"]
+    other = read_bundles(found("zoo:digits/default"))[1][0]
+    for pair in ([bundle, other], [other, bundle]):
+        names = [way.about["name"] for way in shared(digits_network, [(each, 0) for each in pair])]
+        assert names == [f"layer2-0-{each.id}" for each in pair]
 
 
 def test_nothing_cannot_be_measured_on(digits_network):

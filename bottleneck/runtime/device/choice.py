@@ -51,6 +51,10 @@ class Choice:
             return self.route if line.number(self.route) is not None else ALONE
         return route
 
+    def fall_back(self, route: Route) -> None:
+        """The server has lost the route that was chosen, and has this one."""
+        self.route = route
+
     def probe(self, now: float, line: Line) -> None:
         """Ask the link what it can do, where that could change the choice; while nothing else is sent."""
         if self._prober is None or line.connection is None:

@@ -102,6 +102,7 @@ class Client:
             half,
             self._state,
             first=lambda: [self._choice.route, *([] if cascade is None else [cascade.route])],
+            instead=self._choice.fall_back,
             receive=self._receive,
             lost=self._lost,
         )
@@ -275,10 +276,13 @@ class Client:
                     self._state.notify_all()
                 case Result():
                     if (frame := self._uplink.answered(message.id)) is not None:
+                        self._uplink.arrived(True)
                         self._answered(frame, message, now)
                 case Refusal():
-                    is_lost = message.reason == Reason.LOST
-                    if (frame := self._uplink.answered(message.id, is_lost)) is not None:
+                    if (frame := self._uplink.answered(message.id)) is not None:
+                        record = frame.record
+                        nothing = message.reason == Reason.LOST and record.lost_packets == record.packets
+                        self._uplink.arrived(not nothing)
                         self._refused(frame, message)
 
     def _answered(self, frame: Underway, result: Result, now: float) -> None:

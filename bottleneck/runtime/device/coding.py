@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from bottleneck.runtime.device.frames import Underway
 from bottleneck.runtime.device.half import Half
-from bottleneck.runtime.device.routes import Route
+from bottleneck.runtime.device.routes import Route, key_of
 
 
 class Coding:
@@ -32,13 +32,13 @@ class Coding:
 
     def seconds(self, route: Route) -> float:
         """What a payload of a route takes by experience; 0 before there was one."""
-        return self._seconds.get(route.name, 0.0)
+        return self._seconds.get(key_of(route), 0.0)
 
     def packets(self, frame: Underway) -> list[bytes]:
         """What is sent for a frame, in one piece or several; how long it took is in the frame's record."""
-        route, started = frame.route, self._clock()
+        route, key, started = frame.route, key_of(frame.route), self._clock()
         with self._state:
-            anew, self._follows = self._follows != route.name, route.name
+            anew, self._follows = self._follows != key, key
             if anew:
                 self._key_frame = frame.record.id
         if anew:
@@ -47,7 +47,7 @@ class Coding:
         seconds = self._clock() - started
         frame.record.device_ms = 1000 * seconds + (frame.record.device_ms or 0.0)
         with self._state:
-            self._seconds[route.name] = 0.8 * self._seconds.get(route.name, seconds) + 0.2 * seconds
+            self._seconds[key] = 0.8 * self._seconds.get(key, seconds) + 0.2 * seconds
         return self._half.packets(payload, route)
 
     def broken(self, frame: int | None = None) -> None:

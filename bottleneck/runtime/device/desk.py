@@ -4,6 +4,7 @@ offer ──► offered ──► computing ──► process(frame)        one 
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from bottleneck.runtime.device.frames import Underway
@@ -30,23 +31,23 @@ class Desk:
         process: Callable[[Underway], None],
     ):
         self._state, self._wait, self._process = state, wait, process
-        self._offered: Underway | None = None
+        self._offered: deque[Underway] = deque()  # several where the link was lost with patient ones
         self.computing = self.closed = False
         self.error: Exception | None = None
 
     @property
     def is_taken(self) -> bool:
         """Whether a frame would have to wait."""
-        return self._offered is not None or self.computing
+        return bool(self._offered) or self.computing
 
     @property
     def has_next(self) -> bool:
         """Whether it is known what is worked on next."""
-        return self._offered is not None
+        return bool(self._offered)
 
     def offer(self, frame: Underway) -> None:
-        """Have a frame worked on next."""
-        self._offered = frame
+        """Have a frame worked on, behind those that wait already."""
+        self._offered.append(frame)
         self._state.notify_all()
 
     def raise_error(self) -> None:
@@ -59,11 +60,11 @@ class Desk:
         """Work on frames until closed: what the computing thread does."""
         while True:
             with self._state:
-                while self._offered is None and not self.closed:
+                while not self._offered and not self.closed:
                     self._wait()
-                if self._offered is None:
+                if not self._offered:
                     return
-                frame, self._offered, self.computing = self._offered, None, True
+                frame, self.computing = self._offered.popleft(), True
             try:
                 self._process(frame)
             except Exception as error:

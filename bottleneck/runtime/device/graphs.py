@@ -14,7 +14,7 @@ from bottleneck.codecs.packets.stage import packed, packets_in
 from bottleneck.runtime.answers import answer_of, require_top
 from bottleneck.runtime.datagrams.packetiser import room
 from bottleneck.runtime.datagrams.packing import Packing
-from bottleneck.runtime.device.routes import Route, routes_of
+from bottleneck.runtime.device.routes import Route, key_of, routes_of
 
 
 class GraphHalf:
@@ -87,10 +87,10 @@ class GraphHalf:
         return self._values[route.bundle or self.routes[0].bundle or ""]
 
     def _picture(self, route: Route) -> codecs.Codec:
-        if route.name not in self._pictures:
+        if (key := key_of(route)) not in self._pictures:
             shape = self._best.about["image_shape"]
-            self._pictures[route.name] = codecs.create(shape=shape, **(route.codec or {}))
-        return self._pictures[route.name]
+            self._pictures[key] = codecs.create(shape=shape, **(route.codec or {}))
+        return self._pictures[key]
 
     def _point(self, route: Route) -> "_Point":
         if route.bundle not in self._points:

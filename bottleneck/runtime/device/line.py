@@ -7,6 +7,7 @@
 What is guarded here is guarded by the client's state, which whoever calls holds.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from bottleneck.runtime.device.connection import Connection, RefusedError
 from bottleneck.runtime.device.half import Half
-from bottleneck.runtime.device.routes import Route, wanted
+from bottleneck.runtime.device.routes import Route, key_of, wanted
 from bottleneck.runtime.messages import Message
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Line:
         half: Whose server it has to be: with the same weights, for payloads that are cut in the same way.
         state: Guards this, and is told of every change.
         first: The routes that a new connection begins with.
+        instead: Called with the state and another route where the server has none of them any more.
         receive: Takes the server's messages; called without the state.
         lost: Called with the state when the connection is gone, or was never there, with the reason.
 
@@ -49,26 +51,28 @@ class Line:
         state: threading.Condition,
         *,
         first: Callable[[], Sequence[Route]],
+        instead: Callable[[Route], None],
         receive: Callable[[Message], None],
         lost: Callable[[str], None],
     ):
         self._server, self._connect, self._half = server, connect, half
-        self._state, self._first, self._receive, self._lost = state, first, receive, lost
+        self._state, self._first, self._instead = state, first, instead
+        self._receive, self._lost = receive, lost
         self.connection: Connection | None = None
         self.tried = threading.Event()
         self.refused: RefusedError | None = None
-        self._numbers: dict[str, int] = {}  # what the server calls each route
+        self._numbers: dict[str, int] = {}  # what the server calls each route, by its key
         self._switching = False
         self._closed = False
         self._told: str | None = None  # why there is no connection, which is said once
 
     def number(self, route: Route) -> int | None:
         """What the server calls a route; `None` where it has not loaded it."""
-        return self._numbers.get(route.name)
+        return self._numbers.get(key_of(route))
 
     def forget(self, route: Route) -> None:
         """The server does not know its number of a route any more."""
-        self._numbers.pop(route.name, None)
+        self._numbers.pop(key_of(route), None)
 
     def prepare(self, route: Route) -> None:
         """Have the server load a route, in the background and one at a time."""
@@ -97,8 +101,11 @@ class Line:
         """Be connected, and again, until closed: what the listening thread does."""
         pause = _FIRST_PAUSE
         while not self._closed:
+            was_connected = False
             try:
-                for message in self._connected():
+                messages = self._connected()
+                was_connected, pause = True, _FIRST_PAUSE
+                for message in messages:
                     self._receive(message)
                 reason = "the server ended the stream"
             except (ConnectionError, RefusedError) as error:
@@ -109,9 +116,8 @@ class Line:
                 reason = f"{type(error).__name__}: {error}"
                 log.exception("the connection to %s failed", self._server)
             with self._state:
-                if self.connection is not None:
-                    pause = _FIRST_PAUSE
-                self.lose(reason)
+                if self.connection is not None or not was_connected:  # else it was lost by a time-out
+                    self.lose(reason)
                 self.tried.set()
                 self._state.wait_for(lambda: self._closed, pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -130,10 +136,7 @@ class Line:
                     f"{self._server} runs a network with weights {connection.network[:12]}…, this "
                     f"device one with {self._half.network[:12]}…. Load the same weights on both sides."
                 )
-            routes = self._first()
-            numbers = {
-                route.name: connection.switch(wanted(route, self._half.packing))[0] for route in routes
-            }
+            numbers = self._loaded(connection)
             messages = connection.open()
         except BaseException:
             connection.close()
@@ -146,6 +149,22 @@ class Line:
             self._state.notify_all()
         return messages
 
+    def _loaded(self, connection: Connection) -> dict[str, int]:
+        """Numbers of the first routes; where the server has another frontier by now, of any that it has."""
+        packing = self._half.packing
+        try:
+            return {key_of(route): connection.switch(wanted(route, packing))[0] for route in self._first()}
+        except RefusedError:
+            if not self.tried.is_set():
+                raise
+            for route in self._half.routes:
+                with contextlib.suppress(RefusedError):
+                    number = connection.switch(wanted(route, packing))[0]
+                    with self._state:
+                        self._instead(route)
+                    return {key_of(route): number}
+            raise
+
     def _switch(self, connection: Connection, route: Route) -> None:
         try:
             number, _ = connection.switch(wanted(route, self._half.packing))
@@ -156,4 +175,4 @@ class Line:
         with self._state:
             self._switching = False
             if number >= 0 and connection is self.connection:
-                self._numbers[route.name] = number
+                self._numbers[key_of(route)] = number

@@ -1,5 +1,7 @@
 """What a device can send, by name; a strategy as far as sending needs it."""
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -51,12 +53,24 @@ def wanted(route: Route, packing: Packing | None = None) -> dict[str, Any]:
     return {"bundle": route.bundle} | ({} if packing is None else {"packing": packing._asdict()})
 
 
+def key_of(route: Route) -> str:
+    """What tells routes apart, by whatever name: a plan and a device may give one name to two bundles."""
+    return json.dumps(wanted(route), sort_keys=True)
+
+
 def routes_of(points: Sequence[tuple[str, int, str]]) -> list[Fixed]:
-    """A route for each (split point, point's id, bundle), by a name that no other has."""
-    routes: list[Fixed] = []
-    for split, point, bundle in points:
-        name = f"{split}-{point}"
-        if any(route.name == name for route in routes):  # a second frontier at this split point
-            name = f"{name}-{bundle}"
-        routes.append(Fixed(name, split, point, bundle))
-    return routes
+    """A route for each (split point, point's id, bundle), by a name that no other has.
+
+    Where several frontiers have a point of one id at one split point, each is named with its bundle, so names
+    do not follow from the order.
+    """
+    taken = Counter((split, point) for split, point, _ in points)
+    return [
+        Fixed(
+            f"{split}-{point}" + f"-{bundle}" * (taken[split, point] > 1),
+            split,
+            point,
+            bundle,
+        )
+        for split, point, bundle in points
+    ]

@@ -13,11 +13,12 @@ from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.deploy.pairs import both_sides
 from bottleneck.deploy.sides import Device
 from bottleneck.devices import device_of
+from bottleneck.identity import precision
 from bottleneck.preprocess import prepared, preprocess
 from bottleneck.runtime.answers import answer_of, require_top
 from bottleneck.runtime.datagrams.packetiser import room
 from bottleneck.runtime.datagrams.packing import Packing
-from bottleneck.runtime.device.routes import Route, routes_of
+from bottleneck.runtime.device.routes import Route, key_of, routes_of
 
 
 class TorchHalf:
@@ -60,29 +61,30 @@ class TorchHalf:
 
         Raises:
             TypeError: If it is no image.
-            ValueError: If it has another size than the network was split for.
+            ValueError: If it has another size than the network was split for, or the route is no bundle here.
         """
         if route.codec is None:
-            return self._devices[route.bundle or ""](image)
-        if route.name not in self._pictures:
-            self._pictures[route.name] = codecs.create(shape=self._bundle.image_shape, **route.codec)
+            return self._device(route)(image)
+        if (key := key_of(route)) not in self._pictures:
+            self._pictures[key] = codecs.create(shape=self._bundle.image_shape, **route.codec)
         size = self._bundle.letterboxed(image)
-        picture = self._pictures[route.name].encode(self._preprocess(image).numpy())
+        picture = self._pictures[key].encode(self._preprocess(image).numpy())
         return picture if size is None else size.pack() + picture
 
     def packets(self, payload: bytes, route: Route) -> list[bytes]:
         """What a payload is made of: packets that are of use alone, or itself; a picture is one piece."""
-        return [payload] if route.codec is not None else self._devices[route.bundle or ""].packets(payload)
+        return [payload] if route.codec is not None else self._device(route).packets(payload)
 
     def refresh(self, route: Route) -> None:
         """Have the next payload of a route build on none before it; pictures never do."""
         if route.codec is None:
-            self._devices[route.bundle or ""].refresh()
+            self._device(route).refresh()
 
     @torch.no_grad()
     def alone(self, image: Any) -> dict[str, Any]:
         """The answer of the whole network."""
-        output = self._whole(self._preprocess(image)[None].to(device_of(self._whole)))
+        pixels = self._preprocess(image)[None].to(device_of(self._whole))
+        output = self._whole(pixels.to(precision(self._whole)) if pixels.is_floating_point() else pixels)
         output = tree_map_only(Tensor, lambda tensor: tensor.float().cpu().numpy(), output)
         return answer_of(output, self._bundle.task, self._top, self._bundle.letterboxed(image))
 
@@ -90,4 +92,12 @@ class TorchHalf:
         """What the bundles say of their metric, and of the whole network's."""
         if route.split is None:
             return float(self._bundle.result.get("baseline") or 0.0)
-        return float(self._devices[route.bundle or ""].bundle.result.get("value") or 0.0)
+        return float(self._device(route).bundle.result.get("value") or 0.0)
+
+    def _device(self, route: Route) -> Device:
+        if route.bundle not in self._devices:
+            raise ValueError(
+                f"{route.name} is bundle {route.bundle}, which this device does not have. It has "
+                f"{sorted(self._devices)}; make the plan for the frontier that the device has."
+            )
+        return self._devices[route.bundle]

@@ -69,18 +69,14 @@ class Uplink(Generic[T]):
             self._deadlines.pop(number, None)
         return self._frames.get(number)
 
-    def answered(self, number: int, is_lost: bool = False) -> T | None:
-        """A result or refusal has come; the frame that it belongs to, once.
-
-        Args:
-            number: Of the message.
-            is_lost: Whether it says that nothing of the frame arrived.
-        """
+    def answered(self, number: int) -> T | None:
+        """A result or refusal of this number has come; the frame that it belongs to, once."""
         self._deadlines.pop(number, None)
-        frame = self._frames.pop(number, None)
-        if frame is not None:
-            self._lost_in_a_row = self._lost_in_a_row + 1 if is_lost else 0
-        return frame
+        return self._frames.pop(number, None)
+
+    def arrived(self, anything: bool) -> None:
+        """Whether anything of a frame that was answered or refused has arrived."""
+        self._lost_in_a_row = 0 if anything else self._lost_in_a_row + 1
 
     @property
     def is_deaf(self) -> bool:
@@ -96,5 +92,6 @@ class Uplink(Generic[T]):
         frames = list(self._frames.values())
         self._frames.clear()
         self._deadlines.clear()
+        self.estimator.forget()
         self.gate, self._lost_in_a_row = Gate(), 0
         return frames

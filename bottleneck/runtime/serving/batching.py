@@ -67,9 +67,9 @@ class Waiting(Generic[JobT]):
         age = max(self._free, now) + self._expected(frames) - self._oldest_arrived(now)
         return age <= self._max_wait + self._oldest * self._seconds.get(1, math.inf)
 
-    def add(self, job: JobT) -> JobT | None:
+    def add(self, job: JobT, now: float) -> JobT | None:
         """Let a frame wait; returns the one that has to give way: this device's older one, or this one."""
-        if not self.has_room(job.device, job.arrived):
+        if not self.has_room(job.device, now):
             return job
         older = self._jobs.pop(job.device, None)
         self._jobs[job.device] = job

@@ -64,7 +64,7 @@ class Engine:
 
     def submit(self, work: Work) -> None:
         """Take a payload; its `finish` is called sooner or later, at once where it has to give way."""
-        if (dropped := self._waiting.add(work)) is not None:
+        if (dropped := self._waiting.add(work, time.monotonic())) is not None:
             dropped.finish(_BUSY)
         self._changed.set()
 

@@ -192,9 +192,9 @@ class Stream:
             record.concealed = outcome.concealed
             thousandths = round(1000 * (outcome.concealed or 0.0))
             self._tell(Result(record.id, _microseconds(seconds), outcome.answer, thousandths))
-        self._write(record, outcome.feature)
         self._pending -= 1
         self._end_behind_the_last()
+        self._write(record, outcome.feature)
 
     def _note_gaps(self, frame: int) -> None:
         """Frames that the device dropped have numbers too."""

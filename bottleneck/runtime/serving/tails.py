@@ -25,7 +25,6 @@ from bottleneck.deploy.bundle import Place
 from bottleneck.deploy.frontier import read_bundles
 from bottleneck.deploy.sides import Server
 from bottleneck.devices import device_of
-from bottleneck.identity import weights_identity
 from bottleneck.models.image_sizes import LETTERBOXED_BYTES, Letterboxed
 from bottleneck.runtime.datagrams.packetiser import room
 from bottleneck.runtime.serving.numbers import MOST, Numbers
@@ -128,7 +127,6 @@ class Tails:
             raise ValueError(f"keep={keep} keeps no tail, so each frame would load its own. Use 1 or more.")
         self._folders, self._network, self._keep = list(folders), network.eval(), keep
         self._concealment = concealment_of(concealment)
-        self._identity = weights_identity(network)
         self._lock = threading.Lock()
         self._loaded: OrderedDict[str, tuple[Receiver, float]] = OrderedDict()  # and a frame's seconds
         self._nets: WeakValueDictionary[_Cut, SplitModel] = WeakValueDictionary()
@@ -165,7 +163,7 @@ class Tails:
     def describe(self) -> dict[str, Any]:
         """What a device has to know before it sends anything."""
         return {
-            "network": self._identity,
+            "network": next(iter(self._bundles.values())).network,  # whatever precision it runs in here
             "task": self.task,
             "bundles": {bundle.id: bundle.split for bundle in self._bundles.values()},
         }

@@ -2,12 +2,17 @@
 
 import json
 import logging
+import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
 
 from bottleneck.runtime.device.client import Client
+from bottleneck.runtime.device.torch_half import TorchHalf
+from bottleneck.runtime.serving.server import Server
+from bottleneck.runtime.serving.tails import Tails
 
 
 @pytest.fixture
@@ -102,3 +107,36 @@ def test_a_timeout_is_a_time(half, timeout):
     """Where no answer could be in time, the key is named."""
     with pytest.raises(ValueError, match="timeout="):
         Client("127.0.0.1:9", half, timeout=timeout)
+
+
+def test_a_server_that_comes_back_with_other_points_is_used_for_those(
+    written, loop, digits_network, digits_images, tmp_path
+):
+    """The device's own point is gone after a restart; it sends another that both have."""
+    both = written(("layer2", 0.2, "range", {}), ("layer2", 0.05, "range", {}))
+    half = TorchHalf([both], digits_network)
+    served = shutil.copytree(both / "point-01", tmp_path / "served")
+
+    async def start():
+        server = Server(Tails([served], digits_network))
+        return server, await server.start("127.0.0.1:0")
+
+    server, port = loop.run(start())
+    with Client(f"127.0.0.1:{port}", half, timeout=30.0) as client:
+        assert client.ask(digits_images[0]).point == 1
+        loop.run(server.drain())
+        shutil.rmtree(served)
+        shutil.copytree(both / "point-00", served)
+
+        async def again():
+            server = Server(Tails([served], digits_network))
+            await server.start(f"127.0.0.1:{port}")
+            return server
+
+        server = loop.run(again())
+        end = time.monotonic() + 20
+        while not client.connected and time.monotonic() < end:
+            time.sleep(0.05)
+        record = client.ask(digits_images[0])
+        assert (record.strategy, record.point) == ("layer2-0", 0)
+    loop.run(server.drain())

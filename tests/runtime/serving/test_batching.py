@@ -17,8 +17,8 @@ def test_a_devices_newer_frame_takes_its_older_ones_place():
     """Of one device only the newest frame waits."""
     waiting = Waiting(max_batch=4)
     old, new = Job("a", 0.0), Job("a", 0.1)
-    assert waiting.add(old) is None
-    assert waiting.add(new) is old
+    assert waiting.add(old, 0.0) is None
+    assert waiting.add(new, 0.1) is old
     assert waiting.take(0.1) == [new]
     assert len(waiting) == 0
 
@@ -28,10 +28,10 @@ def test_no_more_than_the_next_batch_waits():
     waiting = Waiting(max_batch=2)
     waiting.observe(1, 1.0)
     first, second, third = (Job(name, 0.0) for name in "abc")
-    assert waiting.add(first) is None
-    assert waiting.add(second) is None
-    assert waiting.add(third) is third
-    assert waiting.add(Job("a", 1.0)) is first
+    assert waiting.add(first, 0.0) is None
+    assert waiting.add(second, 0.0) is None
+    assert waiting.add(third, 0.0) is third
+    assert waiting.add(Job("a", 1.0), 1.0) is first
 
 
 def test_a_batch_is_due_when_full_or_when_the_first_has_waited():
@@ -39,10 +39,10 @@ def test_a_batch_is_due_when_full_or_when_the_first_has_waited():
     waiting = Waiting(max_batch=2, max_wait=0.5)
     waiting.observe(1, 1.0)
     assert waiting.due(0.0) == math.inf
-    waiting.add(Job("a", 10.0))
+    waiting.add(Job("a", 10.0), 10.0)
     assert waiting.due(10.2) == pytest.approx(0.3)
     assert waiting.due(11.0) == 0.0
-    waiting.add(Job("b", 10.1))
+    waiting.add(Job("b", 10.1), 10.1)
     assert waiting.due(10.1) == 0.0
 
 
@@ -87,14 +87,14 @@ def test_no_frame_that_waits_gets_older_than_twice_what_one_takes():
     waiting.observe(1, 1.0)
     waiting.observe(2, 1.4)
     waiting.observe(1, 1.0)
-    assert waiting.add(Job("a", 10.0)) is None
+    assert waiting.add(Job("a", 10.0), 10.0) is None
     waiting.take(10.0)  # until 11
-    assert waiting.add(Job("b", 10.2)) is None  # answered at 12
+    assert waiting.add(Job("b", 10.2), 10.2) is None  # answered at 12
     assert not waiting.has_room("c", 10.3)  # both would be answered at 12.4, and b be 2.2 old
     assert waiting.has_room("b", 10.3)  # in the place of its older one
     waiting.take(11.0)
     waiting.observe(1, 1.0)
-    assert waiting.add(Job("b", 11.7)) is None
+    assert waiting.add(Job("b", 11.7), 11.7) is None
     assert waiting.has_room("c", 11.8)  # both at 13.4
 
 
@@ -102,7 +102,7 @@ def test_a_worker_that_is_late_takes_nobody_for_old():
     """The batch in progress takes longer than expected: it ends now, as far as anybody knows."""
     waiting = Waiting(max_batch=1)
     waiting.observe(1, 1.0)
-    waiting.add(Job("a", 0.0))
+    waiting.add(Job("a", 0.0), 0.0)
     waiting.take(0.0)
     assert waiting.has_room("b", 5.0)
 

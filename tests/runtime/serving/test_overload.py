@@ -63,7 +63,7 @@ def overload(cameras: int, times: float, marginal: float, seconds: float = 30.0)
             later(now + WIRE, "confirmed", camera, frame, interval)
             refused += not has_room
             if has_room:
-                waiting.add(Job(camera, now, offered))
+                waiting.add(Job(camera, now, offered), now)
         elif kind == "confirmed":
             camera, frame, interval = what
             gates[camera].confirmed(frame, 100, interval)

@@ -4,11 +4,17 @@ import socket
 
 import pytest
 
+from bottleneck import models
+from bottleneck.deploy.places import found
 from bottleneck.runtime.device.client import Client
+from bottleneck.runtime.device.routes import wanted
+from bottleneck.runtime.device.torch_half import TorchHalf
 from bottleneck.runtime.journal import Journal
 from bottleneck.runtime.messages import Frame
 from bottleneck.runtime.serving.server import Limits, Server
+from bottleneck.runtime.serving.sessions import Session
 from bottleneck.runtime.serving.tails import Tails
+from bottleneck.runtime.serving.worker import Coded, Worker
 
 
 @pytest.mark.parametrize(
@@ -75,3 +81,16 @@ def test_frames_that_a_device_dropped_are_counted_once(serve, half, digits_image
     connection.close()
     dropped = [found.record.id for found in seen.since(0) if found.record.reason == "dropped on the device"]
     assert dropped == [4, 5, 7]
+
+
+def test_a_network_in_half_precision_serves_the_same_devices(digits_images):
+    """Devices know the network that their bundles were made for, whatever the server runs it in."""
+    folder = found("zoo:digits/default")
+    half = TorchHalf([folder], models.create("digits_resnet"))
+    tails = Tails([folder], models.create("digits_resnet").half())
+    assert tails.describe()["network"] == half.network
+    number, _ = tails.number(wanted(half.routes[0]))
+    coded = Coded(number, [half.payload(digits_images[0], half.routes[0])], Session())
+    (outcome,) = Worker(tails)([coded])
+    assert outcome.refusal is None
+    assert len(outcome.answer["top"]) == 5
