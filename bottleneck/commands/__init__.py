@@ -62,13 +62,13 @@ def _run(command: str) -> None:
 
     wanted = os.environ.get("HYDRA_FULL_ERROR", "0") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors to us as they are
-    with stoppable(command), explained(command, traceback=wanted):
+    with stoppable(command), explained(command, as_they_are=wanted):
         import hydra
         from omegaconf import DictConfig
 
         @hydra.main(version_base="1.3", config_path=config_dir(), config_name=command)
         def task(cfg: DictConfig) -> None:
-            with explained(command, traceback=wanted):  # before Hydra has a word to say on it
+            with explained(command, as_they_are=wanted):  # before Hydra has a word to say on it
                 importlib.import_module(f"bottleneck.commands.{command}").run(cfg)
 
         task()

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from bottleneck.commands.deciding import frontiers_of
 from bottleneck.commands.serve import tails_of
+from bottleneck.commands.setup import checked_seed
 from bottleneck.commands.stream import TRIED, client_of, half_of, played, source_of
 from bottleneck.commands.transport import by_datagrams
 from bottleneck.runtime.device.slowed import Slowed
@@ -46,7 +47,12 @@ async def demonstrate(cfg: DictConfig, folder: Path) -> None:
         address = (_LOOPBACK, await server.start(f"{_LOOPBACK}:0"))
         stack.push_async_callback(server.drain)
         relay = Relay(
-            address, conditions, jitter=cfg.jitter, loss=cfg.lost, seed=cfg.seed, datagrams=datagrams
+            address,
+            conditions,
+            jitter=cfg.jitter,
+            loss=cfg.lost,
+            seed=checked_seed("seed", cfg.seed),
+            datagrams=datagrams,
         )
         relayed = f"{_LOOPBACK}:{await relay.start(_LOOPBACK)}"
         stack.push_async_callback(relay.stop)

@@ -2,15 +2,18 @@
 
 A `ValueError`, a file that is missing or damaged, or a missing library that this package noticed is the
 user's to mend, and so is, whoever noticed, a full disk, too little memory, a place where nothing may be
-written, and a word where a number belongs; anything else is a defect and keeps its traceback.
-`HYDRA_FULL_ERROR=1` brings back every one.
+written, a word where a number belongs, and what cannot be constructed as the configuration says; anything
+else is a defect and keeps its traceback. `HYDRA_FULL_ERROR=1` brings back every one.
 """
 
 import contextlib
 import difflib
 import numbers
+import re
 import sys
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -37,18 +40,18 @@ _NO_NUMBER = ("invalid literal for int", "could not convert string")  # Python's
 
 
 @contextlib.contextmanager
-def explained(command: str, traceback: bool) -> Iterator[None]:
+def explained(command: str, as_they_are: bool) -> Iterator[None]:
     """Turn the user's mistakes inside into one line on stderr and exit code 1.
 
     Args:
         command: The command that runs.
-        traceback: Whether errors pass as they are.
+        as_they_are: Whether errors pass.
     """
     try:
         yield
     except Exception as error:
         cause = _cause(error)
-        if traceback:
+        if as_they_are:
             raise
         raised_by = _package(cause.__traceback__)
         mistake = (
@@ -64,10 +67,12 @@ def explained(command: str, traceback: bool) -> Iterator[None]:
             text = _configuration(cause, command)
         elif isinstance(cause, ValueError) and raised_by in ("hydra", "omegaconf"):
             text = f"{_first_line(cause)}, in {' '.join(sys.argv[1:])}."
-        elif not mistake and (other := _other_type(command, cause)) is not None:
-            text = other
         elif mistake:
             text = str(cause)
+        elif (other := _other_kind(command, cause)) is not None:
+            text = other
+        elif (unmade := _unmade(error)) is not None:
+            text = unmade
         else:
             raise
         print(f"bottleneck {command}: {text}", file=sys.stderr)
@@ -90,31 +95,71 @@ def _package(trace: TracebackType | None) -> str:
     return name.split(".")[0]
 
 
-def _other_type(command: str, error: BaseException) -> str | None:
-    """An override that is of another type than what it takes the place of, in a sentence."""
-    if not HydraConfig.initialized():
+def _unmade(error: BaseException) -> str | None:
+    """What the configuration describes and Python cannot make, in a sentence."""
+    if not isinstance(error, InstantiationException):
+        return None
+    where = re.search(r"^full_key: (.+)$", str(error), re.MULTILINE)
+    return f"{where.group(1) if where else 'the configuration'} cannot be made: {_first_line(_cause(error))}."
+
+
+def _other_kind(command: str, error: BaseException) -> str | None:
+    """The override that is of another kind than what it takes the place of, in a sentence.
+
+    Where none surely is, those that may be, with what the error says: an innocent one is not blamed.
+    """
+    if not HydraConfig.initialized() or not isinstance(error, (TypeError, ValueError, AttributeError)):
         return None
     job = HydraConfig.get()
     given = OverridesParser.create().parse_overrides(job.overrides.task)
     chosen = [str(each.input_line) for each in given if each.key_or_group in job.runtime.choices]
     defaults = _composed(command, chosen)
+    suspects: dict[int, list[str]] = {0: [], 1: []}  # of whom the first is likelier
     for each in given:
-        default = None if each.is_delete() else OmegaConf.select(defaults, each.key_or_group)
-        value = each.value()
-        if OmegaConf.is_list(default) and not isinstance(value, list) and "not iterable" in str(error):
-            return f"{each.input_line} must be a list, such as {default}."
-        if (
-            isinstance(default, DictConfig)
-            and not isinstance(value, dict)
-            and isinstance(error, AttributeError)
-        ):
-            return f"{each.input_line} must be a mapping, of {', '.join(map(str, default))}."
-        if isinstance(value, numbers.Real) and "os.PathLike" in str(error):
-            return f"{each.input_line} must be a path."
-        whole = isinstance(default, int)
-        if isinstance(default, numbers.Real) and not isinstance(value, int if whole else numbers.Real):
-            return f"{each.input_line} must be a {'whole ' * whole}number, such as {default}."
-    return None
+        if each.is_delete() or each.key_or_group in job.runtime.choices:
+            continue
+        default, value = OmegaConf.select(defaults, each.key_or_group), each.value()
+        if (wanted := _wanted(default, value, str(error))) is not None:
+            return f"{each.input_line} must be {wanted}."
+        constructs = each.key_or_group.endswith(("._target_", "._partial_"))
+        differs = default is not None and _kind(value) not in (_kind(default), "none")
+        if each.is_add() or constructs or differs:
+            suspects[0].append(str(each.input_line))
+        elif default is None or value is None:  # anything may be allowed there
+            suspects[1].append(str(each.input_line))
+    if not (likeliest := suspects[0] or suspects[1]):
+        return None
+    which = likeliest[0] if len(likeliest) == 1 else f"one of {', '.join(likeliest)}"
+    if "os.PathLike" in str(error):
+        return f"{which} must be a path."
+    file = Path(job.runtime.output_dir) / "error.txt"  # it may be a defect all the same
+    file.write_text("".join(traceback.format_exception(error)))
+    return f"{which} is of a wrong kind ({_first_line(error)}). {file} says where it was used."
+
+
+def _wanted(default: Any, value: Any, told: str) -> str | None:
+    """What a value should be that surely is of another kind than its default; `None`: it may be right."""
+    if value is None:
+        return None
+    if OmegaConf.is_list(default) and not isinstance(value, list) and "not iterable" in told:
+        return f"a list, such as {default}"
+    if isinstance(default, DictConfig) and not isinstance(value, dict):
+        return f"a mapping, of {', '.join(map(str, default))}"
+    if isinstance(default, bool) or not isinstance(default, numbers.Real) or isinstance(value, list):
+        return None
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if is_number and (isinstance(value, int) or isinstance(default, float) or "integer" not in told):
+        return None
+    return f"a {'whole ' * isinstance(default, int)}number, such as {default}"
+
+
+def _kind(value: Any) -> str:
+    """What a value is like, as far as one of another kind may be wrong in its place."""
+    if value is None or isinstance(value, bool):
+        return "none" if value is None else "yes or no"
+    if isinstance(value, numbers.Real):
+        return "number"
+    return "word" if isinstance(value, str) else "several"
 
 
 def _configuration(error: BaseException, command: str) -> str:

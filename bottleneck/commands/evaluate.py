@@ -12,7 +12,7 @@ from bottleneck.commands.adaptive import adaptive, check_adaptive
 from bottleneck.commands.cascades import cascades, check_cascade
 from bottleneck.commands.losses import on_lossy_links
 from bottleneck.commands.outputs import FILES, write_outputs
-from bottleneck.commands.setup import also_channels, cut_of, listed, settings_of, suite_channels
+from bottleneck.commands.setup import also_channels, checked_seed, cut_of, listed, settings_of, suite_channels
 from bottleneck.cut import Cut
 from bottleneck.deploy.bundle import Bundle, Place
 from bottleneck.deploy.frontier import read_bundles
@@ -47,7 +47,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
         raise ValueError(f"pictures={cfg.pictures} is no number of images. Use 0 or more.")
     if wrong := [offset for offset in listed(cfg.offsets) if not isinstance(offset, (int, float))]:
         raise ValueError(f"offsets={wrong} are no numbers. Use 0 to 0.5, such as 0.4.")
-    seed_everything(cfg.seed, workers=True, verbose=False)
+    seed_everything(checked_seed("seed", cfg.seed), workers=True, verbose=False)
     bundles = [bundle for path in listed(cfg.bundles) for bundle in read_bundles(found(path))[1]]
     for bundle in bundles:
         _check_name(bundle, cfg)

@@ -31,6 +31,10 @@ def run(cfg: DictConfig) -> None:
     """Export, and list the files."""
     if cfg.bundle is None:
         raise ValueError("bundle= names no bundle. Give the folder that train or the plugin wrote.")
+    if cfg.target not in ("onnx", "torch"):
+        raise ValueError(f"target={cfg.target} is unknown. Choose onnx or torch.")
+    if not isinstance(cfg.folder, str | None):
+        raise ValueError(f"folder={cfg.folder} must be a path, or null: beside the bundle's files.")
     cfg.bundle = str(found(cfg.bundle))
     folder = Path(cfg.folder or Path(cfg.bundle) / cfg.target).expanduser()
     export(cfg.bundle, network_of(cfg, Bundle.read(cfg.bundle)), folder, cfg.target)

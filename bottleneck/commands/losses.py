@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from bottleneck.channel import Channel
 from bottleneck.codecs.packets.stage import in_packets
-from bottleneck.commands.setup import listed
+from bottleneck.commands.setup import checked_seed, listed
 from bottleneck.cut import Cut
 from bottleneck.lossy.concealment import create
 from bottleneck.lossy.link import LossyLink
@@ -57,6 +57,7 @@ def on_lossy_links(cfg: DictConfig, cut: Cut, channels: Sequence[Channel]) -> li
 def _models(cfg: DictConfig) -> dict[str, tuple[bool, Callable[[float], Losses]]]:
     """Loss models by name: whether they lose packets, and what they lose at a rate."""
     protection = _protection(cfg)
+    checked_seed("suite.loss.seed", cfg.seed)
     every: dict[str, tuple[bool, Callable[[float], Losses]]] = {
         "packets": (True, lambda rate: Packets(Independent(rate, cfg.seed), protection)),
         "bursts": (True, lambda rate: Packets(GilbertElliott(rate, cfg.burst, cfg.seed), protection)),
@@ -64,6 +65,9 @@ def _models(cfg: DictConfig) -> dict[str, tuple[bool, Callable[[float], Losses]]
         "channels": (False, lambda rate: Channels(Independent(rate, cfg.seed))),
         "elements": (False, lambda rate: Elements(Independent(rate, cfg.seed))),
     }
+    for key in ("models", "concealments"):
+        if not listed(cfg[key]):
+            raise ValueError(f"suite.loss.{key}={cfg[key]} leaves nothing to measure. Name one or more.")
     for name in listed(cfg.models):
         if name not in every:
             raise ValueError(f"suite.loss.models={name} is unknown. Choose from {', '.join(every)}.")

@@ -33,6 +33,8 @@ def plan_from(cfg: DictConfig) -> Plan:
         (image, cut.images.collate([(image, target)])[1])
         for image, target in cut.images.subset(cfg.subset).spread(cfg.samples)
     ]
+    if cfg.device_times is not None and not Path(cfg.device_times).expanduser().is_file():
+        raise FileNotFoundError(f"device_times={cfg.device_times} is no file.")
     strategies = measure(ways_of(cfg, cut, folders), samples, cut.task)
     if cfg.device_times is not None:
         strategies = on_device(strategies, Path(cfg.device_times).expanduser())

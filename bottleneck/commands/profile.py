@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from bottleneck.commands.construct import construct
+from bottleneck.commands.setup import listed
 from bottleneck.models import Detector
 from bottleneck.show.split_points import draw_sizes, draw_stages, profile_table, seen, stage_table, verdict
 from bottleneck.splitting import boundaries
@@ -22,7 +23,11 @@ def run(cfg: DictConfig) -> None:
     model = construct(cfg.model, weights=None)  # sizes do not depend on weights, so none are downloaded
     if isinstance(model, Detector):
         model.find_all()
-    shape = cfg.input_shape or model.input_shape
+    shape = model.input_shape if cfg.input_shape is None else listed(cfg.input_shape)
+    if len(shape) != 3 or not all(type(side) is int and side > 0 for side in shape):
+        raise ValueError(f"input_shape={shape} must be [C, H, W], whole numbers of at least 1.")
+    if type(cfg.depth) is not int or cfg.depth < 1:
+        raise ValueError(f"depth={cfg.depth} is no level of modules. Use 1 or more.")
     traced = trace(model, torch.zeros(1, *shape, dtype=torch.uint8))
     points, stages = points_of(traced, cfg.tensors), boundaries(traced, cfg.depth)
     print(profile_table(points), stage_table(stages), verdict(points), seen(traced), sep="\n\n")

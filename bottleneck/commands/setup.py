@@ -32,6 +32,17 @@ def listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, ListConfig) else [value]
 
 
+def checked_seed(key: str, value: Any) -> int:
+    """A key's seed.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if type(value) is not int or not 0 <= value < 2**32:
+        raise ValueError(f"{key}={value} must be a whole number from 0 to {2**32 - 1}.")
+    return value
+
+
 def cut_of(cfg: DictConfig, kind: str | None = None) -> Cut:
     """The network and the data of a configuration, cut at its split point.
 
@@ -85,6 +96,8 @@ def point_of(cfg: DictConfig) -> OperatingPoint:
 def recipe_of(cfg: DictConfig) -> Recipe:
     """How the configuration trains. Loggers and callbacks are made for each run."""
     trainer = cast(dict[str, Any], OmegaConf.to_container(cfg.trainer, resolve=True))
+    if trainer.get("max_epochs") is None and trainer.get("max_steps") is None:
+        raise ValueError("trainer.max_epochs=null never ends. Give a whole number, or +trainer.max_steps=...")
     return Recipe(
         optimizer=construct(cfg.optimizer),
         scheduler=construct(cfg.scheduler),
@@ -167,7 +180,7 @@ def torch_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ValueError(f"device={name} is unknown. Use auto, cpu or cuda.") from error
     try:
         torch.empty(0, device=device)

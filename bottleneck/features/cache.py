@@ -71,8 +71,10 @@ class FeatureCache:
     def __init__(self, root: str | Path, dtype: str = "float32", max_gb: float | None = None):
         if dtype not in ("float32", "float16"):
             raise ValueError(f"cache.dtype={dtype!r}: choose 'float32' or 'float16'.")
-        if max_gb is not None and not max_gb >= 0:
-            raise ValueError(f"cache.max_gb={max_gb} must be at least 0, or null for no limit.")
+        if max_gb is not None and (not isinstance(max_gb, (int, float)) or not max_gb >= 0):
+            raise ValueError(
+                f"cache.max_gb={max_gb} must be a number of GB of at least 0, or null for no limit."
+            )
         self.root = Path(root).expanduser() / "features"
         self.dtype = dtype
         self.max_gb = max_gb

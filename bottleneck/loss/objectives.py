@@ -210,6 +210,10 @@ class Sum:
     """
 
     def __init__(self, terms: Mapping[str, Objective], weights: Mapping[str, float]):
+        if not isinstance(terms, Mapping) or not isinstance(weights, Mapping):
+            raise ValueError(
+                f"objective.weights={weights} must be a mapping by name, and so must objective.terms."
+            )
         if not terms or set(terms) != set(weights):
             raise ValueError(
                 f"objective.terms={sorted(terms)} and objective.weights={sorted(weights)} must name the same."
@@ -249,6 +253,6 @@ def _per_sample(values: Tensor) -> Tensor:
 
 
 def _checked_layers(layers: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(layers, str):
+    if isinstance(layers, str) or not isinstance(layers, Sequence):
         raise ValueError(f"objective.layers={layers!r} must be a list of modules behind the cut.")
     return tuple(layers)

@@ -33,8 +33,10 @@ class ByteTarget:
     """
 
     def __init__(self, wanted: float, price: float = 1e-3):
-        if not isinstance(wanted, (int, float)) or not wanted > 0 or not price > 0:
-            raise ValueError(f"target_bytes={wanted} must be positive, and so must its price={price}.")
+        if not isinstance(wanted, (int, float)) or not 0 < wanted < math.inf or not price > 0:
+            raise ValueError(
+                f"target_bytes={wanted} must be positive and finite, and so must its price={price}."
+            )
         self.wanted, self._begin, self._integral, self.price = wanted, price, price, price
         self._smooth, self._off = _SLACK * wanted, 1.0
         self._progress = 0.0

@@ -110,7 +110,10 @@ class Trace(Process):
             FileNotFoundError: If there is no such file.
             ValueError: If there is anything else in it.
         """
-        text = "".join(Path(path).expanduser().read_text().split())
+        file = Path(path).expanduser()
+        if not file.is_file():
+            raise FileNotFoundError(f"suite.loss.trace={path} is no file. Give a recording of 0 and 1.")
+        text = "".join(file.read_text().split())
         if wrong := set(text) - {"0", "1"}:
             raise ValueError(f"{path} has {min(wrong)!r} in it; a trace is 0 (arrived) and 1 (lost).")
         return cls([digit == "1" for digit in text])

@@ -142,6 +142,8 @@ def read_strategies(path: Path) -> list[Strategy]:
         FileNotFoundError: If there is no such file.
         ValueError: If it is none, or of a newer version.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"plan={path} is no file. `bottleneck plan` writes plan.json.")
     try:
         content = json.loads(path.read_text())
         if (content["format"], content["version"]) != (_FORMAT, _VERSION):

@@ -31,7 +31,13 @@ class Journal(JournalFileBackend):
         super().__init__(str(path), _Lock(self._alone))
         self._path, self._read_to = path, 0
         with self._alone:
-            self._cut(_whole_bytes(path))
+            whole = _whole_bytes(path)
+            if not whole and path.stat().st_size and not _begins_as_a_line(path):
+                raise ValueError(
+                    f"study.storage=journal:///{path}: that file is no journal, and stays as it is. Name "
+                    "another."
+                )
+            self._cut(whole)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         with self._alone:
@@ -67,6 +73,12 @@ class Journal(JournalFileBackend):
             len(rest),
             cut.name,
         )
+
+
+def _begins_as_a_line(path: Path) -> bool:
+    """Whether a file may be a journal of which not even the first line was finished."""
+    with path.open("rb") as file:
+        return file.read(1) in (b"{", b"\0")
 
 
 def _whole_bytes(path: Path) -> int:

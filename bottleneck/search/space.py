@@ -4,8 +4,10 @@ Source: Datta et al., ICPR 2022: uniform over the discrete C_r and S, uniform ov
 L uniform.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from optuna import Trial
 
@@ -38,15 +40,15 @@ class Space:
     def __post_init__(self) -> None:
         for name in ("latent_channels", "stride"):
             choices = _as_tuple(getattr(self, name))
-            if not choices or any(choice != int(choice) or choice < 1 for choice in choices):
+            if not choices or not all(is_number(each) and each == each // 1 >= 1 for each in choices):
                 raise ValueError(f"space.{name}={choices}: give positive whole numbers to choose from.")
             object.__setattr__(self, name, tuple(int(choice) for choice in choices))
         for name in ("step", "log10_alpha", *_TARGETS):
-            if getattr(self, name) is None:
+            if getattr(self, name) is None and name in _TARGETS:
                 continue
             given = _as_tuple(getattr(self, name))
             limits = given * 2 if len(given) == 1 else given
-            if len(limits) != 2 or limits[0] > limits[1]:
+            if len(limits) != 2 or not all(map(is_number, limits)) or not limits[0] <= limits[1] < math.inf:
                 raise ValueError(f"space.{name}={given}: give [lowest, highest], or one value to pin it.")
             object.__setattr__(self, name, tuple(float(limit) for limit in limits))
         for name, what in (("step", "a quantization step"), *_TARGETS.items()):
@@ -92,5 +94,10 @@ class Space:
         return {**drawn, "alpha": 10 ** trial.suggest_float("log10_alpha", *self.log10_alpha)}
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is one, and no word or yes and no."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _as_tuple(value: float | Sequence[float]) -> tuple[float, ...]:
-    return tuple(value) if isinstance(value, Sequence) else (value,)
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)

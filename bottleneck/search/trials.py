@@ -18,7 +18,7 @@ from bottleneck.loss import OperatingPoint
 from bottleneck.measure.health import ailment
 from bottleneck.measure.results import Result
 from bottleneck.search.places import Outcome
-from bottleneck.search.space import Space
+from bottleneck.search.space import Space, is_number
 from bottleneck.search.storage import FAILURES
 from bottleneck.training import Recipe, train
 
@@ -38,6 +38,11 @@ class Constraints:
     min_value: float | None = None
     max_bytes: float | None = None
     max_encoder_macs: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, limit in dataclasses.asdict(self).items():
+            if limit is not None and not (is_number(limit) and limit == limit):
+                raise ValueError(f"study.constraints.{name}={limit} must be a number, or null for no limit.")
 
     def excesses(self, row: Result) -> dict[str, float]:
         """By how much each limit is exceeded; up to zero is kept."""
@@ -68,6 +73,13 @@ class Pruning:
     after: float | None = 0.5
     value_margin: float = 0.01
     rate_margin: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.after is not None and not (is_number(self.after) and 0 <= self.after <= 1):
+            raise ValueError(f"study.pruning.after={self.after} must be a share, 0 to 1, or null for never.")
+        for name in ("value_margin", "rate_margin"):
+            if not is_number(margin := getattr(self, name)) or not margin >= 0:
+                raise ValueError(f"study.pruning.{name}={margin} must be a number of at least 0.")
 
 
 @dataclasses.dataclass

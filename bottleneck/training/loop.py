@@ -4,6 +4,7 @@ point ──► unit ──► [matching, without the tail] ──► training �
 """
 
 import copy
+import pickle
 from typing import Any
 
 import torch
@@ -234,7 +235,12 @@ class _Run:
             }
         callbacks = [*options.pop("callbacks", ()), *recipe.averaging()]
         trainer = recipe.new_trainer(callbacks=callbacks, **options)
-        trainer.fit(system, data, ckpt_path=ckpt_path)
+        try:
+            trainer.fit(system, data, ckpt_path=ckpt_path)
+        except pickle.UnpicklingError as error:
+            raise ValueError(
+                f"ckpt_path={ckpt_path} is no checkpoint of a training. Give RUN/checkpoints/last.ckpt."
+            ) from error
         if recipe.settle_epochs and not trainer.should_stop:
             system.settle(recipe.settle_pace)
             trainer = recipe.new_trainer(

@@ -38,9 +38,15 @@ class _Steps(_Resumable, MultiStepLR):
 
 
 def one_cycle(optimizer: Optimizer, total_steps: int, warm_up: float = 0.3) -> OneCycleLR:
-    """Rise to the peak over the share `warm_up` of the steps, then fall to almost nothing."""
+    """Rise to the peak over the share `warm_up` of the steps, then fall to almost nothing.
+
+    Raises:
+        ValueError: If that is no share.
+    """
+    if not isinstance(warm_up, (int, float)) or not 0 <= warm_up <= 1:
+        raise ValueError(f"scheduler.warm_up={warm_up} must be a share of the steps, 0 to 1.")
     peaks = [group["lr"] for group in optimizer.param_groups]
-    return _OneCycle(optimizer, peaks, total_steps=total_steps, pct_start=warm_up)
+    return _OneCycle(optimizer, peaks, total_steps=total_steps, pct_start=float(warm_up))
 
 
 def cosine(optimizer: Optimizer, total_steps: int, floor: float = 0.0) -> CosineAnnealingLR:
@@ -51,7 +57,16 @@ def cosine(optimizer: Optimizer, total_steps: int, floor: float = 0.0) -> Cosine
 def steps(
     optimizer: Optimizer, total_steps: int, milestones: Sequence[float], factor: float = 0.1
 ) -> MultiStepLR:
-    """Begin at the peak and multiply by `factor` after each of some shares of the steps."""
+    """Begin at the peak and multiply by `factor` after each of some shares of the steps.
+
+    Raises:
+        ValueError: If a milestone is no share, or the factor would turn learning around.
+    """
+    shares = all(isinstance(share, (int, float)) and 0 <= share <= 1 for share in milestones)
+    if isinstance(milestones, str) or not shares:
+        raise ValueError(f"scheduler.milestones={milestones} must be shares of the steps, 0 to 1.")
+    if not 0 < factor < float("inf"):
+        raise ValueError(f"scheduler.factor={factor} must be above 0.")
     return _Steps(optimizer, [round(share * total_steps) for share in milestones], factor)
 
 

@@ -59,7 +59,7 @@ def unit_class(kind: str) -> type[Unit]:
     Raises:
         ValueError: If the kind is unknown.
     """
-    if kind not in UNITS:
+    if not isinstance(kind, str) or kind not in UNITS:
         raise ValueError(f"A unit of kind {kind!r} is unknown. This release has {sorted(UNITS)}.")
     return UNITS[kind]
 

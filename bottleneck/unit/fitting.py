@@ -34,7 +34,9 @@ def unit_for(net: SplitModel, given: Tensor, kind: str, options: Mapping[str, An
         return chosen.from_features(given, net.entry.layout, replaced=feature, **options)
     if point.parts:
         return UnitSet.from_features(feature, point.layout, point.parts, chosen, **options)
-    if several := [name for name, value in options.items() if isinstance(value, (list, tuple))]:
+    if several := [
+        name for name, value in options.items() if isinstance(value, (list, tuple)) and name != "grid"
+    ]:
         raise ValueError(
             f"unit.{several[0]}={list(options[several[0]])} has a value for each of several tensors, and at "
             f"{point.name} one is sent. Give one value."

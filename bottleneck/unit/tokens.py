@@ -94,6 +94,8 @@ class TokenUnit(Unit):
             return cls(channels=channels, size=(axes[0], axes[1]), layout=layout, **options)
         length = axes[0]
         side = math.isqrt(length)
+        if grid is not None and (isinstance(grid, (str, int, float)) or len(grid) != 2 or min(grid) < 1):
+            raise ValueError(f"unit.grid={grid} must be [HEIGHT,WIDTH] of the tokens, or null.")
         height, width = grid or (side, side)
         class_tokens = length - height * width
         if not 0 <= class_tokens <= width:

@@ -62,7 +62,7 @@ def test_other_errors_are_others(error):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_full_disk_is_one_line(capsys):
     """A write that fails anywhere below a command ends it with a sentence and exit code 1."""
-    with pytest.raises(SystemExit) as ended, explained("train", traceback=False):
+    with pytest.raises(SystemExit) as ended, explained("train", as_they_are=False):
         Path("/dev/full").write_text("x" * 100_000)
     assert ended.value.code == 1
     (line,) = capsys.readouterr().err.splitlines()

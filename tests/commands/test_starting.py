@@ -128,14 +128,53 @@ def test_mistakes_of_the_user_end_in_one_line(arguments, answer, digits_network,
         (("train", "suite=null"), "must be a string or a list. Got NoneType, in suite=null"),
         (("train", "suite.feature=nothing"), "suite.feature=nothing must be a mapping, of feature-float32"),
         (("train", "model.weights=3"), "model.weights=3 must be a path"),
-        (("train", "cache.max_gb=-1"), "cache.max_gb=-1 must be at least 0"),
+        (("train", "cache.max_gb=-1"), "cache.max_gb=-1 must be a number of GB of at least 0"),
         (("train", "data.num_workers=-1"), "data.num_workers=-1 is no number of processes"),
         (("train", "data=imagefolder"), "data.root has no value. Give data.root=..."),
+        (("train", "cutmix=0.5", "device=null"), "device=None is unknown. Use auto, cpu or cuda."),
+        (("train", "average=0.5", "cache.max_gb=abc"), "cache.max_gb=abc must be a number of GB"),
+        (("train", "trainer.max_epochs=1", "cache.dir=3"), "cache.dir=3 must be a path."),
+        (("train", "cutmix=abc"), "cutmix=abc must be a number, such as 0.0."),
+        (("train", "optimizer._target_=nope"), "optimizer cannot be made: Error loading 'nope'"),
+        (("train", "suite.feature=null", "+data.foo=1"), "+data.foo=1 is of a wrong kind (ImageData"),
+        (("train", "loss._target_=torch.nn.Linear"), "loss._target_=torch.nn.Linear is of a wrong kind"),
+        (("train", "ckpt_path=PATH"), "is no checkpoint of a training. Give RUN/checkpoints/last.ckpt."),
+        (("train", "trainer.max_epochs=null"), "trainer.max_epochs=null never ends"),
+        (("train", "scheduler.warm_up=2"), "scheduler.warm_up=2 must be a share of the steps"),
+        (("train", "scheduler=steps", "scheduler.milestones=[2]"), "scheduler.milestones=[2] must be shares"),
+        (("train", "rate=density", "target_bytes=inf"), "target_bytes=inf must be positive and finite"),
+        (("train", "objective=features", "objective.layers=3"), "objective.layers=3 must be a list"),
+        (("train", "objective=sum", "objective.weights=3"), "objective.weights=3 must be a mapping"),
+        (("evaluate", "seed=-1"), "seed=-1 must be a whole number from 0 to 4294967295."),
+        (
+            ("evaluate", "suite=loss", "suite.loss.models=[]"),
+            "suite.loss.models=[] leaves nothing to measure",
+        ),
+        (("evaluate", "suite=loss", "suite.loss.seed=-1"), "suite.loss.seed=-1 must be a whole number"),
+        (("evaluate", "cascade.sure=abc", "suite=pictures"), "cascade.sure=abc is no probability"),
+        (("profile", "input_shape=[1,-8,8]"), "input_shape=[1, -8, 8] must be [C, H, W]"),
+        (("profile", "depth=0"), "depth=0 is no level of modules"),
+        (
+            ("export", "bundle=zoo:digits/early", "target=null"),
+            "target=None is unknown. Choose onnx or torch.",
+        ),
+        (("plan", "device_times=/nope"), "device_times=/nope is no file."),
+        (("search", "study.constraints.min_value=abc"), "study.constraints.min_value=abc must be a number"),
+        (("search", "study.pruning.after=2"), "study.pruning.after=2 must be a share"),
+        (("search", "space.step=null"), "space.step=(None,): give [lowest, highest]"),
+        (("search", "space.stride=[abc]"), "space.stride=('abc',): give positive whole numbers"),
+        (("search", "study.storage=journal:///PATH"), "that file is no journal, and stays as it is."),
+        (
+            ("serve", "page.port=1.5", "port=0"),
+            "page.port=1.5 and page.host=127.0.0.1 are no place to listen.",
+        ),
     ],
 )
 def test_values_of_the_wrong_kind_end_in_one_line(arguments, answer, tmp_path, monkeypatch, capsys):
     """A word for a number, one value for a list, a number that is none: key and cure, whoever stumbled."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    (tmp_path / "notes.md").write_text("# Notes that are somebody's own\n")
+    arguments = [argument.replace("PATH", str(tmp_path / "notes.md")) for argument in arguments]
     monkeypatch.setattr(sys, "argv", ["bottleneck", *arguments, f"hydra.run.dir={tmp_path}"])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -143,6 +182,9 @@ def test_values_of_the_wrong_kind_end_in_one_line(arguments, answer, tmp_path, m
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith(f"bottleneck {arguments[0]}: ")
     assert answer in last
+    assert (tmp_path / "notes.md").read_text() == "# Notes that are somebody's own\n"
+    if "is of a wrong kind" in last:
+        assert "Traceback" in (tmp_path / "error.txt").read_text()
 
 
 def test_full_errors_can_be_had(tmp_path):

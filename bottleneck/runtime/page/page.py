@@ -45,6 +45,11 @@ class Page:
         Raises:
             ValueError: If it is taken.
         """
+        if type(port) is not int or not isinstance(host, str):
+            raise ValueError(
+                f"page.port={port} and page.host={host} are no place to listen. Use a whole number, 0 to "
+                "65535, and an address such as 127.0.0.1."
+            )
         app = web.Application()
         app.add_routes(
             [
@@ -63,7 +68,9 @@ class Page:
         try:
             await web.TCPSite(self._runner, host, port).start()
         except (OSError, OverflowError) as error:
-            raise ValueError(f"page.port={port} cannot be listened on ({error}). Choose another.") from error
+            raise ValueError(
+                f"page.port={port} on page.host={host} cannot be listened on ({error}). Choose another."
+            ) from error
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:

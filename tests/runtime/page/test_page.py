@@ -150,7 +150,7 @@ def test_a_page_without_emulated_link_has_none_to_change(journal):
 def test_a_port_that_is_taken_is_named(loop, address, journal):
     """The message has the key."""
     port = int(address.rpartition(":")[2])
-    with pytest.raises(ValueError, match=rf"page\.port={port} cannot be listened on"):
+    with pytest.raises(ValueError, match=rf"page\.port={port} on page\.host=.* cannot be listened on"):
         loop.run(Page(journal, "t").start("127.0.0.1", port))
 
 
