@@ -57,7 +57,7 @@ def main(command: str | None = None) -> None:
 
 def _run(command: str) -> None:
     from bottleneck.commands.config import config_dir
-    from bottleneck.commands.errors import explained  # loads Hydra
+    from bottleneck.commands.errors import check_kinds, explained  # loads Hydra
     from bottleneck.commands.stopping import stoppable
 
     wanted = os.environ.get("HYDRA_FULL_ERROR", "0") == "1"
@@ -69,6 +69,7 @@ def _run(command: str) -> None:
         @hydra.main(version_base="1.3", config_path=config_dir(), config_name=command)
         def task(cfg: DictConfig) -> None:
             with explained(command, as_they_are=wanted):  # before Hydra has a word to say on it
+                check_kinds(command)
                 importlib.import_module(f"bottleneck.commands.{command}").run(cfg)
 
         task()

@@ -79,6 +79,36 @@ def explained(command: str, as_they_are: bool) -> Iterator[None]:
         raise SystemExit(1) from error
 
 
+def check_kinds(command: str) -> None:
+    """Refuse words for numbers, numbers for mappings, and anything but yes and no for those.
+
+    Where a default is null anything may be right, and so it may be in what is Lightning's (`trainer`).
+
+    Raises:
+        ValueError: With the first such override.
+    """
+    job = HydraConfig.get()
+    given, defaults = _given(command)
+    for each in given:
+        if each.is_delete() or each.key_or_group in job.runtime.choices:
+            continue
+        default, value = OmegaConf.select(defaults, each.key_or_group), each.value()
+        if isinstance(default, bool):
+            if not isinstance(value, bool):
+                raise ValueError(f"{each.input_line} must be true or false.")
+        elif "${" not in str(value) and not each.key_or_group.startswith("trainer."):
+            if (wanted := _wanted(default, value, "")) is not None:
+                raise ValueError(f"{each.input_line} must be {wanted}.")
+
+
+def _given(command: str) -> tuple[list[Any], DictConfig]:
+    """The overrides of a job, and the configuration without those that are no choice of a group."""
+    job = HydraConfig.get()
+    given = OverridesParser.create().parse_overrides(job.overrides.task)
+    chosen = [str(each.input_line) for each in given if each.key_or_group in job.runtime.choices]
+    return given, _composed(command, chosen)
+
+
 def _cause(error: BaseException) -> BaseException:
     """What really happened, where Hydra reports that an object could not be made."""
     while isinstance(error, InstantiationException) and error.__cause__ is not None:
@@ -111,9 +141,7 @@ def _other_kind(command: str, error: BaseException) -> str | None:
     if not HydraConfig.initialized() or not isinstance(error, (TypeError, ValueError, AttributeError)):
         return None
     job = HydraConfig.get()
-    given = OverridesParser.create().parse_overrides(job.overrides.task)
-    chosen = [str(each.input_line) for each in given if each.key_or_group in job.runtime.choices]
-    defaults = _composed(command, chosen)
+    given, defaults = _given(command)
     suspects: dict[int, list[str]] = {0: [], 1: []}  # of whom the first is likelier
     for each in given:
         if each.is_delete() or each.key_or_group in job.runtime.choices:

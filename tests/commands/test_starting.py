@@ -168,6 +168,10 @@ def test_mistakes_of_the_user_end_in_one_line(arguments, answer, digits_network,
             ("serve", "page.port=1.5", "port=0"),
             "page.port=1.5 and page.host=127.0.0.1 are no place to listen.",
         ),
+        (("train", "open_cut=abc"), "open_cut=abc must be true or false."),
+        (("train", "warm_start=3"), "warm_start=3 must be a mapping, of objective, epochs, alpha."),
+        (("stream", "crc=1"), "crc=1 must be true or false."),
+        (("demo", "lost=abc"), "lost=abc must be a number, such as 0.0."),
     ],
 )
 def test_values_of_the_wrong_kind_end_in_one_line(arguments, answer, tmp_path, monkeypatch, capsys):
