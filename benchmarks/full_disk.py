@@ -26,7 +26,7 @@ def work(cfg: DictConfig, said: Path) -> None:
     """One command; what it says goes to a file."""
     with said.open("w") as file:
         os.dup2(file.fileno(), 2)
-    with explained("search", traceback=False):
+    with explained("search", as_they_are=False):
         search_from(cfg)
 
 

@@ -96,9 +96,10 @@ def check_kinds(command: str) -> None:
         if isinstance(default, bool):
             if not isinstance(value, bool):
                 raise ValueError(f"{each.input_line} must be true or false.")
-        elif "${" not in str(value) and not each.key_or_group.startswith("trainer."):
-            if (wanted := _wanted(default, value, "")) is not None:
-                raise ValueError(f"{each.input_line} must be {wanted}.")
+            continue
+        free = "${" in str(value) or each.key_or_group.startswith("trainer.")
+        if not free and (wanted := _wanted(default, value, "")) is not None:
+            raise ValueError(f"{each.input_line} must be {wanted}.")
 
 
 def _given(command: str) -> tuple[list[Any], DictConfig]:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from bottleneck.commands.construct import construct
-from bottleneck.commands.setup import listed
 from bottleneck.models import Detector
 from bottleneck.show.split_points import draw_sizes, draw_stages, profile_table, seen, stage_table, verdict
 from bottleneck.splitting import boundaries
@@ -23,7 +22,8 @@ def run(cfg: DictConfig) -> None:
     model = construct(cfg.model, weights=None)  # sizes do not depend on weights, so none are downloaded
     if isinstance(model, Detector):
         model.find_all()
-    shape = model.input_shape if cfg.input_shape is None else listed(cfg.input_shape)
+    given = cfg.input_shape
+    shape = model.input_shape if given is None else list(given) if OmegaConf.is_list(given) else [given]
     if len(shape) != 3 or not all(type(side) is int and side > 0 for side in shape):
         raise ValueError(f"input_shape={shape} must be [C, H, W], whole numbers of at least 1.")
     if type(cfg.depth) is not int or cfg.depth < 1:
