@@ -111,8 +111,12 @@ class Loss(nn.Module):
             self.target.load_state(states[0])
 
 
-def check_alpha(alpha: float) -> float:
+def check_alpha(alpha: float, key: str = "alpha") -> float:
     """Alpha as a float.
+
+    Args:
+        alpha: What was given.
+        key: As what.
 
     Raises:
         ValueError: If it is negative or no number.
@@ -122,5 +126,5 @@ def check_alpha(alpha: float) -> float:
     except (TypeError, ValueError):
         value = float("nan")
     if not 0 <= value < float("inf") or isinstance(alpha, (str, bool)):
-        raise ValueError(f"alpha={alpha!r} must be a number of at least 0.")
+        raise ValueError(f"{key}={alpha!r} must be a number of at least 0.")
     return value

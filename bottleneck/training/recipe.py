@@ -90,13 +90,12 @@ class Recipe:
                 raise ValueError(f"{key}.epochs={value} must be at least 0.")
         if not 0 <= self.cutmix <= 1:
             raise ValueError(f"cutmix={self.cutmix} is a share of the samples, from 0 to 1.")
-        if not 0 < self.settle_pace <= 1 or not 0 <= self.average < 1:
-            raise ValueError(
-                f"settle.pace={self.settle_pace} must be above 0 to 1, average={self.average} from 0 to "
-                "below 1."
-            )
+        if not 0 < self.settle_pace <= 1:
+            raise ValueError(f"settle.pace={self.settle_pace} must be above 0, and at most 1.")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average={self.average} is a decay, from 0 (none) to below 1.")
         if self.warm_alpha is not None:
-            check_alpha(self.warm_alpha)
+            check_alpha(self.warm_alpha, "warm_start.alpha")
 
     def averaging(self) -> list[Callback]:
         """A fresh callback that averages weights, if they are to be averaged."""

@@ -23,7 +23,8 @@ from bottleneck.training import Recipe
         ),
         ({"warm_epochs": -1}, "warm_start.epochs=-1 must be at least 0"),
         ({"settle_epochs": -2}, "settle.epochs=-2 must be at least 0"),
-        ({"average": 1}, "average=1 from 0 to below 1"),
+        ({"average": 1}, "average=1 is a decay, from 0"),
+        ({"warm_alpha": -1}, r"warm_start\.alpha=-1 must be a number"),
         ({"cutmix": 2}, "cutmix=2 is a share of the samples"),
     ],
 )
