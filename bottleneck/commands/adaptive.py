@@ -104,6 +104,6 @@ def _seen(place: Cut, subset: str) -> tuple[np.ndarray, np.ndarray]:
     """Means of the feature and the network's answer, of every image."""
     net, means, answers = place.net, [], []
     for given, _ in place.features.batches(subset):
-        means.append(grid_means(given, net.entry.layout))
+        means.append(grid_means(given, net.entry.layout).cpu())
         answers.append(net.rest(given.to(device_of(net))).argmax(1).cpu())
     return torch.cat(means).numpy(), torch.cat(answers).numpy()

@@ -65,24 +65,27 @@ class Hardness(NamedTuple):
         """Learn from training images.
 
         Args:
-            known: Of training images, enough for the classes.
+            known: Of training images; those of a class that the network gives to fewer than five are left out.
             unseen: Of images that neither units nor classifier have learned from, for risks and prices;
                 `None`: the training images, each judged by a classifier that was fitted without it.
 
         Raises:
-            ValueError: If the network gives some class to fewer than five images, or one class to all.
+            ValueError: If fewer than two classes are left.
         """
         from sklearn.linear_model import LogisticRegression  # devices need none of it
         from sklearn.model_selection import cross_val_predict
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        _, counts = np.unique(known.answers, return_counts=True)
-        if len(counts) < 2 or counts.min() < _FOLDS:
+        classes, counts = np.unique(known.answers, return_counts=True)
+        frequent = classes[counts >= _FOLDS]
+        if len(frequent) < 2:
             raise ValueError(
-                f"the network answers {len(counts)} classes for {len(known.answers)} training images, the "
-                f"rarest for {counts.min()} of them. A classifier needs two classes, and {_FOLDS} of each."
+                f"the network gives {len(frequent)} of its classes to {_FOLDS} or more of "
+                f"{len(known.answers)} training images. A classifier needs two such classes: more images."
             )
+        often = np.isin(known.answers, frequent)
+        known = Judged(*(array[often] if len(array) else array for array in known))
         classifier = make_pipeline(StandardScaler(), LogisticRegression(C=_REGULARISATION, max_iter=1000))
         if unseen is None:
             judged = known

@@ -88,12 +88,21 @@ def test_another_feature_is_refused():
         Hardness.fit(judged(0)[0]).choose(torch.zeros(1, 3), 4.0)
 
 
+def test_classes_of_a_few_images_are_left_out():
+    """A network of a thousand classes gives some of them once; the others are enough."""
+    known, _ = judged(0)
+    answers = known.answers.copy()
+    answers[:4] = 7
+    hardness = Hardness.fit(known._replace(answers=answers))
+    assert len(hardness.weight) == 3
+
+
 def test_too_few_classes_or_images_are_refused():
     """With what there is."""
     known, _ = judged(0)
-    with pytest.raises(ValueError, match="answers 1 classes for 200 training images"):
+    with pytest.raises(ValueError, match="gives 1 of its classes to 5 or more of 200 training images"):
         Hardness.fit(Judged(*(array[known.answers == 0] for array in known)))
-    with pytest.raises(ValueError, match="the rarest for 3 of them"):
+    with pytest.raises(ValueError, match="gives 0 of its classes to 5 or more of 9 training images"):
         Hardness.fit(Judged(*(array[:9] for array in known)))
 
 
