@@ -96,7 +96,9 @@ def _calibrated(place: Cut, channels: Sequence[Channel]) -> Hardness:
     judged = Judged(*_seen(place, judged_on), sureness, sizes)
     if judged_on == "train":
         return Hardness.fit(judged)
-    return Hardness.fit(Judged(*_seen(place, "train"), sureness[:0], sizes[:0]), judged)
+    means, answers = _seen(place, "train")
+    nothing = np.empty((len(means), 0))
+    return Hardness.fit(Judged(means, answers, nothing, nothing), judged)
 
 
 @torch.no_grad()

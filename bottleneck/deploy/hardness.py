@@ -32,8 +32,9 @@ class Judged(NamedTuple):
     Attributes:
         means: `grid_means` of what the head gives, `(n, F)`.
         answers: The network's classes, `(n,)`.
-        sureness: The probability of the answer to each point's payload, `(n, K)`.
-        payload_bytes: What each point sends, `(n, K)`.
+        sureness: The probability of the answer to each point's payload, `(n, K)`; `(n, 0)` where only the
+            classifier learns from them.
+        payload_bytes: What each point sends, likewise.
     """
 
     means: NDArray[np.float32]
@@ -65,7 +66,8 @@ class Hardness(NamedTuple):
         """Learn from training images.
 
         Args:
-            known: Of training images; those of a class that the network gives to fewer than five are left out.
+            known: Of training images; those of a class that the network gives to fewer than five are left
+                out.
             unseen: Of images that neither units nor classifier have learned from, for risks and prices;
                 `None`: the training images, each judged by a classifier that was fitted without it.
 
@@ -85,7 +87,9 @@ class Hardness(NamedTuple):
                 f"{len(known.answers)} training images. A classifier needs two such classes: more images."
             )
         often = np.isin(known.answers, frequent)
-        known = Judged(*(array[often] if len(array) else array for array in known))
+        known = Judged(
+            known.means[often], known.answers[often], known.sureness[often], known.payload_bytes[often]
+        )
         classifier = make_pipeline(StandardScaler(), LogisticRegression(C=_REGULARISATION, max_iter=1000))
         if unseen is None:
             judged = known
