@@ -79,7 +79,7 @@ WRITERS = {"espnet": write_camvid, "resnet20_cifar": write_cifar10, "squeezenet"
             marks=pytest.mark.slow,
         ),
         ("resnet20_cifar", ()),
-        ("squeezenet", ()),
+        pytest.param("squeezenet", (), marks=pytest.mark.slow),
     ],
 )
 def test_whole_path_from_a_checkpoint_to_graphs(experiment, cut, tmp_path):

@@ -87,7 +87,6 @@ def test_slip_of_the_pen_is_answered_at_once(mistake, answer):
     ("arguments", "answer"),
     [
         (("train", "alpha=-1"), "alpha=-1"),
-        (("evaluate", "bundles=[nowhere]"), "nowhere"),
     ],
 )
 def test_mistakes_of_the_user_end_in_one_line(arguments, answer, digits_network, tmp_path):
@@ -106,6 +105,7 @@ def test_mistakes_of_the_user_end_in_one_line(arguments, answer, digits_network,
     ("arguments", "answer"),
     [
         (("train", "unit.step=abc"), "unit.step=abc must be a number, such as 1.0."),
+        (("evaluate", "bundles=[nowhere]"), "nowhere"),
         (("train", "split=layer9"), "Similar names"),
         (("train", "codec.name=huffmann"), "huffman"),
         (("export",), "bundle="),

@@ -103,7 +103,11 @@ def test_study_ends_in_a_frontier_of_masks(weights, tmp_path):
 
 @pytest.mark.parametrize(
     "experiment",
-    ["deeplabv3_s2", "deeplabv3_s1", pytest.param("deeplabv3_s1_closed", marks=pytest.mark.slow)],
+    [
+        "deeplabv3_s2",
+        pytest.param("deeplabv3_s1", marks=pytest.mark.slow),
+        pytest.param("deeplabv3_s1_closed", marks=pytest.mark.slow),
+    ],
 )
 def test_deeplab_runs_on_files_in_cocos_format(experiment, coco_folder, tmp_path):
     """Experiments train and measure; what can be deployed is exported, the rest flagged."""

@@ -54,7 +54,7 @@ class Stop(Callback):
 
 def test_an_interrupted_training_ends_as_one_that_was_not(digits_network, tmp_path):
     """Noise, mixed samples, averages, prices and rates are those of an undisturbed one, bit for bit."""
-    images = Digits(train_limit=200, val_limit=50)
+    images = Digits(train_limit=100, val_limit=50)
     images.setup()
     cut = bottleneck.Cut(digits_network, images, Classification(10), "layer2")
     unit = {"latent_channels": 4, "stride": 2, "step": 1.0}
