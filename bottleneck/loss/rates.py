@@ -50,13 +50,8 @@ class Rate(nn.Module, ABC):
         rate: Tensor = self(output)
         return rate.detach()
 
-    def settle(self, symbols: Tensor, steps: int = 400) -> None:
-        """Learn the last, of symbols of training samples, `(n, *latent_shape)`; most rates learn nothing.
-
-        Args:
-            symbols: Whole numbers.
-            steps: Of learning; fewer where it is only weighed.
-        """
+    def settle(self, symbols: Tensor) -> None:
+        """Learn the last, of symbols of training samples, `(n, *latent_shape)`; most rates learn nothing."""
 
     def tables(self) -> tuple[Any, Any] | None:
         """Tables of symbols and their index, as `Codec.with_tables` takes them; None: they are counted."""
@@ -118,9 +113,9 @@ class SumOfRates(Rate):
     def sent(self, output: UnitOutput) -> Tensor:
         return torch.stack([rate.sent(own) for rate, own in self._apart(output)]).sum(0)
 
-    def settle(self, symbols: Tensor, steps: int = 400) -> None:
+    def settle(self, symbols: Tensor) -> None:
         for rate, own in zip(self.rates, symbols.split([*map(prod, self.shapes)], 1), strict=True):
-            rate.settle(own.reshape(len(own), *rate.latent_shape[:1], -1), steps)
+            rate.settle(own.reshape(len(own), *rate.latent_shape[:1], -1))
 
     def tables(self) -> tuple[Any, Any] | None:
         found = [rate.tables() for rate in self.rates]

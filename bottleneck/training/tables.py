@@ -16,12 +16,11 @@ from bottleneck.loss.rates import Rate
 from bottleneck.unit import Unit
 
 _TABULATED, _WEIGHED = 2000, 1000  # images that are looked at on the way
-_SETTLED, _BRIEFLY = 400, 100  # steps of a rate at the end, and on the way
 
 
 def fit_tables(channel: Channel, rate: Rate, cut: Cut) -> None:
     """Give the channel's codec its tables: those that the rate has learned, or else counted ones."""
-    _fit(channel, rate, partial(cut.features.batches, "train"), cut.image.device, _SETTLED)
+    _fit(channel, rate, partial(cut.features.batches, "train"), cut.image.device)
 
 
 def mean_payload(cut: Cut, codec: Codec, unit: Unit, rate: Rate) -> float:
@@ -30,8 +29,7 @@ def mean_payload(cut: Cut, codec: Codec, unit: Unit, rate: Rate) -> float:
     Codec, unit and rate stay as they are.
     """
     channel = cut.channel(copy.deepcopy(codec), copy.deepcopy(unit).eval())
-    some = partial(_as_they_are, cut, "train", _TABULATED)
-    _fit(channel, copy.deepcopy(rate), some, cut.image.device, _BRIEFLY)
+    _fit(channel, copy.deepcopy(rate), partial(_as_they_are, cut, "train", _TABULATED), cut.image.device)
     subset = "select" if cut.images.count("select") else "train"
     sizes = [
         len(payload) for given, _ in _as_they_are(cut, subset, _WEIGHED) for payload in channel.send(given)
@@ -39,15 +37,13 @@ def mean_payload(cut: Cut, codec: Codec, unit: Unit, rate: Rate) -> float:
     return sum(sizes) / len(sizes)
 
 
-def _fit(
-    channel: Channel, rate: Rate, batches: Callable[[], Batches], device: torch.device, steps: int
-) -> None:
+def _fit(channel: Channel, rate: Rate, batches: Callable[[], Batches], device: torch.device) -> None:
     tables = None
     if rate.in_bits and channel.codec.takes_tables:
         coded = (torch.from_numpy(channel.coded(given)) for given, _ in batches())
         # One row per channel, because images may differ in size.
         by_channel = torch.cat([symbols.movedim(1, 0).flatten(1) for symbols in coded], 1)
-        rate.settle(by_channel[None].to(device), steps)
+        rate.settle(by_channel[None].to(device))
         tables = rate.tables()
     if tables is None:
         channel.fit(batches())
