@@ -22,9 +22,8 @@ def run(cfg: DictConfig) -> None:
     ]
     header = ["point", "metric", "bytes", "device ms", "total ms"]
     print(tabulate(rows, header, disable_numparse=True, colalign=["right"] * len(header)))
+    how = f" Send with device(image, point={chosen.point})." if len(points) > 1 else ""
     print(
         f"\nPoint {chosen.point}: {chosen.value:.3f} from {chosen.payload_bytes:,.1f} bytes on average, "
-        f"where the frozen network has {chosen.baseline:.3f}."
-        + f" Send with device(image, point={chosen.point})."
-        * (len(points) > 1)
+        f"where the frozen network has {chosen.baseline:.3f}.{how}"
     )

@@ -88,6 +88,8 @@ def check_kinds(command: str) -> None:
         ValueError: With the first such override.
     """
     job = HydraConfig.get()
+    if not job.overrides.task:  # nothing to compose the configuration a second time for
+        return
     given, defaults = _given(command)
     for each in given:
         if each.is_delete() or each.key_or_group in job.runtime.choices:
