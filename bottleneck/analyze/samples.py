@@ -51,10 +51,16 @@ class Samples:
             subset: `val`, `select` or `train`.
 
         Raises:
-            ValueError: If there are no samples, or the feature at the split point is no map.
+            ValueError: If there are no samples, the feature at the split point is no map, or the task judges
+                by more than one tensor.
         """
         if count < 1:
             raise ValueError(f"samples={count} leaves nothing to analyse. Use 1 or more.")
+        if isinstance(cut.images.subset(subset)[0][1], dict):
+            raise ValueError(
+                f"{cut.images.name} has boxes and labels for each image, the analyses are of answers that are "
+                "one tensor. Use task=classification or task=segmentation."
+            )
         net, device, point = cut.net, cut.image.device, cut.net.point
         if point.layout not in ("CHW", "HWC"):
             raise ValueError(

@@ -33,6 +33,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from bottleneck.commands.config import config_dir
 from bottleneck.commands.exhausted import exhausted
 
 _MISTAKES = (ValueError, OSError, ModuleNotFoundError)
@@ -66,7 +67,7 @@ def explained(command: str, as_they_are: bool) -> Iterator[None]:
         elif isinstance(cause, (HydraException, OmegaConfBaseException)):
             text = _configuration(cause, command)
         elif isinstance(cause, ValueError) and raised_by in ("hydra", "omegaconf"):
-            text = f"{_first_line(cause)}, in {' '.join(sys.argv[1:])}."
+            text = _no_choice() or f"{_first_line(cause)}, in {' '.join(sys.argv[1:])}."
         elif mistake:
             text = str(cause)
         elif (other := _other_kind(command, cause)) is not None:
@@ -128,6 +129,15 @@ def _package(trace: TracebackType | None) -> str:
     return name.split(".")[0]
 
 
+def _no_choice() -> str | None:
+    """The argument that leaves a group without a choice, which Hydra refuses without naming it."""
+    for argument in sys.argv[1:]:
+        group = Path(config_dir(), argument.removesuffix("=null").partition("@")[0])
+        if argument.endswith("=null") and group.is_dir():
+            return f"{argument} chooses nothing. Choose one of {', '.join(sorted(p.stem for p in group.iterdir()))}."
+    return None
+
+
 def _unmade(error: BaseException) -> str | None:
     """What the configuration describes and Python cannot make, in a sentence."""
     if not isinstance(error, InstantiationException):
@@ -178,10 +188,10 @@ def _wanted(default: Any, value: Any, told: str) -> str | None:
         return f"a mapping, of {', '.join(map(str, default))}"
     if isinstance(default, bool) or not isinstance(default, numbers.Real) or isinstance(value, list):
         return None
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if is_number and (isinstance(value, int) or isinstance(default, float) or "integer" not in told):
+    whole = isinstance(default, int)  # a key that takes fractions has a default with a point
+    if not isinstance(value, bool) and isinstance(value, int if whole else numbers.Real):
         return None
-    return f"a {'whole ' * isinstance(default, int)}number, such as {default}"
+    return f"a {'whole ' * whole}number, such as {default}"
 
 
 def _kind(value: Any) -> str:
@@ -244,8 +254,6 @@ def _keys(command: str) -> list[str]:
 def _composed(command: str, overrides: list[str]) -> DictConfig:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
-
-    from bottleneck.commands.config import config_dir
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_dir(), version_base="1.3"):

@@ -14,7 +14,7 @@ def found(path: str | Path) -> Path:
         path: That folder; the folder of a run or a study, which holds it; or `zoo:NETWORK/NAME`.
 
     Raises:
-        ValueError: If it is no path, or the zoo has no such entry; the message has those that it has.
+        ValueError: If it is no path or a file's, or the zoo has no such entry; the message has those that it has.
     """
     if not isinstance(path, (str, Path)):
         raise ValueError(
@@ -28,6 +28,8 @@ def found(path: str | Path) -> Path:
             raise ValueError(f"{path} is not in the zoo.{meant} It has {', '.join(known)}.")
         return _ENTRIES / name
     folder = Path(path).expanduser()
+    if folder.is_file():
+        raise ValueError(f"{path} is a file. Give the folder of a bundle, a frontier, a run or a study.")
     marked = [(folder, "frontier.json"), (folder, "bundle.json")]
     marked += [(folder / "frontier", "frontier.json"), (folder / "bundle", "bundle.json")]
     return next((place for place, mark in marked if (place / mark).is_file()), folder)

@@ -83,6 +83,12 @@ def test_features_without_positions_are_refused(digits_network):
         samples_of("model=digits_vit", "split=encoder.dropout")
 
 
+def test_answers_that_are_boxes_are_refused():
+    """Where an image is judged by boxes and labels, the tasks whose answers can be analysed are named."""
+    with pytest.raises(ValueError, match=r"boxes and labels.*task=classification or task=segmentation"):
+        samples_of("task=detection")
+
+
 def test_channels_last_features_are_turned_for_the_questions_and_back_for_the_tail(cache_dir):
     """For HWC, features are asked as (C, H, W), and the tail still gets what the head gave."""
     turned = samples_of("model=digits_swin", "split=features.1", "samples=20")

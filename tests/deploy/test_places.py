@@ -26,6 +26,12 @@ def test_a_runs_folder_stands_for_its_bundle(made, tmp_path):
     assert found(tmp_path / "nowhere") == tmp_path / "nowhere"
 
 
+def test_a_file_is_no_place(made):
+    """A path of a file is refused as such, not as a folder from which something is missing."""
+    with pytest.raises(ValueError, match=r"bundle\.json is a file\. Give the folder"):
+        found(made / "bundle.json")
+
+
 def test_a_bundle_makes_the_network_that_it_names(made, digits_network):
     """Where the network comes with the package nothing else is needed; the answers are the same."""
     image = np.full((1, 8, 8), 7, np.uint8)
