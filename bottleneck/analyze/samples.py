@@ -58,8 +58,8 @@ class Samples:
             raise ValueError(f"samples={count} leaves nothing to analyse. Use 1 or more.")
         if isinstance(cut.images.subset(subset)[0][1], dict):
             raise ValueError(
-                f"{cut.images.name} has boxes and labels for each image, the analyses are of answers that are "
-                "one tensor. Use task=classification or task=segmentation."
+                f"{cut.images.name} has boxes and labels for each image, the analyses are of answers that "
+                "are one tensor. Use task=classification or task=segmentation."
             )
         net, device, point = cut.net, cut.image.device, cut.net.point
         if point.layout not in ("CHW", "HWC"):

@@ -134,7 +134,8 @@ def _no_choice() -> str | None:
     for argument in sys.argv[1:]:
         group = Path(config_dir(), argument.removesuffix("=null").partition("@")[0])
         if argument.endswith("=null") and group.is_dir():
-            return f"{argument} chooses nothing. Choose one of {', '.join(sorted(p.stem for p in group.iterdir()))}."
+            choices = sorted(file.stem for file in group.iterdir())
+            return f"{argument} chooses nothing. Choose one of {', '.join(choices)}."
     return None
 
 

@@ -14,7 +14,8 @@ def found(path: str | Path) -> Path:
         path: That folder; the folder of a run or a study, which holds it; or `zoo:NETWORK/NAME`.
 
     Raises:
-        ValueError: If it is no path or a file's, or the zoo has no such entry; the message has those that it has.
+        ValueError: If it is no path or a file's, or the zoo has no such entry; the message has those that
+            it has.
     """
     if not isinstance(path, (str, Path)):
         raise ValueError(
