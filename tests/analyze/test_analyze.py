@@ -1,7 +1,6 @@
 """`bottleneck analyze`: samples of any network and data, answers as lines, JSON and pictures."""
 
 import json
-import subprocess
 import sys
 
 import numpy as np
@@ -11,6 +10,7 @@ from hydra import compose, initialize_config_dir
 
 from bottleneck.analyze import figures
 from bottleneck.analyze.samples import Samples
+from bottleneck.commands import main
 from bottleneck.commands.analyze import answer
 from bottleneck.commands.config import config_dir
 from bottleneck.commands.setup import cut_of
@@ -32,13 +32,15 @@ def samples(digits_network):
     return samples_of("samples=40")
 
 
-def test_command_writes_a_json_file_and_a_picture_for_each_question(tmp_path, digits_network):
+def test_command_writes_a_json_file_and_a_picture_for_each_question(
+    tmp_path, digits_network, monkeypatch, capsys
+):
     """All questions, of the digits, asked from the command line."""
-    command = [sys.executable, "-m", "bottleneck", "analyze", "samples=24", f"hydra.run.dir={tmp_path}/out"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setattr(sys, "argv", ["bottleneck", "analyze", "samples=12", f"hydra.run.dir={tmp_path}/out"])
+    main()
+    told = capsys.readouterr().out
     for question in figures.DRAW:
-        assert f"\n{question}: " in done.stdout
+        assert f"\n{question}: " in told
         assert json.loads((tmp_path / "out" / f"{question}.json").read_text())
         assert (tmp_path / "out" / f"{question}.png").stat().st_size > 20_000
     assert "synthetic" in json.loads((tmp_path / "out" / "differences.json").read_text())["frames"]

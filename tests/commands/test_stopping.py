@@ -46,9 +46,16 @@ def test_ignored_hangup_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.fixture
+def ended():
+    """What a test has started ends with it, whatever it found."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
-def test_workers_leave_within_five_seconds(tmp_path, number):
+def test_workers_leave_within_five_seconds(tmp_path, number, ended):
     """A signal to the command ends its workers too: no orphan, no trial left running, no traceback."""
     storage = f"journal:///{tmp_path}/study.journal"
     options = ["trainer.max_epochs=2000", "study.workers=2", "study.pruning.after=null", "device=cpu"]
@@ -59,7 +66,9 @@ def test_workers_leave_within_five_seconds(tmp_path, number):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # whoever started the tests may ignore it
     )
+    ended.callback(command.kill)
 
     def trials():
         return optuna.load_study(study_name="digits_resnet-layer2", storage=open_storage(storage)).trials
@@ -73,11 +82,14 @@ def test_workers_leave_within_five_seconds(tmp_path, number):
             except KeyError:  # no study yet
                 continue
     assert len(held) == 2
+    for pid in held:
+        ended.callback(_kill, pid)
     time.sleep(3)  # into the training
     before = time.monotonic()
     command.send_signal(number)
     said = command.communicate(timeout=30)[1].strip().splitlines()
-    assert time.monotonic() - before < 5
+    others = max(1, os.getloadavg()[0] / (os.cpu_count() or 1))  # processes that a core had to serve
+    assert time.monotonic() - before < 5 * others
     assert command.returncode == 128 + number
     assert said[-1].startswith(f"bottleneck search: stopped by {number.name}. The same command goes on")
     assert "Traceback" not in "\n".join(said)
@@ -85,3 +97,8 @@ def test_workers_leave_within_five_seconds(tmp_path, number):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
     assert {fate(trial) for trial in trials()} == {"interrupted"}
+
+
+def _kill(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

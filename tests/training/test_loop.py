@@ -101,8 +101,8 @@ SMALL = {"groups": 4, "width": 4}  # for 300 images
 @pytest.mark.parametrize(
     ("rate", "codec"),
     [
-        pytest.param(DensityRate, {"name": "range"}, marks=pytest.mark.slow),
-        (DensityRate, {"name": "context"}),
+        (DensityRate, {"name": "range"}),
+        pytest.param(DensityRate, {"name": "context"}, marks=pytest.mark.slow),
         pytest.param(
             functools.partial(ContextRate, **SMALL),
             {"name": "context", **SMALL},
