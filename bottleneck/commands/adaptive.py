@@ -1,7 +1,7 @@
 """From `adaptive` of a configuration to a frontier that knows which images are hard, and its rows.
 
 training images ──► a classifier ┐
-select, or they ──► risks, price ┴─► hardness ──► frontier/ in the run's folder
+select ───────────► risks, price ┴─► hardness ──► frontier/ in the run's folder
                                         └─► the point of each image of the subset ──► a row for each mean
 """
 
@@ -25,19 +25,20 @@ from bottleneck.measure.mixed import mixed_row
 from bottleneck.measure.results import Result
 
 
-def check_adaptive(cfg: DictConfig, paths: Sequence[str], bundles: Sequence[Bundle], task: str) -> None:
+def check_adaptive(cfg: DictConfig, paths: Sequence[str], bundles: Sequence[Bundle], cut: Cut) -> None:
     """Refuse what cannot be calibrated, before anything is measured.
 
     Args:
         cfg: `adaptive` of the configuration.
         paths: `bundles` of the configuration.
         bundles: What lies there.
-        task: The task's name.
+        cut: Network, images and task that they are measured with.
 
     Raises:
-        ValueError: If a number is none, or the bundles are not the points of one frontier of a classifier.
+        ValueError: If a number is none, the bundles are not the points of one frontier of a classifier, or no
+            images are held out.
     """
-    means = listed(cfg.mean_bytes)
+    means, task = listed(cfg.mean_bytes), cut.task.name
     for mean in means:
         if not isinstance(mean, (int, float)) or not mean > 0:
             raise ValueError(f"adaptive.mean_bytes={mean} is no number of bytes. Use above 0, such as 8.")
@@ -49,6 +50,11 @@ def check_adaptive(cfg: DictConfig, paths: Sequence[str], bundles: Sequence[Bund
         raise ValueError(
             f"adaptive.mean_bytes={means} chooses among the points of one frontier at one cut, and "
             f"bundles={list(paths)} has {len(bundles)} points. Name one frontier of two points at least."
+        )
+    if means and not cut.images.count("select"):
+        raise ValueError(
+            f"adaptive.mean_bytes={means} is calibrated on images that units have not learned from, and none "
+            "are held out. Train with data.holdout=0.1, and set it here as well."
         )
 
 
@@ -88,17 +94,13 @@ def adaptive(
 
 
 def _calibrated(place: Cut, channels: Sequence[Channel]) -> Hardness:
-    """From `select`, where there is any; units and classifier have learned from `train`."""
-    judged_on = "select" if place.images.count("select") else "train"
-    measured = place.samples(channels, judged_on)
-    sureness = np.stack([one.tally.sureness() for one in measured], 1)
-    sizes = np.stack([one.payload_bytes + 1 for one in measured], 1)
-    judged = Judged(*_seen(place, judged_on), sureness, sizes)
-    if judged_on == "train":
-        return Hardness.fit(judged)
-    means, answers = _seen(place, "train")
-    nothing = np.empty((len(means), 0))
-    return Hardness.fit(Judged(means, answers, nothing, nothing), judged)
+    measured = place.samples(channels, "select")
+    judged = Judged(
+        means=_seen(place, "select")[0],
+        sureness=np.stack([one.tally.sureness() for one in measured], 1),
+        payload_bytes=np.stack([one.payload_bytes + 1 for one in measured], 1),
+    )
+    return Hardness.fit(*_seen(place, "train"), judged)
 
 
 @torch.no_grad()

@@ -54,7 +54,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
     cut = cut_of(cfg)
     for bundle in bundles:
         _check(bundle, cut)
-    check_adaptive(cfg.adaptive, listed(cfg.bundles), bundles, cut.task.name)
+    check_adaptive(cfg.adaptive, listed(cfg.bundles), bundles, cut)
     if cfg.pictures:
         check_drawable(cut)
 

@@ -9,7 +9,7 @@ from typing import Any
 from bottleneck.splitting.points import MOST_TENSORS
 
 _MOST_PIXELS = 1 << 24  # of an image
-_LARGEST_OPTION = 1 << 16  # of a unit
+_LARGEST_OPTION = 1 << 16  # of a unit, and most channels that have a step each
 _MOST_VALUES = 1 << 26  # of a latent
 
 
@@ -79,10 +79,10 @@ def _is_preprocessing(value: Any) -> bool:
 
 
 def _is_option(value: Any) -> bool:
-    """A number, a word, or a few of them."""
+    """A number, a word, or several of them."""
     if isinstance(value, list):
         return (
-            len(value) <= 16
+            len(value) <= _LARGEST_OPTION
             and not any(isinstance(one, list) for one in value)
             and all(map(_is_option, value))
         )

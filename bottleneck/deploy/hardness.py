@@ -21,24 +21,21 @@ from torch.nn import functional as F
 from bottleneck.layouts import Layout
 
 _GRID = 4  # cells of a side; finer ones say little more
-_FOLDS = 5
+_FEWEST = 5  # images of a class that can be learned
 _REGULARISATION = 0.01  # scikit-learn's C
 _PRICES = np.concatenate([[0.0], np.geomspace(1e-8, 10, 400)])  # of a byte, in risk
 
 
 class Judged(NamedTuple):
-    """What is known of some images.
+    """What became of images that neither units nor classifier have learned from.
 
     Attributes:
         means: `grid_means` of what the head gives, `(n, F)`.
-        answers: The network's classes, `(n,)`.
-        sureness: The probability of the answer to each point's payload, `(n, K)`; `(n, 0)` where only the
-            classifier learns from them.
+        sureness: The probability of the answer to each point's payload, `(n, K)`.
         payload_bytes: What each point sends, likewise.
     """
 
     means: NDArray[np.float32]
-    answers: NDArray[np.int64]
     sureness: NDArray[np.float64]
     payload_bytes: NDArray[np.float64]
 
@@ -62,43 +59,32 @@ class Hardness(NamedTuple):
     spent: Tensor
 
     @classmethod
-    def fit(cls, known: Judged, unseen: Judged | None = None) -> Self:
-        """Learn from training images.
+    def fit(cls, means: NDArray[np.float32], answers: NDArray[np.int64], judged: Judged) -> Self:
+        """Learn the classifier from training images, risks and prices from others.
 
         Args:
-            known: Of training images; those of a class that the network gives to fewer than five are left
-                out.
-            unseen: Of images that neither units nor classifier have learned from, for risks and prices;
-                `None`: the training images, each judged by a classifier that was fitted without it.
+            means: `grid_means` of training images, `(m, F)`.
+            answers: The network's classes, `(m,)`; those that it gives to fewer than five are left out.
+            judged: Of other images: what units have learned from says little about what they do to the rest.
 
         Raises:
             ValueError: If fewer than two classes are left.
         """
         from sklearn.linear_model import LogisticRegression  # devices need none of it
-        from sklearn.model_selection import cross_val_predict
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        classes, counts = np.unique(known.answers, return_counts=True)
-        frequent = classes[counts >= _FOLDS]
+        classes, counts = np.unique(answers, return_counts=True)
+        frequent = classes[counts >= _FEWEST]
         if len(frequent) < 2:
             raise ValueError(
-                f"the network gives {len(frequent)} of its classes to {_FOLDS} or more of "
-                f"{len(known.answers)} training images. A classifier needs two such classes: more images."
+                f"the network gives {len(frequent)} of its classes to {_FEWEST} or more of "
+                f"{len(answers)} training images. A classifier needs two such classes: more images."
             )
-        often = np.isin(known.answers, frequent)
-        known = Judged(
-            known.means[often], known.answers[often], known.sureness[often], known.payload_bytes[often]
-        )
+        often = np.isin(answers, frequent)
         classifier = make_pipeline(StandardScaler(), LogisticRegression(C=_REGULARISATION, max_iter=1000))
-        if unseen is None:
-            judged = known
-            guesses = cross_val_predict(
-                classifier, known.means, known.answers, cv=_FOLDS, method="predict_log_proba"
-            )
-        classifier.fit(known.means, known.answers)
-        if unseen is not None:
-            judged, guesses = unseen, classifier.predict_log_proba(unseen.means)
+        classifier.fit(means[often], answers[often])
+        guesses = classifier.predict_log_proba(judged.means)
         margins = _margins(torch.from_numpy(np.asarray(guesses, np.float32))).numpy()
         scaler, linear = classifier[0], classifier[1]
         weight, bias = linear.coef_, linear.intercept_
@@ -106,12 +92,11 @@ class Hardness(NamedTuple):
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         weight = weight / scaler.scale_
         risk = np.array([_logistic(margins, 1 - sureness) for sureness in judged.sureness.T])
-        sizes = judged.payload_bytes.mean(0)
         found = cls(
             weight=_tensor(weight),
             bias=_tensor(bias - weight @ scaler.mean_),
             risk=_tensor(risk),
-            payload_bytes=_tensor(sizes),
+            payload_bytes=_tensor(judged.payload_bytes.mean(0)),
             spent=torch.empty(0, 2),
         )
         every = np.arange(len(margins))

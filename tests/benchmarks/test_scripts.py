@@ -111,6 +111,7 @@ def test_codecs(run):
     assert all(row["reference"] == f"dahuffman, {row['payload B']} B" for row in huffman)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "side"), [("deeplab", 65), ("faster_rcnn", 64)])
 def test_full_size(run, case, side):
     """Each stage is timed, both codecs make bytes, and the server answers from the payload."""
@@ -157,6 +158,7 @@ def test_devices(run, tmp_path):
     assert {row["fastest"] for row in rows} == {"finish on the device", "send a picture"}
 
 
+@pytest.mark.slow
 def test_detection(run, weights, tmp_path):
     """Rows say what they are: the frozen network and the suite once, each unit through each of its codecs."""
     out = tmp_path / "scenes.jsonl"
@@ -286,6 +288,7 @@ def test_paper(run, tmp_path):
     assert is_picture(tmp_path / "a.png")
 
 
+@pytest.mark.slow
 def test_pruning(run):
     """Two studies from one seed: the same number of trials, and where none was stopped the same frontier."""
     (rows,) = tables(run("pruning", *FEW, "study.n_trials=2", "space.step=[0.1, 0.5]"))
@@ -311,6 +314,7 @@ def test_run_lengths(run, tmp_path):
     assert is_picture(tmp_path / "a.png")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:QMCSampler is experimental")
 def test_samplers(run, tmp_path):
     """Each sampler finishes its trials; the file has a line for each, and a second start repeats none."""
@@ -386,6 +390,7 @@ def test_camera(run, tmp_path):
     assert read_strategies(tmp_path / "plan.json")[0].value == float(rows[0]["value"])
 
 
+@pytest.mark.slow
 def test_loss(run, tmp_path):
     """Each method is trained once: a second start finds it in the file and prints the same table."""
     rows, picture = tmp_path / "rows.jsonl", tmp_path / "a.png"
@@ -409,6 +414,7 @@ def test_loss_of_earlier_runs(tmp_path):
     assert is_picture(tmp_path / "a.png")
 
 
+@pytest.mark.slow
 def test_search(run, digits_network, tmp_path):
     """Both trials are one operating point, and every part of the profiled one took some time."""
     save_file(digits_network.network.state_dict(), tmp_path / "digits.safetensors")

@@ -46,6 +46,10 @@ def test_hard_digits_get_more_bytes_and_devices_do_what_was_measured(tmp_path):
             ("bundles=[zoo:digits/default,zoo:digits/early]", "adaptive.mean_bytes=[4]"),
             "has 12 points. Name one frontier",
         ),
+        (
+            ("bundles=zoo:digits/default", "adaptive.mean_bytes=[4]", "data.holdout=0"),
+            "none are held out. Train with data.holdout=0.1, and set it here as well",
+        ),
     ],
 )
 def test_what_cannot_be_calibrated_is_refused_before_anything_is_measured(

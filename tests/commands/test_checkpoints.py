@@ -69,17 +69,14 @@ def write_imagenette(root, rng):
 WRITERS = {"espnet": write_camvid, "resnet20_cifar": write_cifar10, "squeezenet": write_imagenette}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "cut"),
     [
-        pytest.param("espnet", (), marks=pytest.mark.slow),
-        pytest.param(
-            "espnet",
-            ("split=encoder.b2", "unit.stride=[8,4]", "unit.latent_channels=[2,8]"),
-            marks=pytest.mark.slow,
-        ),
+        ("espnet", ()),
+        ("espnet", ("split=encoder.b2", "unit.stride=[8,4]", "unit.latent_channels=[2,8]")),
         ("resnet20_cifar", ()),
-        pytest.param("squeezenet", (), marks=pytest.mark.slow),
+        ("squeezenet", ()),
     ],
 )
 def test_whole_path_from_a_checkpoint_to_graphs(experiment, cut, tmp_path):

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 import torch
 from torchvision import models as zoo
 
@@ -43,6 +44,7 @@ def test_table_has_one_line_per_split_point():
     assert all("×".join(map(str, p.shape)) in line for p, line in zip(points, lines[2:], strict=True))
 
 
+@pytest.mark.slow
 def test_command_says_that_a_detector_has_no_useful_split(tmp_path):
     """Behind an R-CNN's branches all that must be sent is named, and no cut is useful."""
     command = [sys.executable, "-m", "bottleneck", "profile", "model=fasterrcnn_resnet50_fpn"]

@@ -335,6 +335,7 @@ def test_several_rates_of_one_unit_are_a_frontier(tmp_path, digits_network):
     assert server(device(np.zeros((1, 8, 8), np.uint8), point=0)).shape == (1, 10)
 
 
+@pytest.mark.slow
 def test_full_training_can_match_the_network_as_it_was(tmp_path):
     """`objective=logits trainable=all` follows the frozen network, and resumes from its checkpoint."""
     options = (*SHORT, "trainable=all", "objective=logits")

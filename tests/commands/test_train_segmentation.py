@@ -101,14 +101,8 @@ def test_study_ends_in_a_frontier_of_masks(weights, tmp_path):
     assert server(device(image, point=0)).shape == (1, 64, 64)
 
 
-@pytest.mark.parametrize(
-    "experiment",
-    [
-        "deeplabv3_s2",
-        pytest.param("deeplabv3_s1", marks=pytest.mark.slow),
-        pytest.param("deeplabv3_s1_closed", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", ["deeplabv3_s2", "deeplabv3_s1", "deeplabv3_s1_closed"])
 def test_deeplab_runs_on_files_in_cocos_format(experiment, coco_folder, tmp_path):
     """Experiments train and measure; what can be deployed is exported, the rest flagged."""
     small = [

@@ -15,7 +15,10 @@ from bottleneck.commands.train import train_and_measure as train
 from bottleneck.data import Digits
 from bottleneck.deploy.export import export
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Lightning's advice is not ours to follow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::UserWarning"),  # Lightning's advice is not ours to follow
+]
 
 SHORT = ("device=cpu", "trainer.enable_progress_bar=false", "data.val_limit=200", "trainer.max_epochs=8")
 TOGETHER = ("split=[layer1,layer2.conv2]", "unit=asymmetric", "unit.width=16", "rate=density")

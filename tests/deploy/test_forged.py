@@ -119,6 +119,17 @@ def test_every_kind_of_unit_passes(tmp_path):
         assert weights_identity(read.unit) == weights_identity(unit)
 
 
+@pytest.mark.parametrize("kind", ["pooled", "asymmetric"])
+def test_a_step_for_each_of_many_channels_passes(kind, tmp_path):
+    """A unit of one of several rates has a step for every channel, however many channels there are."""
+    steps = [0.5 + 0.25 * channel for channel in range(24)]
+    where = {"size": (4, 4)} if kind == "pooled" else {"size": (4, 4), "stride": 2}
+    unit = build({"kind": kind, "channels": 32, "latent_channels": 24, "step": steps, **where}).eval()
+    codec = codecs.create("range", shape=unit.latent_shape).fit([np.zeros(unit.latent_shape, np.int32)])
+    Bundle(unit, codec, "layer2", "0" * 64, (3, 8, 8)).save(tmp_path / kind)
+    assert Bundle.read(tmp_path / kind).unit.options["step"] == steps
+
+
 def test_unit_between_other_halves_is_refused(bundle_folder, rewrite, digits_network):
     """A bundle that says it stands elsewhere in the same network is refused when it is loaded."""
     rewrite(bundle_folder / "bundle.json", split="layer1")

@@ -137,6 +137,7 @@ def test_codec_counts_where_the_rate_has_no_tables_for_it(cut):
     assert channel.codec.fitted
 
 
+@pytest.mark.slow
 def test_drop_that_is_asked_for_is_what_comes_out(digits_network):
     """A run ends near the drop asked for, on samples that judged nothing."""
     images = Digits(holdout=0.2, train_limit=600, val_limit=200, batch_size=32)
