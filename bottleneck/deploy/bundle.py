@@ -5,8 +5,9 @@
              unit.safetensors   the unit's weights, whose SHA-256 is in bundle.json
              tail.safetensors   likewise, of a tail of its own, where one was trained with the unit
 
-Nothing in either names code to run. What is made of them is no larger than the weights' file and the images.
-Loading and using one needs torch, torchvision and NumPy, neither Lightning nor Hydra.
+Points of a frontier may share their weights, in weights/SHA-256.safetensors beside them. Nothing in these
+files names code to run. What is made of them is no larger than the weights' file and the images. Loading and
+using one needs torch, torchvision and NumPy, neither Lightning nor Hydra.
 """
 
 import hashlib
@@ -37,6 +38,8 @@ from bottleneck.unit import Unit, build
 _FORMAT, _VERSION = "split-bottleneck bundle", 1
 _WITH_TAIL = 2  # the version of a bundle with a tail of its own, which older releases would not load
 _KEPT = ("split", "network", "behaviour", "image_shape", "preprocessing", "model", "result", "task")
+_WEIGHTS = "unit.safetensors"
+SHARED = "weights"  # folder of weights that points of a frontier share
 _MADE_OF_IT = ("onnx", "torch")  # folders that export puts into a bundle, and which go with it
 
 #: A split point, whether its module is replaced, and the bundle that has a tail of its own there, if one has.
@@ -119,7 +122,7 @@ class Bundle:
     def save(self, folder: str | Path) -> None:
         """Write the bundle as a folder; one that is there is replaced at once."""
         with replace_folder(Path(folder), "bundle.json", "*.safetensors", *_MADE_OF_IT) as fresh:
-            weights, own_tail = fresh / "unit.safetensors", {}
+            weights, own_tail = fresh / _WEIGHTS, {}
             write_state_dict(self.unit.state_dict(), weights)
             if self.tail is not None:
                 write_state_dict(self.tail, fresh / "tail.safetensors")
@@ -156,7 +159,7 @@ class Bundle:
         file = folder / "bundle.json"
         content, _ = description.read(file, _FORMAT, [_VERSION, _WITH_TAIL], digest)
         check_fields(content, file)
-        state = _weights(folder / "unit.safetensors", content["weights_sha256"])
+        state = _weights(_of_unit(folder, content["weights_sha256"]), content["weights_sha256"])
         tail = content.get("tail_sha256")
         with description.described_by(file):
             unit = _unit(content["unit"], state)
@@ -248,6 +251,25 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+def share_weights(folder: Path) -> None:
+    """Keep one file of weights for the bundles in a folder that have the same ones."""
+    having: dict[str, list[Path]] = {}
+    for file in sorted(folder.glob(f"*/{_WEIGHTS}")):
+        having.setdefault(_sha256(file), []).append(file)
+    for sha256, files in having.items():
+        if len(files) > 1:
+            (folder / SHARED).mkdir(exist_ok=True)
+            files[0].rename(folder / SHARED / f"{sha256}.safetensors")
+            for other in files[1:]:
+                other.unlink()
+
+
+def _of_unit(folder: Path, sha256: str) -> Path:
+    """Where a bundle's weights are: in its folder, or beside it, where it shares them."""
+    own, shared = folder / _WEIGHTS, folder.parent / SHARED / f"{sha256}.safetensors"
+    return shared if shared.is_file() and not own.is_file() else own
+
+
 def _weights(file: Path, sha256: str) -> dict[str, Tensor]:
     """The tensors of a bundle's weights.
 
@@ -256,7 +278,10 @@ def _weights(file: Path, sha256: str) -> dict[str, Tensor]:
         ValueError: If they are other ones, or no numbers.
     """
     if not file.is_file():
-        raise FileNotFoundError(f"{file} is missing, so {file.parent} is no bundle. Export it again.")
+        raise FileNotFoundError(
+            f"{file} is missing, so {file.parent} is no bundle. Export it again; where it is a point of a "
+            f"frontier, copy the frontier's folder as a whole: points may share weights in {SHARED}/."
+        )
     data = file.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ValueError(f"{file} is truncated or belongs to another bundle (checksum). Export it again.")

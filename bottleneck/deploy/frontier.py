@@ -2,6 +2,7 @@
 
 frontier/  frontier.json          the points by rising bpp, each with its bundle's SHA-256
            point-00/ ...          one bundle for each
+           weights/               what several of them share: those of one unit at several rates
            hardness.safetensors   which image deserves which point, where that was learned
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 from safetensors.torch import load, save
 
 from bottleneck.deploy import description
-from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.bundle import SHARED, Bundle, share_weights
 from bottleneck.deploy.hardness import Hardness
 from bottleneck.deploy.places import found
 from bottleneck.files import read_folder, replace_folder
@@ -27,7 +28,7 @@ _HARDNESS = "hardness.safetensors"
 _MOST_HARDNESS = 1 << 26  # bytes of it
 _MOST_POINTS = 256  # the id is one byte
 _OWN = ("format", "version", "checksum", "points", "hardness")  # keys of frontier.json that it writes itself
-FRONTIER_FILES = (_FILE, _HARDNESS, "point-*")  # names that a frontier's folder has
+FRONTIER_FILES = (_FILE, _HARDNESS, SHARED, "point-*")  # names that a frontier's folder has
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Point:
 def write_frontier(
     folder: Path, points: list[Point], about: dict[str, Any], hardness: Hardness | None = None
 ) -> None:
-    """Write `frontier.json` into a folder that holds the bundles already.
+    """Write `frontier.json` into a folder that holds the bundles already; equal weights become one file.
 
     Args:
         folder: The frontier's folder.
@@ -66,6 +67,7 @@ def write_frontier(
     """
     if len(points) > _MOST_POINTS:
         raise ValueError(f"{len(points)} points cannot be named by one byte; keep at most {_MOST_POINTS}.")
+    share_weights(folder)
     entries = [
         {
             **asdict(point),
@@ -92,8 +94,9 @@ def with_hardness(path: Path, hardness: Hardness, into: Path) -> None:
     content, _ = description.read(path / _FILE, _FORMAT, [1, _VERSION], unsealed=[1])
     about = {key: value for key, value in content.items() if key not in _OWN}
     with replace_folder(into, *FRONTIER_FILES) as fresh:
-        for point in points:
-            shutil.copytree(path / point.bundle, fresh / point.bundle)
+        for name in [*(point.bundle for point in points), SHARED]:
+            if (path / name).is_dir():
+                shutil.copytree(path / name, fresh / name)
         write_frontier(fresh, points, about, hardness)
 
 

@@ -77,6 +77,7 @@ def test_scenes_run_end_to_end(untrained, tmp_path, overrides):
     assert found["masks"].shape[2:] == image.shape[1:]
 
 
+@pytest.mark.slow
 def test_slim_training_leaves_the_detector_alone_and_its_loss_falls(untrained, tmp_path):
     """Everything frozen stays bit-identical, statistics included, while the squared error falls."""
     longer = ("rate=none", "codec=affine", "data.batch_size=4", "trainer.max_epochs=25")

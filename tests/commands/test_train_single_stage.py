@@ -123,14 +123,12 @@ def test_objectives_units_and_codecs_run_on_scenes(tmp_path, overrides):
     assert server.bundle.letterbox == 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where",
     [
         ("target_drop=0.1",),
-        pytest.param(
-            ("split=[dark3,dark4,dark5]", "unit.stride=[4,2,1]", "unit.latent_channels=[4,6,8]"),
-            marks=pytest.mark.slow,
-        ),
+        ("split=[dark3,dark4,dark5]", "unit.stride=[4,2,1]", "unit.latent_channels=[4,6,8]"),
     ],
 )
 def test_the_experiment_trains_at_one_tensor_and_at_three(coco_folder, tmp_path, where):

@@ -29,7 +29,7 @@ def composed(name, *overrides):
         return compose(name, [*SHORT, *overrides])
 
 
-@pytest.fixture(scope="module", params=[VIT, SWIN], ids=["vit", "swin"])
+@pytest.fixture(scope="module", params=[VIT, pytest.param(SWIN, marks=pytest.mark.slow)], ids=["vit", "swin"])
 def transformer_run(request, tmp_path_factory):
     """A transformer's tokens sent through a trained token unit: folder, rows, network, latent's shape."""
     folder = tmp_path_factory.mktemp("run")
@@ -87,7 +87,7 @@ def test_bundle_of_tokens_measures_the_same_in_evaluate(transformer_run, tmp_pat
     assert (bundle.value, bundle.payload_bytes) == (rows[1].value, rows[1].payload_bytes)
 
 
-@pytest.mark.parametrize("unit", ["residual", "plain"])
+@pytest.mark.parametrize("unit", [pytest.param("residual", marks=pytest.mark.slow), "plain"])
 def test_other_units_train_by_their_name(unit, tmp_path, digits_network, digits_images):
     """`python train.py unit=NAME` trains that unit, and its bundle is loaded as what it is."""
     rows = train(composed("train", f"unit={unit}", "suite=features", "unit.step=0.25"), tmp_path)

@@ -1,8 +1,10 @@
 """Variable bit rate: one frozen network, several points, switched from image to image."""
 
+import dataclasses
 import hashlib
 import json
 import random
+import shutil
 
 import pytest
 import torch
@@ -200,6 +202,45 @@ def test_no_byte_of_a_frontier_changes_unnoticed(folder):
                 read_bundles(folder)
         (folder / name).write_bytes(whole)
     assert len(read_bundles(folder)[1]) == 3
+
+
+@pytest.fixture
+def sharing(folder):
+    """The frontier with a fourth point, which has the weights of the first."""
+    points, bundles = read_bundles(folder)
+    bundles[0].save(folder / "point-03")
+    write_frontier(folder, [*points, dataclasses.replace(points[2], id=9, bundle="point-03")], {})
+    return folder
+
+
+def test_equal_weights_are_one_file(sharing, digits_network, digits_images, tmp_path_factory):
+    """Points of one unit at several rates share its weights, also alone and in a frontier written again."""
+    (weights,) = (sharing / "weights").iterdir()
+    assert sorted(file.parent.name for file in sharing.glob("point-*/*.safetensors")) == [
+        "point-01",
+        "point-02",
+    ]
+    device, _ = bottleneck.load(sharing, digits_network)
+    first, fourth = (device(digits_images[0], point=number) for number in (0, 9))
+    assert first[1:] == fourth[1:]
+    assert bottleneck.load(sharing / "point-03", digits_network)[0](digits_images[0]) == fourth[1:]
+    again = tmp_path_factory.mktemp("again") / "frontier"
+    with_hardness(sharing, Hardness(*(torch.zeros(4, 2) for _ in Hardness._fields)), again)
+    assert len(list(again.rglob("*.safetensors"))) == 1 + 2 + 1  # shared, own, and the hardness
+    assert len(read_bundles(again)[1]) == 4
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x55")
+    with pytest.raises(
+        ValueError, match=r"weights/\w+\.safetensors is truncated or belongs to another bundle"
+    ):
+        read_bundles(sharing)
+
+
+def test_a_point_that_has_left_its_frontier_says_what_it_lacks(sharing, tmp_path_factory):
+    """Copied alone, a bundle whose weights are shared asks for the whole folder."""
+    alone = tmp_path_factory.mktemp("alone") / "bundle"
+    shutil.copytree(sharing / "point-00", alone)
+    with pytest.raises(FileNotFoundError, match=r"unit\.safetensors is missing.*copy the frontier's folder"):
+        bottleneck.load(alone)
 
 
 def test_frontier_of_release_0_1_is_read(folder):

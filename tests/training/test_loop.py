@@ -98,16 +98,13 @@ def test_features_cannot_be_matched_while_the_network_changes(cut):
 SMALL = {"groups": 4, "width": 4}  # for 300 images
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rate", "codec"),
     [
         (DensityRate, {"name": "range"}),
-        pytest.param(DensityRate, {"name": "context"}, marks=pytest.mark.slow),
-        pytest.param(
-            functools.partial(ContextRate, **SMALL),
-            {"name": "context", **SMALL},
-            marks=pytest.mark.slow,
-        ),
+        (DensityRate, {"name": "context"}),
+        (functools.partial(ContextRate, **SMALL), {"name": "context", **SMALL}),
     ],
 )
 def test_payload_that_is_asked_for_is_what_comes_out(cut, rate, codec):
