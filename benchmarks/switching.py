@@ -3,7 +3,8 @@
     python benchmarks/switching.py STUDY/frontier OVERRIDE...
 
 Overrides name the network, as in `bottleneck search`. What a point adds to the one frozen network
-that all points share are its unit's parameters and buffers and its codec's tables.
+that all points share are its unit's parameters and buffers and its codec's tables. On disk, points of one
+unit share its weights; what is counted there is a point's own.
 """
 
 import itertools

@@ -439,6 +439,7 @@ def test_two_processes_train_together(tmp_path):
     assert read_results(tmp_path / "out" / "results.jsonl")[1].payload_bytes > 0
 
 
+@pytest.mark.slow
 def test_command_line_runs_from_anywhere_with_overrides(tmp_path, cache_dir):
     """The script itself, started in another folder with overrides, prints the table and names its folder."""
     arguments = ["device=cpu", "trainer.max_epochs=1", "suite=features", f"hydra.run.dir={tmp_path}/out"]

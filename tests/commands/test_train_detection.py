@@ -127,6 +127,7 @@ def test_coco_run_evaluates_and_deploys(coco_folder, tmp_path):
     assert again[2].value == rows[1].value
 
 
+@pytest.mark.slow
 def test_search_on_detection_writes_a_frontier_that_runs(untrained, tmp_path):
     """A study of two trials on scenes ends in a frontier whose payloads give boxes."""
     points = search_from(

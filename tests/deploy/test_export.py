@@ -138,6 +138,7 @@ def test_wrong_requests_are_refused(bundle_folder, digits_network, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_command_exports_what_the_bundle_names(bundle_folder, tmp_path):
     """The command finds the network by the bundle's own words, but runs no code that a file chooses."""
     bundle = Bundle.read(bundle_folder)

@@ -52,6 +52,7 @@ class Stop(Callback):
             raise KeyError
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_as_one_that_was_not(digits_network, tmp_path):
     """Noise, mixed samples, averages, prices and rates are those of an undisturbed one, bit for bit."""
     images = Digits(train_limit=100, val_limit=50)
