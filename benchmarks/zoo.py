@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--folder", type=Path, default=Path(zoo.__file__).parent, help="another zoo")
     given = options.parse_args(arguments)
     source = found(given.path)
-    _, bundles = read_bundles(source)  # refuses what is damaged
+    read_bundles(source)  # refuses what is damaged
     card = {
         "data": given.data,
         "licence": given.licence,
@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (entry / "card.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
     for file in entry.rglob("*"):
         file.chmod(0o755 if file.is_dir() else 0o644)
+    _, bundles = read_bundles(entry)
     size = sum(file.stat().st_size for file in entry.rglob("*") if file.is_file())
     print(f"{entry}: {len(bundles)} points, {size:,} bytes")
     for bundle in bundles:
