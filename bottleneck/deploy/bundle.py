@@ -38,7 +38,7 @@ from bottleneck.unit import Unit, build
 _FORMAT, _VERSION = "split-bottleneck bundle", 1
 _WITH_TAIL = 2  # the version of a bundle with a tail of its own, which older releases would not load
 _KEPT = ("split", "network", "behaviour", "image_shape", "preprocessing", "model", "result", "task")
-_WEIGHTS = "unit.safetensors"
+WEIGHTS = "unit.safetensors"
 SHARED = "weights"  # folder of weights that points of a frontier share
 _MADE_OF_IT = ("onnx", "torch")  # folders that export puts into a bundle, and which go with it
 
@@ -122,7 +122,7 @@ class Bundle:
     def save(self, folder: str | Path) -> None:
         """Write the bundle as a folder; one that is there is replaced at once."""
         with replace_folder(Path(folder), "bundle.json", "*.safetensors", *_MADE_OF_IT) as fresh:
-            weights, own_tail = fresh / _WEIGHTS, {}
+            weights, own_tail = fresh / WEIGHTS, {}
             write_state_dict(self.unit.state_dict(), weights)
             if self.tail is not None:
                 write_state_dict(self.tail, fresh / "tail.safetensors")
@@ -251,22 +251,9 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def share_weights(folder: Path) -> None:
-    """Keep one file of weights for the bundles in a folder that have the same ones."""
-    having: dict[str, list[Path]] = {}
-    for file in sorted(folder.glob(f"*/{_WEIGHTS}")):
-        having.setdefault(_sha256(file), []).append(file)
-    for sha256, files in having.items():
-        if len(files) > 1:
-            (folder / SHARED).mkdir(exist_ok=True)
-            files[0].rename(folder / SHARED / f"{sha256}.safetensors")
-            for other in files[1:]:
-                other.unlink()
-
-
 def _of_unit(folder: Path, sha256: str) -> Path:
     """Where a bundle's weights are: in its folder, or beside it, where it shares them."""
-    own, shared = folder / _WEIGHTS, folder.parent / SHARED / f"{sha256}.safetensors"
+    own, shared = folder / WEIGHTS, folder.parent / SHARED / f"{sha256}.safetensors"
     return shared if shared.is_file() and not own.is_file() else own
 
 

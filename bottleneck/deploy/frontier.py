@@ -18,7 +18,7 @@ from typing import Any
 from safetensors.torch import load, save
 
 from bottleneck.deploy import description
-from bottleneck.deploy.bundle import SHARED, Bundle, share_weights
+from bottleneck.deploy.bundle import SHARED, WEIGHTS, Bundle
 from bottleneck.deploy.hardness import Hardness
 from bottleneck.deploy.places import found
 from bottleneck.files import read_folder, replace_folder
@@ -67,7 +67,7 @@ def write_frontier(
     """
     if len(points) > _MOST_POINTS:
         raise ValueError(f"{len(points)} points cannot be named by one byte; keep at most {_MOST_POINTS}.")
-    share_weights(folder)
+    _share_weights(folder)
     entries = [
         {
             **asdict(point),
@@ -80,6 +80,19 @@ def write_frontier(
         (folder / _HARDNESS).write_bytes(data)
         about = {**about, "hardness": hashlib.sha256(data).hexdigest()}
     description.write(folder / _FILE, _FORMAT, _VERSION, {**about, "points": entries})
+
+
+def _share_weights(folder: Path) -> None:
+    """Keep one file of weights for the bundles in a folder that have the same ones."""
+    having: dict[str, list[Path]] = {}
+    for file in sorted(folder.glob(f"*/{WEIGHTS}")):
+        having.setdefault(hashlib.sha256(file.read_bytes()).hexdigest(), []).append(file)
+    for sha256, files in having.items():
+        if len(files) > 1:
+            (folder / SHARED).mkdir(exist_ok=True)
+            files[0].rename(folder / SHARED / f"{sha256}.safetensors")
+            for other in files[1:]:
+                other.unlink()
 
 
 def with_hardness(path: Path, hardness: Hardness, into: Path) -> None:
