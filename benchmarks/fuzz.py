@@ -35,6 +35,7 @@ FURTHER: list[tuple[str, dict[str, Any]]] = [
     ("raw", {"input": "pixels"}),
     ("tiled", {"image": "png"}),
     ("tiled", {"image": "jpeg"}),
+    ("packets", {"codec": "png", "by": "tiles", "mtu": 900}),
     ("pipeline", {"stages": [{"name": "affine"}, {"name": "range"}, {"name": "deflate"}]}),
 ]
 

@@ -28,6 +28,8 @@ from bottleneck.codecs.packets.segments import Places, Segments
 from bottleneck.codecs.stage import ArrayToBytes, Form, bytes_form
 
 _MOST_KEPT = 512  # segments whose codec is kept
+_MOST_SPARE = 64  # packets of a sample beside those that its array fills
+_MOST_TIMES = 8  # as many packets as its array fills; pictures' headers take a quarter of that
 
 
 class Partial(NamedTuple):
@@ -77,6 +79,7 @@ class Packets(ArrayToBytes):
                 f"codec {codec!r} codes whole samples only, so no packet with a part of one could be decoded "
                 "alone. Use codec 'range' in packets."
             )
+        self._most = _MOST_SPARE + _MOST_TIMES * form.n_values * form.dtype.itemsize // mtu
         self._segments = Segments(form.shape, by)
         self._codecs: dict[int, tuple[Places, Codec]] = {}
         self.needs_fit = not self.whole.fitted
@@ -122,9 +125,16 @@ class Packets(ArrayToBytes):
         """The packets of a sample, in the order of their segments.
 
         Raises:
-            ValueError: If something that cannot be cut further does not fit a packet.
+            ValueError: If something that cannot be cut further does not fit a packet, or more packets are
+                needed than any receiver takes.
         """
-        return self._packets(array.reshape(-1), 1)
+        packets = self._packets(array.reshape(-1), 1)
+        if len(packets) > self._most:
+            raise ValueError(
+                f"mtu={self.mtu} is too little: a sample takes {len(packets)} packets, and no "
+                f"more than {self._most} are taken. Allow more."
+            )
+        return packets
 
     def _packets(self, flat: NDArray[Any], number: int) -> list[bytes]:
         places, codec = self._codec(number)
@@ -166,6 +176,11 @@ class Packets(ArrayToBytes):
         for number, body in packets:
             if number in seen:
                 continue
+            if len(seen) == self._most:
+                raise ValueError(
+                    f"payload has more than the {self._most} packets of {self.mtu} bytes that a sample of "
+                    f"shape {self.form.shape} takes; it is none of this codec."
+                )
             if number > self._last:
                 raise ValueError(
                     f"packet is of segment {number}, and packets of {self.mtu} bytes need none beyond "

@@ -112,6 +112,26 @@ def test_packets_smaller_than_any_sample_needs_are_refused():
     assert time.process_time() - begin < 1
 
 
+def test_a_picture_has_no_packet_for_each_of_its_pixels():
+    """Nor does a payload forged of that many keep a receiver busy; 131,071 tiles took half a minute."""
+    codec = codecs.create("packets", (3, 64, 64), codec="png", by="tiles").fit([])
+    pixel = codec.coder.whole.part(np.arange(3).reshape(3, 1, 1)).encode(np.zeros((3, 1, 1), np.uint8))
+    forged = b"".join(pack(Packet(number, pixel)) for number in range(1 << 12, 1 << 13))
+    begin = time.process_time()
+    with pytest.raises(ValueError, match=r"more than the 145 packets of 1200 bytes .* none of this codec"):
+        codec.decode(forged)
+    assert time.process_time() - begin < 1
+    assert len(codec.coder.packets(np.random.default_rng(0).integers(0, 256, (3, 64, 64), np.uint8))) == 16
+
+
+def test_more_packets_than_are_taken_are_not_sent(monkeypatch):
+    """Who sends keeps to what a receiver takes, and the message says what to change."""
+    codec = fitted("range", "channels", {})
+    monkeypatch.setattr(codec.coder, "_most", 1)
+    with pytest.raises(ValueError, match=r"mtu=40 is too little: .* \d+ packets, and no more than 1 are"):
+        codec.encode(samples("symbols", 1)[0])
+
+
 @pytest.mark.parametrize("by", CUTS)
 @pytest.mark.parametrize("shape", [(3, 5, 7), (16, 1, 1), (5, 4, 9)])
 def test_no_segment_is_larger_than_the_first_of_as_many_halvings(by, shape):
