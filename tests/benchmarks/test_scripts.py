@@ -5,7 +5,6 @@ import json
 import math
 import re
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from benchmarks import fuzz
 from bottleneck import codecs, models
 from bottleneck.data import DetectionCoco, DetectionScenes, SemanticScenes
 from bottleneck.deploy.bundle import Bundle
@@ -196,38 +194,6 @@ def test_full_disk(run, tmp_path):
     said = run("full_disk", "--trials", 2, "--step", 60, "--folder", tmp_path / "studies")
     assert int(said.rpartition(" times full")[0].split()[-1]) > 0
     assert "'finished': 2" in said
-
-
-def test_fuzz(run, tmp_path):
-    """Foreign payloads of every target are tried, and none breaks the contract."""
-    said = run("fuzz", "--minutes", 0.05, "--corpus", tmp_path)
-    tried, targets = (
-        int(text.replace(",", "")) for text in re.findall(r"([\d,]+) (?:payloads|targets)", said)
-    )
-    assert tried > targets > 20
-    assert "0 broke the contract" in said
-
-
-def test_fuzz_finds_what_it_looks_for(run, tmp_path, monkeypatch):
-    """A decoder that fails is found, named, and its payload kept."""
-    monkeypatch.setattr("bottleneck.codecs.entropy.plain.Bytes.decode", lambda self, payload: payload[999])
-    with pytest.raises(SystemExit):
-        run("fuzz", "--minutes", 0.02, "--corpus", tmp_path)
-    assert list(tmp_path.glob("raw/*"))
-
-
-@pytest.mark.parametrize(("slow_calls", "said"), [(1, None), (2, "1.1 s")])
-def test_fuzz_calls_slow_what_is_slow_again(slow_calls, said):
-    """The first call compiles, and any call may meet a garbage collection: neither is the payload's doing."""
-    calls: list[bytes] = []
-
-    def busy(payload: bytes) -> None:
-        calls.append(payload)
-        until = time.process_time() + 1.1 * fuzz.LIMIT_S
-        while len(calls) <= slow_calls and time.process_time() < until:
-            pass
-
-    assert fuzz.broken(busy, b"1") == said
 
 
 def test_payloads(run, tmp_path):
