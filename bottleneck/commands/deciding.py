@@ -52,4 +52,5 @@ def policy_of(cfg: DictConfig, frozen: float) -> Policy:
     drop, latency = cfg.budget.drop, cfg.budget.latency
     if not 0 <= drop <= 1:
         raise ValueError(f"budget.drop={drop} is no share of a metric. Give 0 to 1, such as 0.03.")
-    return Policy(cfg.policy, math.inf if latency is None else latency, max(0.0, frozen - drop))
+    name = cfg.policy or ("accuracy" if latency is None else "latency")
+    return Policy(name, math.inf if latency is None else latency, max(0.0, frozen - drop))

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from bottleneck.commands.deciding import frontiers_of
 from bottleneck.commands.serve import tails_of
 from bottleneck.commands.setup import checked_seed
-from bottleneck.commands.stream import TRIED, client_of, half_of, played, source_of
+from bottleneck.commands.stream import TRIED, check_playing, client_of, half_of, played, source_of
 from bottleneck.commands.transport import by_datagrams
 from bottleneck.runtime.device.slowed import Slowed
 from bottleneck.runtime.device.sources import first_of, shots
@@ -33,6 +33,7 @@ _LOOPBACK = "127.0.0.1"
 
 async def demonstrate(cfg: DictConfig, folder: Path) -> None:
     """Run all three until the frames are over, or Ctrl-C."""
+    check_playing(cfg)
     ended = threading.Event()
     for told in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(told, ended.set)

@@ -20,7 +20,7 @@ from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.graphs import GraphHalf
 from bottleneck.runtime.device.half import Half
 from bottleneck.runtime.device.routes import Fixed
-from bottleneck.runtime.device.sources import Source, Stills, first_of, open_source, paced, shots
+from bottleneck.runtime.device.sources import Source, Stills, check_pace, first_of, open_source, paced, shots
 from bottleneck.runtime.device.torch_half import TorchHalf
 from bottleneck.runtime.device.trial import tried
 from bottleneck.runtime.device.view import View
@@ -80,8 +80,6 @@ def client_of(
         else:
             strategies = read_strategies(Path(cfg.plan).expanduser())
         frozen = max(strategy.value for strategy in strategies if strategy.kind == "device")
-        cfg = cfg.copy()
-        cfg.policy = cfg.policy or ("accuracy" if cfg.budget.latency is None else "latency")
         options["controller"] = Controller(strategies, policy_of(cfg, frozen))
     return Client(server, half, journal=journal, **options)
 
@@ -91,6 +89,17 @@ def _named(name: str, half: Half) -> Fixed:
         if route.name == name:
             return route
     raise ValueError(f"strategy={name} is unknown. Choose one of {[route.name for route in half.routes]}.")
+
+
+def check_playing(cfg: DictConfig) -> None:
+    """Refuse what a device cannot keep to, before anything is started for it.
+
+    Raises:
+        ValueError: If the pace is none, or the policy or one of its limits.
+    """
+    if cfg.fps is not None:
+        check_pace(cfg.fps)
+    policy_of(cfg, 1.0)
 
 
 def played(client: Client, images: Iterator[Any], fps: float | None) -> None:
@@ -107,6 +116,7 @@ def played(client: Client, images: Iterator[Any], fps: float | None) -> None:
 def run(cfg: DictConfig) -> None:
     """Stream, and say what became of the frames."""
     folder = Path(HydraConfig.get().runtime.output_dir)
+    check_playing(cfg)
     source = source_of(cfg)
     half = half_of(cfg, frontiers_of(cfg))
     security = Security(**cfg.tls, token=cfg.token)

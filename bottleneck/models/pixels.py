@@ -50,16 +50,31 @@ class SelectLogits(nn.Module):
 
     Args:
         indices: Logits to keep, in the order of the data set's classes.
+
+    Raises:
+        ValueError: If one is no number of a class, stands there twice, or, when it is run, is beyond the
+            classifier's classes.
     """
 
     indices: Tensor
 
     def __init__(self, indices: Sequence[int]):
         super().__init__()
-        self.register_buffer("indices", torch.tensor(list(indices)), persistent=False)
+        kept = list(indices)
+        if not kept or not all(isinstance(index, int) and index >= 0 for index in kept):
+            raise ValueError(f"logits={kept} must be classes of the network, from 0 on, such as [0, 217].")
+        if len(set(kept)) < len(kept):
+            raise ValueError(f"logits={kept} names a class twice. Give each once.")
+        self.register_buffer("indices", torch.tensor(kept), persistent=False)
 
     def forward(self, logits: Tensor) -> Tensor:
-        return logits[:, self.indices]
+        try:
+            return logits[:, self.indices]
+        except IndexError:
+            raise ValueError(
+                f"logits={self.indices.tolist()} go beyond the {logits.shape[1]} classes of the network. "
+                "Give those that your data has."
+            ) from None
 
 
 class SelectOutput(nn.Module):

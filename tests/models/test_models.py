@@ -55,6 +55,23 @@ def test_subset_of_the_logits_keeps_their_order():
     assert torch.equal(chosen, every[:, [7, 0, 3]])
 
 
+@pytest.mark.parametrize(
+    ("logits", "problem"),
+    [
+        ([], r"logits=\[\] must be classes"),
+        ([-1], r"logits=\[-1\] must be classes .* from 0 on"),
+        ([0.5], r"logits=\[0.5\] must be classes"),
+        ([3, 0, 3], r"logits=\[3, 0, 3\] names a class twice"),
+        ([0, 9], r"logits=\[0, 9\] go beyond the 9 classes of the network"),
+    ],
+)
+def test_logits_that_a_network_does_not_have_are_named(logits, problem):
+    """At once, or when the network first runs, where only that tells how many there are."""
+    network = torchvision.models.resnet18(num_classes=9).eval()
+    with pytest.raises(ValueError, match=problem):
+        models.wrap(network, logits=logits)(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+
+
 class Named(NamedTuple):
     """What torchvision's Inception returns while it trains."""
 

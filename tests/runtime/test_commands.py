@@ -9,7 +9,11 @@ import urllib.request
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
 from PIL import Image
+
+from bottleneck.commands.config import config_dir
+from bottleneck.commands.stream import check_playing
 
 KEYS = {
     "id",
@@ -126,6 +130,7 @@ def test_stream_follows_a_policy_and_a_pace(server, frontier, pictures, tmp_path
             ["demo", "frontier={frontier}", "page.port=null", "strategy=layer9-0"],
             "Choose one of ['layer2-2', ",
         ),
+        (["demo", "frontier={frontier}", "page.port=0", "policy=quick"], "policy='quick' is unknown"),
         (
             ["demo", "frontier={frontier}", "page.port=null", "trace={frontier}/frontier.json"],
             "frontier.json is no trace",
@@ -159,6 +164,24 @@ def test_mistakes_are_a_line_that_names_the_key(server, frontier, arguments, mes
     assert done.returncode == 1
     assert message.format(port=server[0]) in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+    assert "page:" not in done.stdout  # nobody is sent to a page that closes at once
+
+
+@pytest.mark.parametrize("name", ["stream", "demo"])
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("fps=0", "fps=0 is no pace"),
+        ("fps=inf", "fps=inf is no pace"),
+        ("policy=quick", "policy='quick' is unknown"),
+        ("budget.latency=-1", "budget.latency=-1 leaves no time"),
+        ("budget.drop=2", "budget.drop=2 is no share"),
+    ],
+)
+def test_what_cannot_be_kept_to_is_refused_before_anything_is_started(name, override, message):
+    """Neither server, nor page, nor the head's first frames come before the refusal."""
+    with initialize_config_dir(config_dir(), version_base="1.3"), pytest.raises(ValueError, match=message):
+        check_playing(compose(name, [override]))
 
 
 @pytest.mark.slow

@@ -148,6 +148,16 @@ def shots(source: Source, frames: int | None) -> Iterator[Any]:
             raise ValueError("source= has no more images, not even from its beginning.")
 
 
+def check_pace(fps: float) -> None:
+    """Refuse what is no pace.
+
+    Raises:
+        ValueError: Then.
+    """
+    if not 0 < fps < float("inf"):
+        raise ValueError(f"fps={fps} is no pace. Give images a second, such as 10.")
+
+
 def paced(
     images: Iterable[Any],
     fps: float,
@@ -165,8 +175,7 @@ def paced(
     Raises:
         ValueError: If `fps` is no pace.
     """
-    if not fps > 0:
-        raise ValueError(f"fps={fps} is no pace. Give images a second, such as 10.")
+    check_pace(fps)
     due = clock()
     for image in images:
         if (early := due - clock()) > 0:
