@@ -196,6 +196,13 @@ def test_full_disk(run, tmp_path):
     assert "'finished': 2" in said
 
 
+@pytest.mark.slow
+def test_killed_runs(run, tmp_path):
+    """Exports that were killed, and one that then ended, leave what an undisturbed one writes."""
+    said = run("killed_runs", "--of", "export", "--kills", 2, "--folder", tmp_path / "runs")
+    assert re.match(r"2 kills of export in \d+ s, [1-9]\d* ended, 0 of them unequal", said)
+
+
 def test_payloads(run, tmp_path):
     """What this machine wrote it makes and reads alike; another codec's payload it does not."""
     run("payloads", "write", tmp_path / "a.json")

@@ -85,8 +85,9 @@ def block_vectors(reference: Array, current: Array, block: int, radius: int, pri
     shape = (*blocks(current.shape[1:], block), 2)
     best = np.zeros(shape, dtype=np.int64)
     least = _differences(reference, current, best, block) - price
-    reach = range(-radius, radius + 1)
-    for cells in sorted(itertools.product(reach, reach), key=lambda v: abs(v[0]) + abs(v[1])):
+    reaches = (min(radius, side - 1) for side in current.shape[1:])  # farther ones show the same: the edge
+    rows, columns = (range(-reach, reach + 1) for reach in reaches)
+    for cells in sorted(itertools.product(rows, columns), key=lambda v: abs(v[0]) + abs(v[1])):
         candidate = np.broadcast_to(np.array(cells, dtype=np.int64) * PARTS, shape)
         best, least = _better(reference, current, candidate, block, best, least)
     for step in (2, 1) if radius else ():

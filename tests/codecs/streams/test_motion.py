@@ -1,5 +1,7 @@
 """Motion between maps: shifts are found, predictions are exact, and where they hold is known."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +54,15 @@ def test_search_finds_the_shift(shift):
 
     found = block_vectors(seen(0, 0), seen(*shift), block=4, radius=3)
     assert np.array_equal(found[1:-1, 1:-1], everywhere(shift, (16, 16), 4)[1:-1, 1:-1])
+
+
+def test_a_radius_beyond_the_map_costs_nothing():
+    """What lies farther is the edge again: of four million places only those of a map of 3×5 are tried."""
+    before, after = np.random.default_rng(0).integers(-9, 9, (2, 4, 3, 5))
+    begin = time.process_time()
+    far = block_vectors(before, after, 2, 1000)
+    assert time.process_time() - begin < 5
+    assert np.array_equal(far, block_vectors(before, after, 2, 5))
 
 
 def test_motion_has_to_pay():
