@@ -1,8 +1,8 @@
 """The controller against the best fixed strategy and an oracle, on links that change.
 
-    python benchmarks/control.py [--plan plan.json] [--rows control.jsonl] [--picture plan.png]
+    python benchmarks/control.py [--plan plan.json] [--rate 8] [--rows control.jsonl] [--picture plan.png]
 
-A stream of eight frames per second on a simulated clock. Delay is the time from a frame to the first answer
+A stream of frames on a simulated clock. Delay is the time from a frame to the first answer
 about it or a later one, so a strategy that stalls pays for the frames that it drops. Without a plan the
 strategies are those of the thesis's worked example (100, 40 and 20 ms of work for 0, 10 and 30 kB), each
 number spread by 10 %, the round trip 20 ms. The oracle knows the trace, and takes for each frame what answers
@@ -30,7 +30,7 @@ from bottleneck.runtime.strategy import Spread, Strategy
 from bottleneck.runtime.traces import Trace
 from bottleneck.show.plan import draw_plan
 
-SECONDS, RTT, RATE = 120.0, 0.02, 8.0
+SECONDS, RTT = 120.0, 0.02
 FIRST = Link(500e3, 0.05)  # what the controller believes before it has measured anything
 
 
@@ -82,11 +82,13 @@ def autopilot(strategies: Sequence[Strategy], policy: Policy) -> Autopilot:
     return Autopilot(estimator, controller, Prober(estimator, controller))
 
 
-def compare(strategies: Sequence[Strategy], policy: Policy, trace: Trace, seed: int) -> dict[str, Any]:
+def compare(
+    strategies: Sequence[Strategy], policy: Policy, trace: Trace, rate: float, seed: int
+) -> dict[str, Any]:
     """Mean delays of the controller, of every fixed strategy, and of the oracle on one trace."""
 
     def run(pilot: Pilot) -> Course:
-        return simulate(pilot, trace, RTT, SECONDS, RATE, seed)
+        return simulate(pilot, trace, RTT, SECONDS, rate, seed)
 
     allowed = policy.admitted(strategies)
     ours, ideal = run(autopilot(strategies, policy)), run(Oracle(allowed, trace, RTT))
@@ -112,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run every trace with five seeds, and print the table."""
     options = parser(__doc__)
     options.add_argument("--plan", type=Path, help="plan.json of `bottleneck plan`; none: the worked example")
+    options.add_argument("--rate", type=float, default=8.0, help="frames a second")
     options.add_argument("--drop", type=float, default=0.03, help="of the best metric that may be lost")
     options.add_argument("--rows", type=Path, help="JSON lines, one for each trace and seed")
     options.add_argument("--picture", type=Path, help="the strategies as a plan for a link of 500 kB/s")
@@ -123,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             Plan(strategies, Link(500e3, RTT), policy, "metric", "100, 40, 20 ms; 0, 10, 30 kB"), args.picture
         )
     rows = [
-        {"trace": name, "seed": seed, **compare(strategies, policy, trace, seed)}
+        {"trace": name, "seed": seed, **compare(strategies, policy, trace, args.rate, seed)}
         for seed in range(5)
         for name, trace in traces(seed).items()
     ]

@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--frames", type=int, default=60)
     given = options.parse_args(arguments)
     torch.set_num_threads(1)
-    draw(streams(given.data, given.frames, None)[given.stream](), given.picture)
+    draw(streams(given.data, given.frames)[given.stream](), given.picture)
 
 
 if __name__ == "__main__":

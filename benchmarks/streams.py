@@ -8,7 +8,7 @@ frames; `imagenette/`, over whose photographs a camera is panned; and `coco/` wi
 written when they are there, the table at the end. Agreement is with the frozen network on the
 same frames: boxes found alike (F1 at IoU 0.5), pixels or images of the same class. Methods are those of
 `suite=stream`; H.264 and HEVC are coded from the first measured frame on, no frame waiting for a later one.
-A bundle at a cut of EfficientNet-Lite0 with Imagenette's classes adds streams of its latents.
+Latents are those of the zoo's units, or at a cut of EfficientNet-Lite0 with Imagenette's classes of BUNDLE.
 """
 
 import dataclasses
@@ -34,11 +34,12 @@ from bottleneck import codecs, models, split
 from bottleneck.channel import Channel
 from bottleneck.data.files import load_image
 from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.places import found
 from bottleneck.preprocess import preprocess
 
 KEY_EVERY = 30
 FIT = 6  # a sixth of the frames is fitted on
-QUALITIES = {"h264": (20, 26, 32, 38), "hevc": (20, 26, 32, 38)}
+QUALITIES = {"h264": (20, 26, 32, 38, 44), "hevc": (20, 26, 32, 38, 44)}
 #: Methods for the symbols of a trained unit.
 LATENT = {
     "intra": {"name": "range"},
@@ -104,9 +105,10 @@ class Bgr(nn.Module):
 # Streams ---------------------------------------------------------------------------------------
 
 
-def streams(data: Path, count: int, bundle: Path | None) -> dict[str, Callable[[], Stream]]:
+def streams(data: Path, count: int, bundle: Path | None = None) -> dict[str, Callable[[], Stream]]:
     """All of them by name, made when they are asked for."""
-    known = {
+    latent = bundle or found("zoo:efficientnet_lite0/middle")
+    return {
         "resting-boxes": lambda: _boxes(data, count),
         "resting": lambda: _classes(_photographs(data / "vtest", count), "_blocks.5"),
         "resting-deep": lambda: _classes(_photographs(data / "vtest", count), "_blocks.10"),
@@ -115,15 +117,12 @@ def streams(data: Path, count: int, bundle: Path | None) -> dict[str, Callable[[
         "pan-3": lambda: _classes(_pan(data, count, 3), "_blocks.2", IMAGENETTE),
         "pan-4-deep": lambda: _classes(_pan(data, count, 4), "_blocks.5", IMAGENETTE),
         "pan-16-deep": lambda: _classes(_pan(data, count, 16), "_blocks.5", IMAGENETTE),
+        "resting-boxes-latent": lambda: dataclasses.replace(
+            _boxes(data, count), bundle=Bundle.read(found("zoo:yolox_nano/dark3"))
+        ),
+        "pan-4-latent": lambda: _latents(_pan(data, count, 4), Bundle.read(latent)),
+        "pan-32-latent": lambda: _latents(_pan(data, count, 32), Bundle.read(latent)),
     }
-    if bundle is not None:
-        unit = Bundle.read(bundle)
-        known |= {
-            "resting-latent": lambda: _latents(_photographs(data / "vtest", count), unit),
-            "pan-4-latent": lambda: _latents(_pan(data, count, 4), unit),
-            "pan-32-latent": lambda: _latents(_pan(data, count, 32), unit),
-        }
-    return known
 
 
 def _classes(frames: Tensor, at: str, logits: Sequence[int] | None = None) -> Stream:
@@ -165,7 +164,7 @@ def _boxes(data: Path, count: int) -> Stream:
         frames.append(torch.from_numpy(whole).permute(2, 0, 1))
     pixels = Bgr(network, [0.0] * 3, [1.0] * 3).eval()
 
-    def found(output: Tensor) -> Tensor:
+    def things(output: Tensor) -> Tensor:
         """Left, top, right, bottom and class of each thing with a score of 0.3. Shape ``(k, 5)``."""
         rows = module.decode(output)[0]
         scores, kinds = (rows[:, 4:5] * rows[:, 5:]).max(dim=1)
@@ -174,7 +173,7 @@ def _boxes(data: Path, count: int) -> Stream:
         kept = batched_nms(boxes, scores, kinds, 0.65)
         return torch.cat([boxes[kept], kinds[kept, None].float()], dim=1)
 
-    return Stream(torch.stack(frames), pixels, "network.dark3", found, _f1)
+    return Stream(torch.stack(frames), pixels, "network.dark3", things, _f1)
 
 
 def _f1(found: Tensor, wanted: Tensor) -> float:
@@ -282,26 +281,24 @@ def video(frames: np.ndarray, codec: str, quality: int) -> tuple[list[int], list
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Bytes of features by stream and quantizer, and how often they fit into those of intra; the video's."""
+    """Bytes by stream and quantizer, and how often they fit into those of intra; the video's by quality."""
     settings: dict[tuple[str, str], dict[str, Row]] = {}
-    videos = []
     for row in rows:
         stream = f"{row.stream}, {row.split.removeprefix('network.')}"
-        if row.method in QUALITIES:
-            shown = {"agreement": f"{row.agreement:.3f}", "bytes": f"{row.payload_bytes:,.0f}"}
-            videos.append({"stream": row.stream, "video": f"{row.method} {row.setting}", **shown})
-        else:
-            settings.setdefault((stream, row.setting), {})[row.method] = row
-    features = []
-    for (stream, levels), found in settings.items():
-        if "intra" not in found:  # the feature as it is
+        settings.setdefault((stream, row.setting), {})[row.method] = row
+    lines = []
+    for (stream, setting), ways in settings.items():
+        line = {"stream": stream, "levels": setting}
+        if "intra" in ways:
+            whole = ways.pop("intra")
+            line |= {"agreement": f"{whole.agreement:.3f}", "intra": f"{whole.payload_bytes:,.0f}"}
+            line |= {method: _shown(row, whole) for method, row in ways.items()}
+        elif ways.keys() <= QUALITIES.keys():
+            line |= {codec: f"{row.payload_bytes:,.0f} ({row.agreement:.3f})" for codec, row in ways.items()}
+        else:  # the feature as it is
             continue
-        whole = found.pop("intra")
-        line = {"stream": stream, "levels": levels, "agreement": f"{whole.agreement:.3f}"}
-        line |= {"intra": f"{whole.payload_bytes:,.0f}"}
-        line |= {method: _shown(row, whole) for method, row in found.items()}
-        features.append(line)
-    return "\n\n".join(markdown(lines) for lines in (features, videos) if lines)
+        lines.append(line)
+    return markdown(lines)
 
 
 def _shown(row: Row, whole: Row) -> str:
