@@ -10,6 +10,7 @@ attribute or set of quantised weights from another. A few output values do:
 
 import contextlib
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -57,7 +58,7 @@ class Identity:
         low = self.low or other.low
         if self.weights != other.weights and not (low and known):
             return "weights"
-        if known and not _near(self.behaviour, other.behaviour, _LOW_TOLERANCE if low else _TOLERANCE):  # type: ignore[arg-type]
+        if known and not _near(self.behaviour, other.behaviour, low):  # type: ignore[arg-type]
             return "behaviour"
         return None
 
@@ -110,6 +111,9 @@ def behaviour(
 ) -> tuple[float, ...]:
     """A few values of what a model makes of a fixed pseudo-random image, in eval mode and full precision.
 
+    Sixteen of all that it makes; where that is several tensors, sixteen of each, as the largest would hide
+    the others; and sixteen of each tensor that a model or its output gives as `identifying`.
+
     Args:
         model: Takes a batch `(1, *image_shape)`. It is left as it was.
         image_shape: Shape of one image.
@@ -122,15 +126,35 @@ def behaviour(
     device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
     with evaluating(model), _as_always():
         output = model(image.to(device))
+        further = _identifying(model, output)
     # A detector may find nothing, and which box comes first hangs on rounding: it says what it looked at.
     looked_at = getattr(output, "evidence", output)
     tensors = [leaf for leaf in tree_leaves(looked_at) if isinstance(leaf, Tensor)]
     if not tensors:
         tensors = [leaf for leaf in _held(looked_at) if isinstance(leaf, Tensor)]
+    apart = [*(tensors if len(tensors) > 1 else ()), *further]
+    return tuple(_some(tensors) + [value for tensor in apart for value in _some([tensor], filled=True)])
+
+
+def _some(tensors: Sequence[Tensor], filled: bool = False) -> list[float]:
+    """Sixteen values of some tensors, or as many as there are, then zeros if wanted."""
     real = [torch.view_as_real(tensor) if tensor.is_complex() else tensor for tensor in tensors]
     values = torch.cat([tensor.detach().cpu().double().reshape(-1) for tensor in real] or [torch.zeros(0)])
-    chosen = values[torch.linspace(0, max(len(values) - 1, 0), min(_VALUES, len(values))).long()]
-    return tuple(chosen.nan_to_num().tolist())
+    places = torch.linspace(0, max(len(values) - 1, 0), min(_VALUES, len(values))).long()
+    chosen: list[float] = values[places].nan_to_num().tolist()
+    return chosen + [0.0] * (_VALUES - len(chosen) if filled else 0)
+
+
+def _identifying(model: Any, output: Any) -> list[Tensor]:
+    """What an output holds that its largest values hide, or what it was found by."""
+    if hasattr(output, "identifying"):
+        return list(output.identifying())
+    return list(model.identifying(output)) if hasattr(model, "identifying") else []
+
+
+def of_settings(*settings: Any) -> Tensor:
+    """Numbers that differ whenever a setting does: sixteen, of a hash, shape `(16,)`."""
+    return torch.tensor(list(hashlib.sha256(repr(settings).encode()).digest()[:_VALUES]))
 
 
 def digest(values: Sequence[float]) -> str:
@@ -212,9 +236,19 @@ def _as_always() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _near(one: Sequence[float], other: Sequence[float], tolerance: float) -> bool:
-    if len(one) != len(other):
+def _near(one: Sequence[float], other: Sequence[float], low: bool) -> bool:
+    """Whether values are the same but for rounding, each tensor's by its own largest."""
+    shorter, longer = sorted(map(len, (one, other)))
+    first = longer % _VALUES or min(longer, _VALUES)
+    if shorter not in (first, longer):  # older bundles have the first alone
         return False
+    if low:  # small values of half precision are rounding themselves
+        return _alike(one[:first], other[:first], _LOW_TOLERANCE)
+    ends = [0, *range(first, shorter + 1, _VALUES)]
+    return all(_alike(one[a:b], other[a:b], _TOLERANCE) for a, b in itertools.pairwise(ends))
+
+
+def _alike(one: Sequence[float], other: Sequence[float], tolerance: float) -> bool:
     scale = max((abs(value) for value in (*one, *other)), default=0.0)
     return all(abs(a - b) <= tolerance * scale for a, b in zip(one, other, strict=True))
 

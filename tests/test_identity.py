@@ -68,6 +68,107 @@ def test_epsilon_is_seen():
     assert Identity.of(one, SHAPE).difference(Identity.of(changed_eps(), SHAPE)) == "behaviour"
 
 
+def anchors_twice_as_large(detector):
+    generator = detector.network.rpn.anchor_generator
+    generator.cell_anchors = [cells * 2 for cells in generator.cell_anchors]
+
+
+def other_suppression(detector):
+    detector.network.roi_heads.nms_thresh = 0.01
+
+
+def other_boxes(detector):
+    detector.network.roi_heads.box_coder.weights = (1.0, 1.0, 1.0, 1.0)
+
+
+def other_sizes(detector):
+    detector.network.transform.max_size += 32
+
+
+def other_proposals(detector):
+    detector.network.rpn.head.conv[0][1] = nn.Identity()
+
+
+def other_samples(detector):
+    detector.network.roi_heads.box_roi_pool.sampling_ratio = 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        anchors_twice_as_large,
+        other_suppression,
+        other_boxes,
+        other_sizes,
+        other_proposals,
+        other_samples,
+    ],
+)
+def test_a_detector_is_what_it_finds_boxes_by(change):
+    """Settings and heads are no part of the pyramid, which is the same: they are looked at themselves."""
+    one, other = models.create("scenes_detector"), models.create("scenes_detector")
+    change(other)
+    assert Identity.of(one, (3, 64, 64)).difference(Identity.of(other, (3, 64, 64))) == "behaviour"
+
+
+def test_a_detector_that_is_asked_for_all_is_the_same():
+    """Training and measuring set the score from which boxes are shown; the network is still that one."""
+    one, other = models.create("scenes_detector"), models.create("scenes_detector")
+    other.find_all()
+    other(torch.zeros(2, 3, 96, 64, dtype=torch.uint8))
+    assert Identity.of(one, (3, 64, 64)).difference(Identity.of(other, (3, 64, 64))) is None
+
+
+class Scores(nn.Module):
+    """Rows whose boxes are in pixels and whose scores are tiny."""
+
+    def __init__(self, act: nn.Module) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.box, self.score, self.act = nn.Conv2d(3, 4, 4, 4), nn.Conv2d(3, 8, 4, 4), act
+
+    def forward(self, x):
+        boxes = self.box(x).sigmoid() * 400
+        scores = (self.act(self.score(x)).mean((2, 3), keepdim=True) - 12).sigmoid().expand(-1, -1, 4, 4)
+        return torch.cat((boxes, scores), 1).flatten(2)
+
+
+def test_scores_are_seen_beside_boxes_in_pixels():
+    """A change of the scores alone is a millionth of the largest box, and another network."""
+    one, other = (models.wrap(Scores(act), rows="yolov8", side=16) for act in (nn.ReLU(), nn.SiLU()))
+    assert Identity.of(one, SHAPE).difference(Identity.of(other, SHAPE)) == "behaviour"
+
+
+class Several(nn.Module):
+    """A large tensor and a small one."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem, self.factor = nn.Conv2d(3, 4, 3), factor
+
+    def forward(self, x):
+        maps = self.stem(x / 255)
+        return {"maps": 1e4 * maps, "means": self.factor * maps.mean((2, 3))}
+
+
+def test_each_of_several_outputs_is_looked_at():
+    """A small tensor that changes beside a large one is seen."""
+    one, other = Identity.of(Several(), SHAPE), Identity.of(Several(2.0), SHAPE)
+    assert one.difference(other) == "behaviour"
+    assert one.difference(Identity.of(Several(), SHAPE)) is None
+
+
+def test_identities_of_older_releases_are_still_known():
+    """They looked at sixteen values of all outputs together, and are compared by these."""
+    whole = Identity.of(Several(), SHAPE)
+    older = Identity(whole.weights, whole.behaviour[:16])
+    assert older.difference(whole) is None
+    assert whole.difference(older) is None
+    assert older.difference(Identity(whole.weights, whole.behaviour[16:32])) == "behaviour"
+    assert whole.difference(Identity(whole.weights, whole.behaviour[:32])) == "behaviour"
+
+
 def test_behaviour_is_the_same_whenever_it_is_asked_for():
     """Modes, threads and earlier calls change nothing, and the model stays as it was."""
     model = Attention().train()

@@ -65,6 +65,7 @@ class Detections(list[Any]):
             bottom in the image's pixels), `labels`, `scores`, and `masks` where there is a mask head.
         pyramid: The feature maps behind the backbone, by name.
         losses: Of one image, given by its number and what is wanted there.
+        identifying: What the heads make of the pyramid, whatever they find, and what they find it by.
     """
 
     def __init__(
@@ -72,9 +73,11 @@ class Detections(list[Any]):
         found: Iterable[dict[str, Tensor]],
         pyramid: dict[str, Tensor],
         losses: Callable[[int, dict[str, Tensor]], Losses],
+        identifying: Callable[[], list[Tensor]],
     ):
         super().__init__(found)
         self._pyramid, self._losses = pyramid, losses
+        self.identifying = identifying
 
     @property
     def evidence(self) -> list[Tensor]:
@@ -97,6 +100,19 @@ class Detections(list[Any]):
 
 # So that whatever walks through outputs finds the tensors in them.
 register_pytree_node(Detections, lambda found: (list(found), None), lambda found, _: list(found))
+
+
+def chosen(holder: Any, *names: str) -> list[Any]:
+    """Those of an object's settings that say what is found; none of those that it lacks."""
+    return [getattr(holder, name, None) for name in names]
+
+
+def of_detector(transform: Any, anchors: Any, coder: Any) -> list[Any]:
+    """What every detector has: how it resizes, which anchors it has, how it tells boxes from them."""
+    cells = [cell.flatten().tolist() for cell in getattr(anchors, "cell_anchors", ())]
+    boxes = chosen(anchors, "aspect_ratios", "scales", "steps", "num_anchors_per_location")
+    resizing = chosen(transform, "min_size", "max_size", "image_mean", "image_std", "size_divisible")
+    return [cells or boxes, *resizing, *chosen(coder, "weights")]
 
 
 def image_list(sizes: ImageSizes) -> "ImageList":

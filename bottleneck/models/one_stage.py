@@ -13,7 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bottleneck.models.detection import Detections, Detector, Images, Losses, image_list, in_resized
+from bottleneck.identity import of_settings
+from bottleneck.models.detection import (
+    Detections,
+    Detector,
+    Images,
+    Losses,
+    chosen,
+    image_list,
+    in_resized,
+    of_detector,
+)
 from bottleneck.models.image_sizes import ImageSizes
 
 
@@ -51,7 +61,19 @@ class _Finish(nn.Module):
     def forward(self, said: dict[str, Tensor], pyramid: dict[str, Tensor], sizes: ImageSizes) -> Detections:
         (network,) = self._network
         rest, images = _behind_the_head(network, said, pyramid, sizes)
-        return Detections(rest(images), pyramid, partial(_losses, network, said, pyramid, sizes))
+        losses = partial(_losses, network, said, pyramid, sizes)
+        return Detections(rest(images), pyramid, losses, partial(_identifying, network, said))
+
+
+def _identifying(network: Any, said: dict[str, Tensor]) -> list[Tensor]:
+    """What the head says of the pyramid, and what boxes are found by."""
+    found_by = [
+        *of_detector(network.transform, network.anchor_generator, network.box_coder),
+        *chosen(
+            network, "nms_thresh", "detections_per_img", "topk_candidates"
+        ),  # `find_all` changes the score
+    ]
+    return [*said.values(), of_settings(*found_by)]
 
 
 def _losses(

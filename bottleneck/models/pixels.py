@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bottleneck.models.rows import Rows
+
 
 class Normalize(nn.Module):
     """uint8 pixels to float: `(pixels / maximum - mean) / std`, channel by channel.
@@ -141,3 +143,8 @@ class PixelNetwork(nn.Module):
             output = F.interpolate(output, size=pixels.shape[-2:], mode="bilinear", align_corners=False)
         found: Tensor = output
         return found
+
+    def identifying(self, output: Tensor) -> list[Tensor]:
+        """What else tells this network from others (`identity.behaviour`)."""
+        steps = [] if self.select is None else list(self.select.children())
+        return [told for step in steps if isinstance(step, Rows) for told in step.identifying(output)]

@@ -9,8 +9,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
-from bottleneck.models.detection import Detections, Detector, Images, Losses, image_list, in_resized
+from bottleneck.identity import of_settings
+from bottleneck.models.detection import (
+    Detections,
+    Detector,
+    Images,
+    Losses,
+    chosen,
+    image_list,
+    in_resized,
+    of_detector,
+)
 from bottleneck.models.image_sizes import ImageSizes
 
 if TYPE_CHECKING:
@@ -65,7 +76,8 @@ class _Finish(nn.Module):
     ) -> Detections:
         (network,) = self._network
         rescaled = network.transform.postprocess(found, list(sizes.resized), list(sizes.original))
-        return Detections(rescaled, pyramid, partial(_losses, network, pyramid, sizes))
+        identifying = partial(_identifying, network, pyramid, sizes)
+        return Detections(rescaled, pyramid, partial(_losses, network, pyramid, sizes), identifying)
 
 
 def _losses(
@@ -79,6 +91,26 @@ def _losses(
         proposals, losses = rpn(canvas, features, wanted)
         _, more = heads(features, proposals, canvas.image_sizes, wanted)
     return {**losses, **more}
+
+
+def _identifying(network: Any, pyramid: dict[str, Tensor], sizes: ImageSizes) -> list[Tensor]:
+    """What the RPN says of the pyramid, what each head says of whole images, and what both find boxes by."""
+    rpn, heads = network.rpn, network.roi_heads
+    objectness, deltas = rpn.head(list(pyramid.values()))
+    some = next(iter(pyramid.values()))
+    whole = [some.new_tensor([[0, 0, width, height]]) for height, width in sizes.resized]
+    said: list[Any] = [objectness, deltas]
+    for kind in ("box", "mask", "keypoint"):
+        if (pool := getattr(heads, f"{kind}_roi_pool", None)) is not None:
+            pooled = getattr(heads, f"{kind}_head")(pool(pyramid, whole, list(sizes.resized)))
+            said.append(getattr(heads, f"{kind}_predictor")(pooled))
+    found_by = [
+        *of_detector(network.transform, rpn.anchor_generator, rpn.box_coder),
+        *chosen(rpn, "nms_thresh", "min_size", "score_thresh", "_pre_nms_top_n", "_post_nms_top_n"),
+        *chosen(heads, "nms_thresh", "detections_per_img"),  # `find_all` changes the score
+        *chosen(heads.box_coder, "weights"),
+    ]
+    return [*tree_leaves(said), of_settings(*found_by)]
 
 
 @contextlib.contextmanager

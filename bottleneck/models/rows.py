@@ -97,6 +97,10 @@ class Rows(nn.Module):
             box = torch.cat((centre - half, centre + half), -1)
         return torch.cat((box, self._by_label(scores)), -1)
 
+    def identifying(self, rows: Tensor) -> list[Tensor]:
+        """Logarithms of each label's best score, which boxes in pixels hide."""
+        return [rows[..., 4:].amax(-2).double().clamp(min=1e-30).log()]
+
     def _by_label(self, scores: Tensor) -> Tensor:
         classes = scores.shape[-1]
         labels = default_labels(classes) if self.labels is None else self.labels
