@@ -1,4 +1,6 @@
-"""Foreign payloads over all codecs and through `server(payload)`: a legal array, or a `ValueError`, in time.
+"""Foreign payloads over all codecs, `server(payload)`, and messages of the runtime.
+
+An array or a message that may be, or a `ValueError`, in time.
 
     python -m benchmarks.fuzz --minutes 60 --seed 1
 
@@ -29,6 +31,17 @@ with atheris.instrument_imports(include=["bottleneck"]):  # which code a payload
     from bottleneck.deploy.bundle import Bundle
     from bottleneck.deploy.pairs import both_sides
     from bottleneck.identity import weights_identity
+    from bottleneck.runtime.messages import (
+        Announcement,
+        Confirmation,
+        Frame,
+        Probe,
+        Reason,
+        Refusal,
+        Result,
+        pack,
+        unpack,
+    )
     from bottleneck.unit import BottleneckUnit
 
 LIMIT_S = 1.0  # of processor time for one payload
@@ -42,6 +55,15 @@ FURTHER: list[tuple[str, dict[str, Any]]] = [
     ("packets", {"codec": "png", "by": "tiles", "mtu": 900}),
     ("pipeline", {"stages": [{"name": "affine"}, {"name": "range"}, {"name": "deflate"}]}),
 ]
+
+MESSAGES = (
+    Frame(7, 3, b"payload"),
+    Probe(8, 20),
+    Confirmation(7, 12, 4000, 1, 2),
+    Result(7, 1500, {"top": [{"class": 3, "score": 0.9}]}, 1),
+    Refusal(7, Reason.BUSY, "a word"),
+    Announcement(9, 5000, 5),
+)
 
 Target = tuple[str, Callable[[bytes], Any], list[bytes]]
 
@@ -63,6 +85,8 @@ def targets() -> list[Target]:
     for codec, arrays in fitted(rng):
         found.append((codec.name, codec.decode, [codec.encode(array) for array in arrays]))
     found.append(served(rng))
+    messages = [pack(message, checked) for message in MESSAGES for checked in (False, True)]
+    found.append(("messages", unpack, messages))
     return found
 
 

@@ -189,15 +189,30 @@ def test_a_device_that_never_reads_loses_its_stream_and_hurts_nobody(serve, raw,
 
 
 def test_who_connects_and_says_nothing_hurts_nobody(serve, half, digits_images):
-    """Forty half-open handshakes, a byte now and then, and a device is answered as ever."""
+    """Forty half-open handshakes, to each a byte now and then, and a device is answered as ever."""
     _, port = serve()
     slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
-    for connection in slow:
-        connection.send(b"P")
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     with Client(f"127.0.0.1:{port}", half, timeout=30) as client:
-        assert client.ask(digits_images[0]).strategy != "device"
+        for byte in preface[:20]:
+            for connection in slow:
+                connection.send(bytes([byte]))
+            assert client.ask(digits_images[0]).strategy != "device"
     for connection in slow:
         connection.close()
+
+
+def test_a_stream_that_says_nothing_is_ended(serve, raw, half, digits_images):
+    """After the server's patience, so that silent devices do not fill it; others are answered as ever."""
+    server, port = serve(limits=Limits(idle=0.5))
+    silence = threading.Event()
+    replies = raw(port).stream(iter(silence.wait, True))  # asks for a first message, and waits
+    assert until(lambda: server.devices == 1)
+    assert not list(replies)  # its end
+    silence.set()
+    assert until(lambda: server.devices == 0)
+    with Client(f"127.0.0.1:{port}", half, timeout=30) as client:
+        assert client.ask(digits_images[0]).strategy != "device"
 
 
 def test_two_servers_on_one_port(serve, capfd):

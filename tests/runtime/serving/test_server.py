@@ -1,8 +1,14 @@
 """What a server takes, and what it refuses before it listens."""
 
+import gc
 import socket
+import threading
+import time
+import weakref
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bottleneck import models
 from bottleneck.deploy.places import found
@@ -94,3 +100,49 @@ def test_a_network_in_half_precision_serves_the_same_devices(digits_images):
     (outcome,) = Worker(tails)([coded])
     assert outcome.refusal is None
     assert len(outcome.answer["top"]) == 5
+
+
+def test_health_is_told_to_whoever_asks(serve):
+    """Load balancers ask the standard service, for the whole server or for ours; others it does not know."""
+    _, port = serve()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check
+        for service in ("", "bottleneck.Runtime"):
+            status = check(health_pb2.HealthCheckRequest(service=service), timeout=30).status
+            assert status == health_pb2.HealthCheckResponse.SERVING
+        with pytest.raises(grpc.RpcError) as refused:
+            check(health_pb2.HealthCheckRequest(service="another"), timeout=30)
+    assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_tails_that_were_not_used_for_longest_leave_memory(frontier, digits_network, half):
+    """`keep=2` of three points are in memory: not the one that was used before the others."""
+    tails, used = Tails([frontier], digits_network, keep=2), []
+    for route in (half.routes[i] for i in (0, 1, 0, 2)):
+        number, _ = tails.number(wanted(route))
+        used.append(weakref.ref(tails.receiver(number)))
+    gc.collect()
+    assert [one() is not None for one in used] == [True, False, True, True]
+
+
+def test_draining_answers_the_frame_that_is_under_way(loop, frontier, half, digits_images):
+    """A server that is told to end takes no more frames, and answers the one that it has."""
+    under_way, network = threading.Event(), models.create("digits_resnet")
+    hooked = network.network.fc.register_forward_hook(lambda *_: (under_way.set(), time.sleep(1.0))[0])
+
+    async def start():
+        server = Server(Tails([frontier], network))
+        return server, await server.start("127.0.0.1:0")
+
+    server, port = loop.run(start())
+    with Client(f"127.0.0.1:{port}", half, timeout=30.0) as client:
+        assert client.ask(digits_images[0]).strategy == half.routes[0].name
+        under_way.clear()
+        client.offer(digits_images[1])
+        assert under_way.wait(30)
+        loop.run(server.drain())
+        client.settle()
+        *_, record = client.finished()
+    hooked.remove()
+    assert (record.strategy, record.dropped) == (half.routes[0].name, False)
+    assert record.answer["top"]
