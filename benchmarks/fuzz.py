@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ with atheris.instrument_imports(include=["bottleneck"]):  # which code a payload
     from bottleneck.unit import BottleneckUnit
 
 LIMIT_S = 1.0  # of processor time for one payload
+MOST_MB = 4096  # of a process's memory, most of which is libraries
 SHAPES = {"symbols": (4, 3, 5), "feature": (4, 3, 5), "pixels": (3, 24, 40)}
 DTYPES = {"symbols": np.int32, "feature": np.float32, "pixels": np.uint8}
 FURTHER: list[tuple[str, dict[str, Any]]] = [
@@ -83,11 +85,19 @@ def targets() -> list[Target]:
     rng = np.random.default_rng(0)
     found: list[Target] = []
     for codec, arrays in fitted(rng):
-        found.append((codec.name, codec.decode, [codec.encode(array) for array in arrays]))
+        found.append((codec.name, partial(legal, codec), [codec.encode(array) for array in arrays]))
     found.append(served(rng))
     messages = [pack(message, checked) for message in MESSAGES for checked in (False, True)]
     found.append(("messages", unpack, messages))
     return found
+
+
+def legal(codec: Codec, payload: bytes) -> np.ndarray:
+    """What a payload decodes to, which has to have the codec's form."""
+    array = codec.decode(payload)
+    if array.shape != codec.shape or array.dtype != DTYPES[codec.input]:
+        raise AssertionError(f"an array {array.shape} of {array.dtype}")
+    return array
 
 
 def fitted(rng: np.random.Generator) -> Iterator[tuple[Codec, list[np.ndarray]]]:
@@ -134,7 +144,8 @@ def broken(run: Callable[[bytes], Any], payload: bytes) -> str | None:
             break
     else:
         return f"{seconds:.1f} s"
-    if isinstance(made, np.ndarray) and made.dtype.kind == "f" and not np.isfinite(made).all():
+    values = made.numpy() if isinstance(made, torch.Tensor) else made
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f" and not np.isfinite(values).all():
         return "values that are no numbers"
     return None
 
@@ -165,7 +176,7 @@ def fuzz(target: Target, corpus: Path, seconds: float, seed: int) -> tuple[int, 
         "fuzz",
         f"-seed={seed}",
         "-len_control=0",
-        "-rss_limit_mb=0",
+        f"-rss_limit_mb={MOST_MB}",
         "-timeout=60",
         f"-artifact_prefix={corpus}/",
     ]

@@ -15,6 +15,10 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 _WIDE = 16  # times the short side: what is longer is cut before it is resized
+_PILLOWS = {
+    v2.InterpolationMode.BILINEAR: Image.Resampling.BILINEAR,
+    v2.InterpolationMode.NEAREST: Image.Resampling.NEAREST,
+}
 _MODES = {1: "L", 3: "RGB"}  # channels: Pillow's name for 8 bits of each
 _GREY = 114  # of the rest of a letterbox: what single-stage detectors are trained with
 
@@ -77,10 +81,8 @@ def preprocess_mask(mask: np.ndarray, short_side: int, crop: int) -> Tensor:
     Returns:
         Classes, uint8, shape ``(crop, crop)``.
     """
-    resized = v2.functional.resize(
-        Image.fromarray(mask), [short_side], interpolation=v2.InterpolationMode.NEAREST
-    )
-    return torch.from_numpy(np.array(v2.functional.center_crop(resized, [crop])))
+    resize = v2.Resize(short_side, v2.InterpolationMode.NEAREST)
+    return torch.from_numpy(np.array(_Resized(resize, v2.CenterCrop(crop))(Image.fromarray(mask))))
 
 
 def prepared(image: np.ndarray | Tensor) -> Tensor:
@@ -176,7 +178,7 @@ class _Resized(nn.Module):
         near = [round((side - cut) / 2) for side, cut in zip(sides, self.crop.size, strict=True)]
         far = [first + cut for first, cut in zip(near, self.crop.size, strict=True)]
         box = (near[0] * scales[0], near[1] * scales[1], far[0] * scales[0], far[1] * scales[1])
-        return image.resize(self.crop.size, Image.Resampling.BILINEAR, box)
+        return image.resize(self.crop.size, _PILLOWS[self.resize.interpolation], box)
 
     def __repr__(self) -> str:
         return str(self.resize) if self.crop is None else f"{self.resize}\n    {self.crop}"

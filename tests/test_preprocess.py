@@ -13,7 +13,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 import bottleneck.preprocess
-from bottleneck.preprocess import as_pil, prepared, preprocess
+from bottleneck.preprocess import as_pil, prepared, preprocess, preprocess_mask
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -177,8 +177,20 @@ def test_image_of_one_row_costs_what_its_crop_costs():
     image, begin = Image.new("RGB", (16_000, 1)), time.process_time()
     assert preprocess(256, 224)(image).shape == (3, 224, 224)
     assert time.process_time() - begin < 1
+    assert preprocess_mask(np.zeros((1, 16_000), np.uint8), 256, 224).shape == (224, 224)
+    assert time.process_time() - begin < 1
     with pytest.raises(ValueError, match=r"\(16000, 1\) pixels would be resized to \(4096000, 256\)"):
         preprocess(256)(image)
+
+
+@pytest.mark.parametrize("size", [(30, 44), (2000, 90), (80, 1400)])
+def test_masks_are_cut_as_their_images(size):
+    """Each pixel's class is that of the nearest pixel, in long masks too."""
+    mask = np.random.default_rng(0).integers(0, 9, size).astype(np.uint8)
+    nearest = v2.functional.resize(Image.fromarray(mask), [64], interpolation=v2.InterpolationMode.NEAREST)
+    expected = np.asarray(v2.functional.center_crop(nearest, [56]))
+    found = preprocess_mask(mask, 64, 56).numpy()
+    assert (found == expected).mean() > (0.9 if max(size) > 16 * min(size) else 0.999)
 
 
 def test_transform_is_named_as_its_steps():

@@ -1,5 +1,6 @@
 """From a composed configuration to the objects that commands work with."""
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -54,7 +55,7 @@ def cut_of(cfg: DictConfig, kind: str | None = None) -> Cut:
         ValueError: If network and data do not belong together, or `subset` is empty.
     """
     images: ImageData = construct(cfg.data)
-    with FileLock(_cache_folder(cfg) / "download.lock"):  # parallel processes must not download at once
+    with _alone(cfg):  # parallel processes must not download at once
         images.prepare_data()
     images.setup()
     if not images.count(cfg.subset):
@@ -158,15 +159,18 @@ def also_channels(cut: Cut, unit: Unit, names: Sequence[str], own: str, **label:
     ]
 
 
-def _cache_folder(cfg: DictConfig) -> Path:
-    """The cache's folder, which is made.
+def _alone(cfg: DictConfig) -> contextlib.AbstractContextManager[Any]:
+    """A lock in the cache's folder, which is made; none in a filled cache that can only be read.
 
     Raises:
-        ValueError: If nothing can be written there.
+        ValueError: If nothing can be written there, and nothing is there.
     """
+    folder = Path(cfg.cache.dir).expanduser()
     try:
-        return writable(Path(cfg.cache.dir).expanduser())
+        return FileLock(writable(folder) / "download.lock")
     except OSError as error:
+        if FeatureCache(folder).root.is_dir():
+            return contextlib.nullcontext()
         raise ValueError(f"cache.dir={error} Set cache.dir, or BOTTLENECK_CACHE.") from error
 
 

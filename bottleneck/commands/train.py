@@ -115,8 +115,15 @@ def _train_rates(
     trained = cut.measure(channels, cfg.subset, cfg.seed)
     if not trained:
         return []
-    points = []
-    cheapest_first = sorted(zip(trained, channels, strict=True), key=lambda pair: pair[0].payload_bytes or 0)
+    points, useful = [], []
+    for row, channel in zip(trained, channels, strict=True):
+        if (why := cut.ailment(row, cfg.subset)) is None:
+            useful.append((row, channel))
+        else:
+            log.warning("the rate of %.1f bytes is no point of the frontier: %s", row.payload_bytes, why)
+    if not useful:
+        return trained
+    cheapest_first = sorted(useful, key=lambda pair: pair[0].payload_bytes or 0)
     with replace_folder(folder / "frontier", *FRONTIER_FILES) as fresh:
         for number, (row, channel) in enumerate(cheapest_first):
             sent = (row.payload_bytes or 0) + 1  # the id's byte

@@ -12,6 +12,7 @@ using one needs torch, torchvision and NumPy, neither Lightning nor Hydra.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from bottleneck import codecs, models
 from bottleneck.codecs import Codec
 from bottleneck.deploy import description
-from bottleneck.deploy.fields import check_fields, check_sizes
+from bottleneck.deploy.fields import check_fields, check_sizes, is_number
 from bottleneck.devices import device_of
 from bottleneck.files import read_folder, replace_folder
 from bottleneck.identity import Identity, precision, state_identity, weights_identity
@@ -36,6 +37,8 @@ from bottleneck.splitting import SplitModel, split
 from bottleneck.unit import Unit, build
 
 _FORMAT, _VERSION = "split-bottleneck bundle", 1
+_MOST_TIMES = 64  # as many numbers as a network's usual image: eight times as high and as wide
+_MOST_CLASSES = 1 << 16
 _WITH_TAIL = 2  # the version of a bundle with a tail of its own, which older releases would not load
 _KEPT = ("split", "network", "behaviour", "image_shape", "preprocessing", "model", "result", "task")
 WEIGHTS = "unit.safetensors"
@@ -80,10 +83,11 @@ class Bundle:
     def __repr__(self) -> str:
         where = f"{self.split} of {self.model.get('name', 'a network')}"
         told = f"bundle {self.id}: {self.unit.kind} unit behind {where}, through {self.codec.name}"
-        if (size := self.result.get("payload_bytes")) is None:
+        size, value = self.result.get("payload_bytes"), self.result.get("value")
+        if not (is_number(size) and is_number(value)):  # the plugin does not measure all of them
             return told
         metric = str(self.result.get("metric", "metric")).replace("_", " ")
-        return f"{told}; {size:,.1f} bytes per image for {metric} {self.result['value']:.3f}"
+        return f"{told}; {size:,.1f} bytes per image for {metric} {value:.3f}"
 
     @property
     def image_dtype(self) -> torch.dtype:
@@ -198,6 +202,10 @@ class Bundle:
             ValueError: If it does not; the message says how it was made.
         """
         made = dict(self.model)
+        sizes = [value for value in made.values() if type(value) is int]
+        words = isinstance(made.get("name"), str) and isinstance(made.get("weights"), str | None)
+        if made and not (words and max(sizes, default=0) <= _MOST_CLASSES):
+            raise ValueError(f"This bundle's network was made with {self.model}, which no package takes.")
         # A file must not choose what code is run: anything else is the user's to name.
         if made.pop("_target_", None) != "bottleneck.models.create" or _is_path(made.get("weights")):
             raise ValueError(
@@ -205,7 +213,10 @@ class Bundle:
                 "not come with a package. Give it: model=... as for train, or the second argument of "
                 "bottleneck.load(path, network)."
             )
-        return models.create(**made)
+        try:
+            return models.create(**made)
+        except TypeError as error:
+            raise ValueError(f"This bundle's network cannot be made with {self.model}: {error}") from error
 
     def check_network(self, model: nn.Module) -> None:
         """Refuse a network that this unit was not trained for.
@@ -215,6 +226,7 @@ class Bundle:
                 network in half precision has to compute nearly the same.
         """
         values = None if self.behaviour is None else tuple(self.behaviour)
+        self._check_image(model)
         found = (
             Identity(weights_identity(model), low=precision(model) in (torch.float16, torch.bfloat16))
             if values is None
@@ -236,6 +248,19 @@ class Bundle:
                     f"{_shown(values)}. Make it with the same code and settings: number of "
                     "heads, activation, epsilon, quantised weights."
                 )
+
+    def _check_image(self, model: nn.Module) -> None:
+        """Refuse images that are out of all proportion: the network is about to be run on one.
+
+        Raises:
+            ValueError: If they are.
+        """
+        own = getattr(model, "input_shape", None)
+        if own is not None and math.prod(self.image_shape) > _MOST_TIMES * math.prod(own):
+            raise ValueError(
+                f"This bundle is for images of {tuple(self.image_shape)}, more than {_MOST_TIMES} times as "
+                f"large as the network's own {tuple(own)}. If they are meant, set the network's input_shape."
+            )
 
 
 def _is_path(weights: str | None) -> bool:

@@ -10,6 +10,7 @@ from bottleneck.splitting.points import MOST_TENSORS
 
 _MOST_PIXELS = 1 << 24  # of an image
 _LARGEST_OPTION = 1 << 16  # of a unit, and most channels that have a step each
+_LARGEST_NUMBER = 1e300  # whole numbers have no end, and no float beyond it
 _MOST_VALUES = 1 << 26  # of a latent
 
 
@@ -57,8 +58,9 @@ def _is_size(value: Any) -> bool:
     return type(value) is int and 1 <= value <= _MOST_PIXELS
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+def is_number(value: Any) -> bool:
+    """Whether a value read from a file is a number that can be computed with."""
+    return type(value) in (int, float) and abs(value) < _LARGEST_NUMBER
 
 
 def _is_image(value: Any) -> bool:
@@ -109,7 +111,7 @@ def _is_unit(value: Any) -> bool:
 
 
 def _is_behaviour(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and bool(value) and all(map(_is_number, value)))
+    return value is None or (isinstance(value, list) and bool(value) and all(map(is_number, value)))
 
 
 #: Field -> whether a value is right, and what would be; those that bundles of 0.1 lack may be missing.

@@ -7,7 +7,6 @@ frontier/  frontier.json          the points by rising bpp, each with its bundle
 """
 
 import hashlib
-import math
 import re
 import shutil
 from collections.abc import Collection
@@ -19,6 +18,7 @@ from safetensors.torch import load, save
 
 from bottleneck.deploy import description
 from bottleneck.deploy.bundle import SHARED, WEIGHTS, Bundle
+from bottleneck.deploy.fields import is_number
 from bottleneck.deploy.hardness import Hardness
 from bottleneck.deploy.places import found
 from bottleneck.files import read_folder, replace_folder
@@ -193,7 +193,7 @@ def _check(point: Point, folder: Path) -> None:
     numbers = (point.bpp, point.payload_bytes, point.value)
     if type(point.id) is not int or not 0 <= point.id < _MOST_POINTS:
         raise ValueError(f"{folder}: a point has the id {point.id!r:.40}, which is no byte.")
-    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+    if not all(map(is_number, numbers)):
         raise ValueError(f"{folder}: point {point.id} has {numbers}, which are no finite numbers.")
     if not isinstance(point.bundle, str) or not re.fullmatch(r"[\w-]+", point.bundle):
         raise ValueError(f"{folder}: point {point.id} has the bundle {point.bundle!r:.80}, no folder's name.")

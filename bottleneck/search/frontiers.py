@@ -72,8 +72,13 @@ def save_frontier(study: optuna.Study, artifacts: Any, folder: Path, constraints
 
 
 def best_trials(study: optuna.Study, constraints: Constraints) -> list[FrozenTrial]:
-    """Finished trials that keep the constraints and that no other beats on both objectives, by rising bpp."""
-    trials = [t for t in finished(study) if constraints.kept(Result(**t.user_attrs["select"]))]
+    """Finished trials that keep the constraints and that no other beats on both objectives, by rising bpp.
+
+    One that guesses is none beside others that do not, although nothing may have fewer bytes.
+    """
+    known = finished(study)
+    useful = [t for t in known if "guesses" not in t.user_attrs] or known
+    trials = [t for t in useful if constraints.kept(Result(**t.user_attrs["select"]))]
     if not trials:
         return []
     rates, values = zip(*(trial.values for trial in trials), strict=True)

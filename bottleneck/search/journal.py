@@ -66,11 +66,14 @@ class Journal(JournalFileBackend):
         with contextlib.suppress(OSError), cut.open("ab") as file:  # the disk may still be full
             file.write(rest)
         os.truncate(self._path, size)
+        behind = rest.count(b"\n", rest.find(b"\n") + 1)
+        what = f"a damaged line and {behind} behind it, which build on it" if behind else "an unfinished line"
         log.warning(
-            "%s ended in %d bytes that a killed writer, or a full disk, left unfinished. They are cut off "
-            "(%s has them), and the study goes on from there.",
+            "%s ended in %d bytes that a killed writer, a full disk or something else spoiled: %s. They are "
+            "cut off (%s has them), and the study goes on from there.",
             self._path,
             len(rest),
+            what,
             cut.name,
         )
 
@@ -82,15 +85,15 @@ def _begins_as_a_line(path: Path) -> bool:
 
 
 def _whole_bytes(path: Path) -> int:
-    """How far the file is whole: lines of one JSON object each."""
+    """How far the file is whole: lines of one operation each, as JSON."""
     size = 0
     with path.open("rb") as lines:
         for line in lines:
             try:
-                whole = line.endswith(b"\n") and isinstance(json.loads(line), dict)
+                said = line.endswith(b"\n") and json.loads(line)
             except ValueError:
-                whole = False
-            if not whole:
+                said = None
+            if not (isinstance(said, dict) and "op_code" in said):
                 break
             size += len(line)
     return size

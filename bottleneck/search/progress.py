@@ -54,7 +54,8 @@ def _what(outcome: Outcome) -> str:
     )
     if outcome.state == TrialState.COMPLETE:
         row = attrs["select"]
-        return f"{row['value']:.4f} from {row['payload_bytes']:,.1f} bytes ({drawn})"
+        guesses = f"; {attrs['guesses']}" if "guesses" in attrs else ""
+        return f"{row['value']:.4f} from {row['payload_bytes']:,.1f} bytes ({drawn}){guesses}"
     if "twin" in attrs:
         return f"the same point as trial {attrs['twin']}"
     if "rival" in attrs:

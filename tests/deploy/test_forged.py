@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import resource
+import time
 
 import numpy as np
 import pytest
@@ -135,6 +136,45 @@ def test_unit_between_other_halves_is_refused(bundle_folder, rewrite, digits_net
     rewrite(bundle_folder / "bundle.json", split="layer1")
     with pytest.raises(ValueError, match=r"built for features of CHW \(64, 4, 4\)"):
         bottleneck.load(bundle_folder, digits_network)
+
+
+def test_images_out_of_all_proportion_are_refused(bundle_folder, rewrite, digits_network):
+    """Before the network is run on one, which would take gigabytes."""
+    sizes = {"short_side": 4096, "crop": 4096}
+    rewrite(bundle_folder / "bundle.json", image_shape=[1, 4096, 4096], preprocessing=sizes)
+    begin = time.process_time()
+    with pytest.raises(ValueError, match=r"images of \(1, 4096, 4096\), more than 64 times .* \(1, 8, 8\)"):
+        bottleneck.load(bundle_folder, digits_network)
+    assert time.process_time() - begin < 2
+
+
+@pytest.mark.parametrize("value", [[10**400], [1e308 * 10], [None], ["1"], [True], {}, "x", []])
+def test_behaviour_is_numbers(bundle_folder, rewrite, value):
+    """Whole numbers have no end, and no float beyond it."""
+    rewrite(bundle_folder / "bundle.json", behaviour=value)
+    with pytest.raises(ValueError, match=r"bundle\.json: behaviour=.* is not finite numbers"):
+        Bundle.read(bundle_folder)
+
+
+@pytest.mark.parametrize("result", [{"payload_bytes": 1}, {"payload_bytes": [1], "value": "x"}, {"value": 1}])
+def test_whatever_a_result_says_a_bundle_can_be_told(bundle_folder, rewrite, result):
+    """Numbers for people are shown where they are numbers."""
+    rewrite(bundle_folder / "bundle.json", result=result)
+    assert "bytes per image" not in repr(Bundle.read(bundle_folder))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        *({}, {"name": 5}, {"name": ["x"]}, {"name": "digits_resnet", "weights": 5}),
+        *({"name": "digits_resnet", "color": 1}, {"name": "resnet18", "weights": None, "num_classes": 10**9}),
+    ],
+)
+def test_a_network_that_no_package_makes_is_refused(bundle_folder, rewrite, made):
+    """In one sentence, with nothing allocated."""
+    rewrite(bundle_folder / "bundle.json", model={"_target_": "bottleneck.models.create", **made})
+    with pytest.raises(ValueError, match=r"made with|unknown|weights"):
+        bottleneck.load(bundle_folder)
 
 
 def test_digest_vouches_for_a_bundle(bundle_folder, digits_network, digits_images):

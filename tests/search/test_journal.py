@@ -31,7 +31,10 @@ def path(tmp_path):
 
 @pytest.mark.parametrize(
     "tail",
-    [b'{"op_code":5,"wor', b"\0" * 4096, b'{"op_code":5', b"5\n", b'{"op_code": 5\n{"op_code"\n', b"\xff\n"],
+    [
+        *(b'{"op_code":5,"wor', b"\0" * 4096, b'{"op_code":5', b"5\n", b"{}\n", b'{"op_cods":5}\n'),
+        *(b'{"op_code": 5\n{"op_code"\n', b"\xff\n"),
+    ],
 )
 def test_unfinished_tail_is_cut_off_kept_and_said(path, tail, caplog):
     """After half a line, zeros or rubbish at the end, the study is what it was and goes on."""
@@ -43,6 +46,15 @@ def test_unfinished_tail_is_cut_off_kept_and_said(path, tail, caplog):
     assert path.with_name("s.journal.cut").read_bytes() == tail
     finish(study, 3)
     assert [trial.value for trial in study_in(path).trials] == [0, 1, 2, 3]
+
+
+def test_lines_behind_a_damaged_one_are_counted(path, caplog):
+    """They build on it, so they go with it: the message says how many, and the file beside has them all."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:-3], b"{}\n", *lines[-2:]]))
+    study_in(path)
+    assert "a damaged line and 2 behind it" in caplog.text
+    assert path.with_name("s.journal.cut").read_bytes() == b"".join([b"{}\n", *lines[-2:]])
 
 
 def test_last_line_without_its_newline_is_no_line(path):

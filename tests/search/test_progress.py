@@ -38,6 +38,16 @@ def test_a_finished_trial_is_a_line(study):
     )
 
 
+def test_a_trial_that_guesses_says_so(study):
+    """And what may help; it counts, and is on no frontier beside others."""
+    outcome = finish(study, 1, 0.1, 4.0)
+    outcome.attrs["guesses"] = "its accuracy_top1 of 0.100 is that of guessing: raise alpha"
+    line = Progress(study, 5).line(outcome)
+    assert (
+        "0.1000 from 4.0 bytes (C_r 8, S 2, Q 0.5, alpha 3); its accuracy_top1 of 0.100 is that of g" in line
+    )
+
+
 def test_time_to_go_counts_what_other_workers_finish(study):
     """Two trials in a minute, whoever ran them, leave half a minute for the last one."""
     now = [0.0]

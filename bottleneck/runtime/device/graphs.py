@@ -16,6 +16,8 @@ from bottleneck.runtime.datagrams.packetiser import room
 from bottleneck.runtime.datagrams.packing import Packing
 from bottleneck.runtime.device.routes import Route, key_of, routes_of
 
+_WIDE = 16  # times its shorter side: what is longer is cut before it is resized, as `preprocess` does
+
 
 class GraphHalf:
     """The device's half of exported points. Alone, it finishes with the server's graph.
@@ -147,7 +149,7 @@ def prepared(image: Any, preprocessing: dict[str, int] | None, shape: list[int])
         picture = image if isinstance(image, Image.Image) else _picture(np.asarray(image))
         picture = picture.convert("L" if shape[0] == 1 else "RGB")
         if (short := preprocessing.get("short_side")) is not None:
-            picture = _resized(picture, short)
+            picture = _resized(picture if preprocessing.get("crop") is None else _middle(picture), short)
         if (crop := preprocessing.get("crop")) is not None:
             left, top = (round((side - crop) / 2) for side in picture.size)
             picture = picture.crop((left, top, left + crop, top + crop))
@@ -163,8 +165,18 @@ def _picture(array: np.ndarray) -> Image.Image:
     return Image.fromarray(array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0))
 
 
+def _middle(picture: Image.Image) -> Image.Image:
+    """Of a picture that is long beyond all use the middle, of which the crop will keep less."""
+    width, height = picture.size
+    longest = _WIDE * min(width, height)
+    left, top = (max(0, (side - longest) // 2) for side in (width, height))
+    return picture.crop((left, top, width - left, height - top))
+
+
 def _resized(picture: Image.Image, short: int) -> Image.Image:
     width, height = picture.size
+    if max(width, height) > _WIDE * min(width, height):
+        raise ValueError(f"an image of {picture.size} pixels is too long. Give at most {_WIDE}:1.")
     if min(width, height) == short:
         return picture
     size = (short, short * height // width) if width <= height else (short * width // height, short)

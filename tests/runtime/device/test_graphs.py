@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -83,6 +84,15 @@ def test_preparation_is_preprocess_itself(options, size):
     expected = preprocess(**options)(Image.fromarray(pixels)).numpy()
     for image in (Image.fromarray(pixels), pixels.transpose(2, 0, 1)):
         np.testing.assert_array_equal(prepared(image, options, expected.shape), expected)
+
+
+def test_an_image_of_one_row_costs_what_its_crop_costs():
+    """What is far longer than high is cut before it is resized, or refused where nothing cuts it."""
+    image, begin = Image.new("RGB", (16_000, 1)), time.process_time()
+    assert prepared(image, {"short_side": 256, "crop": 224}, [3, 224, 224]).shape == (3, 224, 224)
+    assert time.process_time() - begin < 1
+    with pytest.raises(ValueError, match=r"an image of \(16000, 1\) pixels is too long"):
+        prepared(image, {"short_side": 256}, [3, 256, 4096000])
 
 
 def test_an_image_of_another_size_is_refused():
