@@ -96,7 +96,8 @@ class Channel:
     def __repr__(self) -> str:
         sent = "the feature itself" if self.unit is None else f"the latent of a {self.unit.kind} unit"
         shape = "×".join(map(str, self.codec.shape))
-        return f"Channel {self.name!r}: {sent}, {shape}, through {self.codec.name}"
+        called = f"Channel {self.name!r}" if self.name else "Channel"
+        return f"{called}: {sent}, {shape}, through {self.codec.name}"
 
     def session(self) -> Self:
         """The channel for one stream of samples; what remembers earlier ones begins anew here."""

@@ -1,5 +1,6 @@
 """The documentation: its site builds, its commands and its Python run as written."""
 
+import importlib.metadata
 import importlib.util
 import re
 import shlex
@@ -107,3 +108,11 @@ def test_notebook_runs(path, tmp_path):
 
     book = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(book, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+
+def test_the_package_page_shows_nothing_that_is_not_there():
+    """README as the distribution has it: no picture and no link of the checkout, which no package index has."""
+    page = importlib.metadata.metadata("split-bottleneck").get_payload()
+    assert page.startswith("# bottleneck")
+    assert not re.findall(r"\]\((?!https?:)[^)]*\)", page)
+    assert "[Datta et al., ICPR 2022](https://arxiv.org/abs/2208.11596)" in page

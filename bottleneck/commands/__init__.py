@@ -17,10 +17,10 @@ import sys
 COMMANDS = {
     "train": "Train one bottleneck, code the validation set through it, and export it.",
     "evaluate": "Measure anything on a data set: untrained codecs, the input itself, exported bundles.",
-    "search": "Run, continue or summarise a study over operating points; it ends in a frontier that runs.",
-    "profile": "List every split point and stage of a network: sizes, what must be sent, work, parameters.",
+    "search": "Run, continue or summarise a study of operating points, which ends in a frontier.",
+    "profile": "List every split point and stage of a network: what must be sent, work, parameters.",
     "analyze": "Ask the feature at a split point the papers' questions before compressing it.",
-    "plan": "Finish on the device, send a picture, or split, and where: every strategy on a link of yours.",
+    "plan": "Finish on the device, send a picture, or split, and where: measured, on your link.",
     "serve": "The server's half of frontiers: answers any number of devices, with a page to look at.",
     "stream": "The device's half: a folder, a video or a camera, answered through a server, or alone.",
     "demo": "Server, emulated link and device in one terminal, and a page that shows them at work.",

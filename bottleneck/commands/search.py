@@ -16,6 +16,7 @@ from tabulate import tabulate
 
 from bottleneck.commands.construct import construct
 from bottleneck.commands.setup import cut_of, point_of, recipe_of, suite_channels
+from bottleneck.commands.stopping import Stopped
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import Point
 from bottleneck.identity import Identity
@@ -44,6 +45,7 @@ _SHARED = (
 )
 
 _LOOK_S = 0.1  # between looks at workers
+_WORKER = "BOTTLENECK_WORKER"  # set for those that another process has started, which shows the end, once
 
 # glibc gives the memory of each large tensor back to the kernel, which clears it for the next one: a third of
 # a CPU's time (benchmarks/steps.py). Read when a process starts, so only new ones can be told.
@@ -102,6 +104,7 @@ def _run_workers(workers: int) -> None:
         "GLIBC_TUNABLES": _KEEP_MEMORY,
         **os.environ,
         "OMP_NUM_THREADS": str(threads),
+        _WORKER: "1",
         "TQDM_DISABLE": "1",  # bars of several processes would write over each other; lines stay whole
     }
     command = [sys.executable, "-m", "bottleneck", "search", *overrides, "study.workers=1"]
@@ -137,8 +140,7 @@ def _ended(code: int) -> str:
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else "failed"
 
 
-def run(cfg: DictConfig) -> None:
-    """Run the study, and print its frontier."""
+def _run_to_the_end(cfg: DictConfig) -> list[Point]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if cfg.study.workers > 1:
         try:
@@ -146,7 +148,18 @@ def run(cfg: DictConfig) -> None:
         finally:
             release(cfg.study.name, cfg.study.storage)
         cfg.study.n_trials = 0  # all is done; what remains is to show it
-    points = search_from(cfg)
+    return search_from(cfg)
+
+
+def run(cfg: DictConfig) -> None:
+    """Run the study, and print its frontier."""
+    try:
+        points = _run_to_the_end(cfg)
+    except Stopped as stopped:
+        stopped.cure = "The same command goes on where it has stopped."
+        raise
+    if _WORKER in os.environ:
+        return
     if not points:
         print(
             f"No trial has been finished within the constraints, so {cfg.study.folder} has no frontier yet."

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: How each command goes on; the others begin anew.
-_GO_ON = {
-    "search": "The same command goes on where it has stopped.",
-    "train": "The same command with ckpt_path=RUN/checkpoints/last.ckpt goes on after its last whole epoch.",
-}
 
 
 class Stopped(SystemExit):
-    """A signal has asked this process to end; its code says which."""
+    """A signal has asked this process to end; its code says which.
+
+    Attributes:
+        cure: How the command goes on, told by whoever knows; the others begin anew.
+    """
+
+    cure = ""
 
 
 @contextlib.contextmanager
@@ -39,7 +40,7 @@ def stoppable(command: str) -> Iterator[None]:
         yield
     except Stopped as stopped:
         name = signal.Signals(int(str(stopped.code)) - 128).name
-        print(f"bottleneck {command}: stopped by {name}. {_GO_ON.get(command, '')}".rstrip(), file=sys.stderr)
+        print(f"bottleneck {command}: stopped by {name}. {stopped.cure}".rstrip(), file=sys.stderr)
         raise
     finally:
         for each, handler in before.items():

@@ -205,7 +205,7 @@ def measure(
     channels = [channel.session() for channel in channels]  # samples in order may be a stream
     tallies, accounts = [Tally(task) for _ in channels], [_Account() for _ in channels]
     few: Tensor | None = None
-    title = f"Sending through {len(channels)} channel{'s'[: len(channels) != 1]} at {net.point.name}"
+    title = f"Sending in {len(channels)} way{'s'[: len(channels) != 1]} at {net.point.name}"
     for given, target in tqdm(batches, title, unit="batch", leave=False):
         given, headers = given.to(image.device), task.headers(target)
         if few is None:

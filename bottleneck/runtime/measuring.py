@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from bottleneck.channel import Channel
 from bottleneck.deploy.bundle import Bundle
