@@ -111,7 +111,7 @@ def test_notebook_runs(path, tmp_path):
 
 
 def test_the_package_page_shows_nothing_that_is_not_there():
-    """README as the distribution has it: no picture and no link of the checkout, which no package index has."""
+    """README as the distribution has it: no picture and no link of the checkout, which an index lacks."""
     page = importlib.metadata.metadata("split-bottleneck").get_payload()
     assert page.startswith("# bottleneck")
     assert not re.findall(r"\]\((?!https?:)[^)]*\)", page)
