@@ -94,8 +94,8 @@ def draw(lines: dict[str, list[Result]], studies: dict[str, list[Result]], path:
     colours: dict[str, str] = {}  # a cut and its cascade share one
     for name, rows in studies.items():
         colour = colours.setdefault(name.removesuffix(_THEN), f"C{len(colours)}")
-        then = name.endswith(_THEN)
-        rate.plot(*_points(rows), "--*" if then else "-*", color=colour, label=None if then else name)
+        style = {"linestyle": "--", "linewidth": 1, "markerfacecolor": "none"} if name.endswith(_THEN) else {}
+        rate.plot(*_points(rows), marker="*", markersize=8, color=colour, label=name, **style)
     pictures = [name for name, rows in lines.items() if rows[0].split == "input"]
     for name in sorted(pictures, key=lambda name: bytes_at(lines[name], _target(lines[name])) or math.inf):
         few = len(rate.get_legend_handles_labels()[0]) < _NAMED
@@ -106,13 +106,13 @@ def draw(lines: dict[str, list[Result]], studies: dict[str, list[Result]], path:
     rate.set(xscale="log", xlabel="bytes per image", ylabel="top-1", ylim=(frozen - _DEPTH, None))
     for drop, marker in zip(DROPS, "ov", strict=True):
         _draw_costs(device, studies, lines, colours, drop, marker)
-    device.set(xlabel="device (million MACs)", ylabel="bytes per image", yscale="log", xlim=(-20, 500))
+    device.set(xlabel="device (million MACs)", ylabel="bytes per image", yscale="log", xlim=(-20, 520))
     for axes in (rate, device):
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small", loc="lower left")
+        axes.legend(fontsize="x-small", loc="lower left")
     sentence = (
-        "Grey line: the frozen network. Dashed and hollow: a picture is sent as well where the server is not "
-        "sure. Grey: what is not trained, pictures and codecs of the feature; the best has its name."
+        "Grey line: the frozen network. Hollow: a picture is sent as well where the server is not sure. "
+        "Dotted and grey: what is not trained; the best have names, 'twice' where a better picture follows."
     )
     save(figure, sentence, path)
 
@@ -136,7 +136,8 @@ def _draw_costs(
     axes.scatter(
         [], [], color="black", marker=marker, label=f"{100 * drop:.0f} point{'s'[: drop > 0.01]} below"
     )
-    best: dict[str, tuple[float, float, str]] = {}  # of what is not trained, by split point
+    best: dict[tuple[str, bool], tuple[float, float, str]] = {}  # of what is not trained, by split point
+    place = (5, 3 if drop == min(DROPS) else -9)
     for name, rows in {**studies, **lines}.items():
         target = rows[0].baseline - drop
         size = bytes_at(rows, target)
@@ -148,15 +149,17 @@ def _draw_costs(
             macs, size, marker=marker, color=colour, facecolor="none" if name.endswith(_THEN) else colour
         )
         if name in lines:
-            split = rows[0].split
-            best[split] = min(
-                best.get(split, (size, macs, rows[0].family or "")), (size, macs, rows[0].family or "")
-            )
-    for size, macs, family in best.values():
-        above = drop == min(DROPS)
-        axes.annotate(
-            family, (macs, size), (5, 3 if above else -9), textcoords="offset points", fontsize="small"
-        )
+            first, twice, _ = name.partition("-then-")
+            if twice and rows[0].value > target:
+                continue
+            told = f"{first.partition('-')[0]} twice" if twice else name.partition(" at ")[0]
+            kind = (rows[0].split, bool(twice))
+            best[kind] = min(best.get(kind, (size, macs, told)), (size, macs, told))
+        else:
+            axes.annotate(f"{size:,.0f}", (macs, size), place, textcoords="offset points", fontsize="small")
+    for size, macs, told in best.values():
+        text = f"{told} {size:,.0f}"
+        axes.annotate(text, (macs, size), place, textcoords="offset points", fontsize="x-small")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
