@@ -233,12 +233,13 @@ class Bundle:
             else Identity.of(model, self.image_shape, self.image_dtype)
         )
         made = f", made with {self.model}" if self.model else ""
+        given = getattr(model, "name", type(model).__name__)
         match Identity(self.network, values).difference(found):
             case "weights":
                 raise ValueError(
                     f"This bundle belongs to a network with weights {self.network[:12]}…{made}; "
-                    f"the one given has {found.weights[:12]}…. Load the same weights and normalisation. "
-                    "(Embedded networks come with the package; 0.1 had trained them on each machine.)"
+                    f"the one given, {given}, has {found.weights[:12]}…. Load the same weights and "
+                    "normalisation. (Embedded networks come with the package; 0.1 had trained them on each machine.)"
                 )
             case "behaviour":
                 same = "the same weights" if found.weights == self.network else "nearly the same weights"

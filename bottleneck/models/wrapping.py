@@ -1,6 +1,7 @@
 """Any network as a frozen network that takes pixels, and the weights that go into it."""
 
 import contextlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -119,16 +120,21 @@ def _classes_hint(network: nn.Module, state: Mapping[str, Tensor]) -> str:
 
 @contextlib.contextmanager
 def downloading(what: str, instead: str) -> Iterator[None]:
-    """Say what to do where something cannot be fetched.
+    """Say what to do where something cannot be fetched, and nothing of each time that it was tried.
 
     Raises:
         ValueError: In the place of any error of the network or of files.
     """
+    hub = logging.getLogger("huggingface_hub")
+    level = hub.level
+    hub.setLevel(logging.ERROR)
     try:
         yield
     except OSError as error:
         told = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{what} cannot be downloaded: {told} {instead}") from error
+    finally:
+        hub.setLevel(level)
 
 
 def library_weights(weights: str | None, library: str) -> tuple[bool, str | None]:
