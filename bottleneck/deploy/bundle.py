@@ -239,7 +239,8 @@ class Bundle:
                 raise ValueError(
                     f"This bundle belongs to a network with weights {self.network[:12]}…{made}; "
                     f"the one given, {given}, has {found.weights[:12]}…. Load the same weights and "
-                    "normalisation. (Embedded networks come with the package; 0.1 had trained them on each machine.)"
+                    "normalisation. (Embedded networks come with the package; 0.1 had trained them on each "
+                    "machine.)"
                 )
             case "behaviour":
                 same = "the same weights" if found.weights == self.network else "nearly the same weights"
