@@ -18,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils._pytree import tree_leaves
 
 #: What the plugin calls a unit that it puts into somebody's module; it is not part of their network.
@@ -26,6 +27,7 @@ UNIT_NAME = "bottleneck_unit"
 _VALUES = 16
 _TOLERANCE = 3e-4  # of the largest value: another machine's rounding is a tenth of that
 _LOW_TOLERANCE = 2e-2  # the same for networks in half precision
+_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel, AveragedModel)
 _LOW = (torch.float16, torch.bfloat16)
 
 
@@ -90,10 +92,10 @@ def agree(one: Any, other: Any) -> bool:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The network inside `DataParallel`, DDP or `torch.compile`, else the model itself."""
+    """The network inside `DataParallel`, DDP, `AveragedModel` or `torch.compile`, else the model itself."""
     while True:
         inner = getattr(model, "_orig_mod", None)
-        if inner is None and isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        if inner is None and isinstance(model, _WRAPPERS):
             inner = model.module
         if not isinstance(inner, nn.Module):
             return model

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torchvision
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from bottleneck import models
 from bottleneck.identity import Identity, agree, behaviour, digest, tensor_digests, weights_identity
@@ -201,9 +202,9 @@ def test_half_precision_is_nearly_the_same_network():
 
 
 def test_wrappers_are_no_part_of_a_network():
-    """DataParallel and torch.compile leave a network what it is."""
+    """DataParallel, averages of weights and torch.compile leave a network what it is."""
     model = Attention()
-    for wrapped in (nn.DataParallel(model), torch.compile(model)):
+    for wrapped in (nn.DataParallel(model), AveragedModel(model), torch.compile(model)):
         assert Identity.of(wrapped, SHAPE) == Identity.of(model, SHAPE)
 
 

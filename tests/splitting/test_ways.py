@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from bottleneck.splitting import split, split_points, trace
 from bottleneck.splitting.symbolic import see_by_fx
@@ -317,9 +318,9 @@ def test_network_whose_samples_influence_each_other_is_refused():
 
 
 def test_wrapped_networks_are_unwrapped():
-    """DataParallel and compiled networks have the cuts of what they wrap, under its names."""
+    """Parallel, averaged and compiled networks have the cuts of what they wrap, under its names."""
     model = nn.Sequential(conv(inputs=3), conv(1))
-    for wrapped in (nn.DataParallel(model), torch.compile(model)):
+    for wrapped in (nn.DataParallel(model), AveragedModel(model), torch.compile(model)):
         assert names(wrapped) == ["input", "0"]
         assert split(wrapped, "0", torch.zeros(1, 3, 8, 8)).point.name == "0"
 
