@@ -201,18 +201,18 @@ class Bundle:
         Raises:
             ValueError: If it does not; the message says how it was made.
         """
-        made = dict(self.model)
-        sizes = [value for value in made.values() if type(value) is int]
-        words = isinstance(made.get("name"), str) and isinstance(made.get("weights"), str | None)
-        if made and not (words and max(sizes, default=0) <= _MOST_CLASSES):
-            raise ValueError(f"This bundle's network was made with {self.model}, which no package takes.")
+        made, weights = dict(self.model), self.model.get("weights")
         # A file must not choose what code is run: anything else is the user's to name.
-        if made.pop("_target_", None) != "bottleneck.models.create" or _is_path(made.get("weights")):
+        if made.pop("_target_", None) != "bottleneck.models.create" or _is_path(weights):
             raise ValueError(
                 f"This bundle's network was made with {self.model or 'nothing that it knows of'}, which does "
                 "not come with a package. Give it: model=... as for train, or the second argument of "
                 "bottleneck.load(path, network)."
             )
+        sizes = [value for value in made.values() if type(value) is int]
+        words = isinstance(made.get("name"), str) and isinstance(weights, str | None)
+        if not words or max(sizes, default=0) > _MOST_CLASSES:
+            raise ValueError(f"This bundle's network was made with {self.model}, which no package takes.")
         try:
             return models.create(**made)
         except TypeError as error:
@@ -265,9 +265,9 @@ class Bundle:
             )
 
 
-def _is_path(weights: str | None) -> bool:
+def _is_path(weights: Any) -> bool:
     """Whether a network's weights are a file of the machine that trained, and not a name of a library's."""
-    return weights is not None and ("/" in weights or "." in weights)
+    return isinstance(weights, str) and ("/" in weights or "." in weights)
 
 
 def _shown(values: Sequence[float] | None) -> str:
