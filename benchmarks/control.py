@@ -83,7 +83,7 @@ def autopilot(strategies: Sequence[Strategy], policy: Policy) -> Autopilot:
 
 
 def compare(
-    strategies: Sequence[Strategy], policy: Policy, trace: Trace, rate: float, seed: int
+    strategies: Sequence[Strategy], policy: Policy, trace: Trace, seed: int, rate: float = 8.0
 ) -> dict[str, Any]:
     """Mean delays of the controller, of every fixed strategy, and of the oracle on one trace."""
 
@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             Plan(strategies, Link(500e3, RTT), policy, "metric", "100, 40, 20 ms; 0, 10, 30 kB"), args.picture
         )
     rows = [
-        {"trace": name, "seed": seed, **compare(strategies, policy, trace, args.rate, seed)}
+        {"trace": name, "seed": seed, **compare(strategies, policy, trace, seed, args.rate)}
         for seed in range(5)
         for name, trace in traces(seed).items()
     ]

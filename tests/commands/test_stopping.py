@@ -25,8 +25,12 @@ def test_signal_ends_a_command_in_order(number, capsys):
     def command():
         with stoppable("search"), contextlib.ExitStack() as stack:
             stack.callback(closed.append, True)
-            os.kill(os.getpid(), number)
-            time.sleep(10)
+            try:
+                os.kill(os.getpid(), number)
+                time.sleep(10)
+            except Stopped as stopped:
+                stopped.cure = "The same command goes on."
+                raise
 
     try:
         with pytest.raises(Stopped) as stopped:
@@ -100,6 +104,26 @@ def test_workers_leave_within_five_seconds(tmp_path, number, ended):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
     assert {fate(trial) for trial in trials()} == {"interrupted"}
+
+
+@pytest.mark.slow
+def test_a_stopped_training_names_its_checkpoint(tmp_path, ended):
+    """The line can be pasted: the folder's name is in it."""
+    short = ["trainer.max_epochs=4000", "data.train_limit=100", "device=cpu", f"hydra.run.dir={tmp_path}"]
+    command = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "bottleneck", "train", *short],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    ended.callback(command.kill)
+    last, deadline = tmp_path / "checkpoints" / "last.ckpt", time.monotonic() + 240
+    while not last.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    command.send_signal(signal.SIGINT)
+    said = command.communicate(timeout=60)[1].strip().splitlines()[-1]
+    assert said.endswith(f"The same command with ckpt_path={last} goes on after its last whole epoch.")
 
 
 def _kill(pid):
