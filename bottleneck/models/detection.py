@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import register_pytree_node
 
+from bottleneck.identity import of_settings
 from bottleneck.models.image_sizes import ImageSizes, Size
 
 if TYPE_CHECKING:  # torchvision takes two seconds, and whoever has a detector has loaded it
@@ -102,17 +103,24 @@ class Detections(list[Any]):
 register_pytree_node(Detections, lambda found: (list(found), None), lambda found, _: list(found))
 
 
-def chosen(holder: Any, *names: str) -> list[Any]:
-    """Those of an object's settings that say what is found; none of those that it lacks."""
-    return [getattr(holder, name, None) for name in names]
+def found_by(transform: Any, anchors: Any, coder: Any, *others: tuple[Any, Sequence[str]]) -> Tensor:
+    """What a detector finds boxes by: how it resizes, its anchors, how it tells boxes from them, and more.
 
+    Args:
+        transform: As torchvision's detectors have it.
+        anchors: Likewise, what makes them.
+        coder: Likewise, of boxes.
+        others: What else has settings that count, each with their names.
 
-def of_detector(transform: Any, anchors: Any, coder: Any) -> list[Any]:
-    """What every detector has: how it resizes, which anchors it has, how it tells boxes from them."""
+    Returns:
+        Numbers that differ whenever one of these does (`identity.of_settings`).
+    """
     cells = [cell.flatten().tolist() for cell in getattr(anchors, "cell_anchors", ())]
-    boxes = chosen(anchors, "aspect_ratios", "scales", "steps", "num_anchors_per_location")
-    resizing = chosen(transform, "min_size", "max_size", "image_mean", "image_std", "size_divisible")
-    return [cells or boxes, *resizing, *chosen(coder, "weights")]
+    resizing = ("min_size", "max_size", "image_mean", "image_std", "size_divisible")
+    boxes = ("aspect_ratios", "scales", "steps", "num_anchors_per_location")
+    holders = ((transform, resizing), (coder, ("weights",)), *others)
+    settings = [getattr(holder, name, None) for holder, names in holders for name in names]
+    return of_settings(cells or [getattr(anchors, name, None) for name in boxes], *settings)
 
 
 def image_list(sizes: ImageSizes) -> "ImageList":

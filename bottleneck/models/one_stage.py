@@ -13,17 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bottleneck.identity import of_settings
-from bottleneck.models.detection import (
-    Detections,
-    Detector,
-    Images,
-    Losses,
-    chosen,
-    image_list,
-    in_resized,
-    of_detector,
-)
+from bottleneck.models.detection import Detections, Detector, Images, Losses, found_by, image_list, in_resized
 from bottleneck.models.image_sizes import ImageSizes
 
 
@@ -67,13 +57,9 @@ class _Finish(nn.Module):
 
 def _identifying(network: Any, said: dict[str, Tensor]) -> list[Tensor]:
     """What the head says of the pyramid, and what boxes are found by."""
-    found_by = [
-        *of_detector(network.transform, network.anchor_generator, network.box_coder),
-        *chosen(
-            network, "nms_thresh", "detections_per_img", "topk_candidates"
-        ),  # `find_all` changes the score
-    ]
-    return [*said.values(), of_settings(*found_by)]
+    own = ("nms_thresh", "detections_per_img", "topk_candidates")  # `find_all` changes the score
+    settings = found_by(network.transform, network.anchor_generator, network.box_coder, (network, own))
+    return [*said.values(), settings]
 
 
 def _losses(

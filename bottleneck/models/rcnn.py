@@ -11,17 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from bottleneck.identity import of_settings
-from bottleneck.models.detection import (
-    Detections,
-    Detector,
-    Images,
-    Losses,
-    chosen,
-    image_list,
-    in_resized,
-    of_detector,
-)
+from bottleneck.models.detection import Detections, Detector, Images, Losses, found_by, image_list, in_resized
 from bottleneck.models.image_sizes import ImageSizes
 
 if TYPE_CHECKING:
@@ -104,13 +94,15 @@ def _identifying(network: Any, pyramid: dict[str, Tensor], sizes: ImageSizes) ->
         if (pool := getattr(heads, f"{kind}_roi_pool", None)) is not None:
             pooled = getattr(heads, f"{kind}_head")(pool(pyramid, whole, list(sizes.resized)))
             said.append(getattr(heads, f"{kind}_predictor")(pooled))
-    found_by = [
-        *of_detector(network.transform, rpn.anchor_generator, rpn.box_coder),
-        *chosen(rpn, "nms_thresh", "min_size", "score_thresh", "_pre_nms_top_n", "_post_nms_top_n"),
-        *chosen(heads, "nms_thresh", "detections_per_img"),  # `find_all` changes the score
-        *chosen(heads.box_coder, "weights"),
-    ]
-    return [*tree_leaves(said), of_settings(*found_by)]
+    settings = found_by(
+        network.transform,
+        rpn.anchor_generator,
+        rpn.box_coder,
+        (rpn, ("nms_thresh", "min_size", "score_thresh", "_pre_nms_top_n", "_post_nms_top_n")),
+        (heads, ("nms_thresh", "detections_per_img")),  # `find_all` changes the score
+        (heads.box_coder, ("weights",)),
+    )
+    return [*tree_leaves(said), settings]
 
 
 @contextlib.contextmanager
