@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from bottleneck.commands.construct import construct
 from bottleneck.commands.setup import cut_of, point_of, recipe_of, suite_channels
-from bottleneck.commands.stopping import Stopped
+from bottleneck.commands.stopping import resumable
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import Point
 from bottleneck.identity import Identity
@@ -140,24 +140,17 @@ def _ended(code: int) -> str:
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else "failed"
 
 
-def _run_to_the_end(cfg: DictConfig) -> list[Point]:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if cfg.study.workers > 1:
-        try:
-            _run_workers(cfg.study.workers)
-        finally:
-            release(cfg.study.name, cfg.study.storage)
-        cfg.study.n_trials = 0  # all is done; what remains is to show it
-    return search_from(cfg)
-
-
 def run(cfg: DictConfig) -> None:
     """Run the study, and print its frontier."""
-    try:
-        points = _run_to_the_end(cfg)
-    except Stopped as stopped:
-        stopped.cure = "The same command goes on where it has stopped."
-        raise
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with resumable(lambda: "The same command goes on where it has stopped."):
+        if cfg.study.workers > 1:
+            try:
+                _run_workers(cfg.study.workers)
+            finally:
+                release(cfg.study.name, cfg.study.storage)
+            cfg.study.n_trials = 0  # all is done; what remains is to show it
+        points = search_from(cfg)
     if _WORKER in os.environ:
         return
     if not points:

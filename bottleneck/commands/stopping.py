@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -17,6 +17,16 @@ class Stopped(SystemExit):
     """
 
     cure = ""
+
+
+@contextlib.contextmanager
+def resumable(how: Callable[[], str]) -> Iterator[None]:
+    """Let a signal that comes inside say how the command goes on, as far as is known by then."""
+    try:
+        yield
+    except Stopped as stopped:
+        stopped.cure = how()
+        raise
 
 
 @contextlib.contextmanager

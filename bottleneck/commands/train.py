@@ -16,7 +16,7 @@ from bottleneck.commands.construct import construct
 from bottleneck.commands.multirun import measured_once
 from bottleneck.commands.outputs import FILES, write_outputs
 from bottleneck.commands.setup import also_channels, cut_of, listed, point_of, recipe_of, suite_channels
-from bottleneck.commands.stopping import Stopped
+from bottleneck.commands.stopping import resumable
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import FRONTIER_FILES, Point, write_frontier
 from bottleneck.files import replace_folder
@@ -152,15 +152,18 @@ def run_outputs(cfg: DictConfig, folder: Path) -> tuple[list[Logger], list[Callb
     return loggers, callbacks
 
 
+def _going_on(last: Path) -> str:
+    """How a training that was stopped goes on, where it has a checkpoint."""
+    if not last.exists():
+        return ""
+    return f"The same command with ckpt_path={last} goes on after its last whole epoch."
+
+
 def run(cfg: DictConfig) -> None:
     """Train, and print the table."""
     folder = Path(HydraConfig.get().runtime.output_dir)
-    try:
+    with resumable(lambda: _going_on(folder / "checkpoints" / "last.ckpt")):
         rows = train_and_measure(cfg, folder)
-    except Stopped as stopped:
-        if (last := folder / "checkpoints" / "last.ckpt").exists():
-            stopped.cure = f"The same command with ckpt_path={last} goes on after its last whole epoch."
-        raise
     if rows:
         print(table(rows))
         made = "".join(f"{name}/, " for name in ("bundle", "frontier") if (folder / name).is_dir())
