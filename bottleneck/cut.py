@@ -28,7 +28,7 @@ from bottleneck.features.probes import check_probes, with_probes
 from bottleneck.identity import behaviour, weights_identity
 from bottleneck.loss.point import OperatingPoint
 from bottleneck.measure.harness import Measured, Tally, Times, judge_frozen, measure, row, time_halves
-from bottleneck.measure.health import ailment
+from bottleneck.measure.health import guesses
 from bottleneck.measure.results import Result
 from bottleneck.models import Network
 from bottleneck.splitting import SplitModel, split, split_open, trace
@@ -213,12 +213,12 @@ class Cut:
             one.row.trainable = self.trainable if one.row.kind == "trained" else None
         return found
 
-    def ailment(self, row: Result, subset: str = "val") -> str | None:
-        """What is wrong with a trained channel whose row on a subset this is, and its cure, or `None`."""
-        if row.metric != "accuracy_top1":
-            return ailment(row, None)
+    def guesses(self, row: Result, subset: str = "val") -> str | None:
+        """Why a trained channel with this row on a subset only guesses, and its cure, or `None`."""
+        if row.metric != "accuracy_top1":  # of others nobody knows what guessing reaches
+            return None
         classes = self.images.targets(subset)
-        return ailment(row, float(np.bincount(classes).max() / len(classes)))
+        return guesses(row, float(np.bincount(classes).max() / len(classes)))
 
     def bundle(self, channel: Channel, result: Mapping[str, Any]) -> Bundle:
         """The operating point of a trained channel, ready to be saved.

@@ -146,9 +146,9 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> Outcome
 
     rows = {subset: bench.cut.measure([channel], subset, point.seed)[0] for subset in ("select", "val")}
     attrs |= {subset: dataclasses.asdict(row) for subset, row in rows.items()}
-    if (why := ailment(rows["select"], None)) is not None:
+    if (why := ailment(rows["select"])) is not None:
         return Outcome(TrialState.PRUNED, {**attrs, "ailment": why})
-    if (why := bench.cut.ailment(rows["select"], "select")) is not None:
+    if (why := bench.cut.guesses(rows["select"], "select")) is not None:
         attrs["guesses"] = why  # the sampler learns of it, and no frontier has it, however few its bytes
     bundle = bench.cut.bundle(channel, {**attrs["val"], "alpha": point.alpha})
     attrs["bundle"] = _upload(bundle, study, bench.artifacts)
