@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from bottleneck.identity import evaluating, unwrapped
 from bottleneck.splitting.axes import layouts_of
 from bottleneck.splitting.checks import difference, influence, probe_batch
+from bottleneck.splitting.origins import read_as_sizes
 from bottleneck.splitting.recording import Recorder, TensorInfo
 from bottleneck.splitting.seeing import Seen
 from bottleneck.splitting.symbolic import see_by_fx
@@ -55,6 +56,7 @@ def trace(model: nn.Module, example: Tensor) -> TracedNetwork:
         for way, see in _ways(network, probe):
             try:
                 seen = see()
+                read_as_sizes(seen.graph)
                 recorder, alone = _checked(seen, probe, *expected)
             except Exception as error:
                 reasons[way] = _told(error)
@@ -101,7 +103,7 @@ def _expected(network: nn.Module, example: Tensor) -> tuple[Tensor, Any, Any]:
 
 
 def _ways(network: nn.Module, probe: Tensor) -> Iterator[tuple[str, Callable[[], Seen]]]:
-    yield "torch.fx", lambda: see_by_fx(network)
+    yield "torch.fx", lambda: see_by_fx(network, probe)
     if not getattr(network, "opaque", ()):  # it is made for torch.fx
         from bottleneck.splitting.exported import see_by_export  # loads torch.export
 

@@ -146,7 +146,7 @@ def split_traced(traced: TracedNetwork, at: str | Sequence[str], replace: bool =
         adapter = Replaced(module, traced.values[entry.node].dtype)
     net = halves(traced, cut, point_of(traced, cut), entry, adapter)
     if not cut.closed:
-        _check_together(traced, net)
+        _check_together(traced, cut, net)
     return net
 
 
@@ -160,7 +160,7 @@ def halves(traced: TracedNetwork, cut: Cut, point: SplitPoint, entry: Cut, adapt
         entry: The cut at which the head ends.
         adapter: What lies between the two.
     """
-    head, (tail_graph, layers) = head_of(traced, entry.tensors), tail_of(traced, cut)
+    head, (tail_graph, layers) = head_of(traced, entry), tail_of(traced, cut)
     sizes = sizes_of(traced, cut)
     with evaluating(traced.model), torch.no_grad():
         together, alone = sizes(traced.probe.clone()), sizes(traced.probe[:1].clone())
@@ -170,7 +170,7 @@ def halves(traced: TracedNetwork, cut: Cut, point: SplitPoint, entry: Cut, adapt
     return SplitModel(head, tail, point, sizes, adapter, point_of(traced, entry))
 
 
-def _check_together(traced: TracedNetwork, net: SplitModel) -> None:
+def _check_together(traced: TracedNetwork, cut: Cut, net: SplitModel) -> None:
     """Refuse tensors that share memory, in which a half would write where the network had not yet read.
 
     Raises:
@@ -179,7 +179,7 @@ def _check_together(traced: TracedNetwork, net: SplitModel) -> None:
     with evaluating(traced.model), torch.no_grad():
         found = difference(net(traced.probe.clone()), traced.model(traced.probe.clone()))
     if found is not None:
-        names = [part.name for part in net.point.parts]
+        names = [traced.name(tensor) for tensor in cut.tensors]
         raise ValueError(
             f"split={net.point.name!r}: {names} cannot be sent together, because operations in place tie "
             f"them to each other ({found}). Choose a cut where one tensor crosses."
@@ -194,7 +194,8 @@ def _cut_before(traced: TracedNetwork, cut: Cut, at: str | Sequence[str]) -> Cut
     """
     entry = traced.entries.get(cut.node) if cut.closed else None
     before = None if entry is None else traced.cut(entry)
-    if before is None or not before.closed or before.sizes != cut.sizes:
+    passing = [size for size in cut.sizes if size.all_input_nodes != [entry]]  # which the tail reads off it
+    if before is None or not before.closed or before.sizes != passing:
         crossing = [] if before is None else [traced.name(source) for source in before.tensors]
         raise ValueError(
             f"split={at!r} cannot be replaced: one tensor has to enter it, and nothing may pass it by; these "

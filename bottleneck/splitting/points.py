@@ -1,8 +1,8 @@
 """The list of split points: the cuts of a network, each with its size and its share of the work.
 
 A cut is closed when exactly one tensor crosses it (plain sizes may cross as well). Where several cross, such
-as the skips of a U-Net, they can be sent together, as one vector. Either way the tail runs on another machine
-from the payload alone.
+as the skips of a U-Net, they can be sent together: as one vector, or as one map where images may have any
+size (`packing.py`). Either way the tail runs on another machine from the payload alone.
 """
 
 import difflib
@@ -15,6 +15,7 @@ from torch import Tensor, fx, nn
 
 from bottleneck.layouts import Layout, Part, apart
 from bottleneck.splitting.graph import trace
+from bottleneck.splitting.packing import factors_of
 from bottleneck.splitting.seeing import short_name
 from bottleneck.splitting.traced import Cut, TracedNetwork
 
@@ -35,7 +36,7 @@ class SplitPoint:
         input_ratio: Numbers in it over those of one input sample.
         macs, params: Multiply-accumulates (one sample) and parameters before the cut.
         macs_share, params_share: The same as a fraction of the whole network.
-        parts: The tensors that cross together, where there are several; they lie in one vector.
+        parts: The tensors that cross together in one vector; none where one crosses, or one map holds all.
         beside: Names of what the tail reads beside what is sent; only open cuts have any.
         seen: How the network was seen: `torch.fx`, or `torch.export` for this height and width only.
     """
@@ -63,7 +64,7 @@ class SplitPoint:
 
     @property
     def sent(self) -> tuple[Part, ...]:
-        """The tensors that cross, one or several."""
+        """What crosses: one tensor, or several."""
         return self.parts or (Part(self.name, self.shape, self.layout),)
 
     @property
@@ -123,19 +124,25 @@ def point_of(traced: TracedNetwork, cut: Cut, sent: Sequence[fx.Node] = ()) -> S
     macs, total_macs = sum(traced.macs[node] for node in before), sum(traced.macs.values())
     params, total_params = parameters_read(traced, before), traced.total_parameters
     first, *others = parts = parts_of(traced, sent or cut.tensors)
+    shape, layout = first.shape, first.layout
     numbers = sum(math.prod(part.shape) for part in parts)
+    if cut.factors:
+        height, width = min(part.shape[1:] for part in parts)
+        shape = (numbers // (height * width), height, width)
+    elif others:
+        shape, layout = (numbers,), Layout("C")
     return SplitPoint(
         name=traced.name(*cut.nodes),
         aliases=() if others else tuple(traced.names[cut.node][1:]),
-        shape=(numbers,) if others else first.shape,
-        layout=Layout("C") if others else first.layout,
+        shape=shape,
+        layout=layout,
         nbytes=_number_bytes(traced, cut.node) * numbers,
         input_ratio=numbers / math.prod(traced.probe.shape[1:]),
         macs=macs // traced.batch,
         params=params,
         macs_share=macs / total_macs if total_macs else 0.0,
         params_share=params / total_params if total_params else 0.0,
-        parts=tuple(parts) if others else (),
+        parts=tuple(parts) if others and not cut.factors else (),
         seen=traced.seen,
     )
 
@@ -158,7 +165,24 @@ def closed_cuts(traced: TracedNetwork) -> list[Cut]:
 def _candidates(traced: TracedNetwork) -> list[Cut]:
     """The cuts behind every named node; the network's own output is left out, as nothing follows it."""
     named = [node for node in traced.nodes if node in traced.names and node not in traced.final]
-    return [traced.cut(node) for node in named if feature_shape(traced, node) is not None]
+    return [_cut(traced, node) for node in named if feature_shape(traced, node) is not None]
+
+
+def _cut(traced: TracedNetwork, *nodes: fx.Node) -> Cut:
+    """The cut behind nodes; what several cross as, too, where images may have any size."""
+    cut = traced.cut(*nodes)
+    maps = [feature_shape(traced, node) for node in cut.tensors if traced.layouts.get(node) == "CHW"]
+    sizes = [shape[1:] for shape in maps if shape is not None]
+    several = len(cut.tensors) == len(sizes) > 1
+    # A map of 1×1 may be a mean of all places, which is as large whatever the image is.
+    if several and min(map(min, sizes)) > 1 and _any_size(traced, cut):
+        cut.factors = factors_of(sizes) or ()
+    return cut
+
+
+def _any_size(traced: TracedNetwork, cut: Cut) -> bool:
+    """Whether the sizes of images cross, so that these may have any."""
+    return any(hasattr(traced.values[size], "_fields") for size in cut.sizes)
 
 
 def _refused(traced: TracedNetwork, cut: Cut, tensors: int = MOST_TENSORS) -> str | None:
@@ -177,8 +201,16 @@ def _refused(traced: TracedNetwork, cut: Cut, tensors: int = MOST_TENSORS) -> st
         return f"{told}, and these are what to name, or the last module alone"
     if len({value.dtype for value in values}) > 1 or not values[0].dtype.is_floating_point:
         return f"{told}, of types {[str(value.dtype) for value in values]}, and one vector has one type"
-    if any(hasattr(traced.values[size], "_fields") for size in cut.sizes):
-        return f"{told}, for images of any size, and several are sent together for images of one size only"
+    if not _any_size(traced, cut):
+        return None
+    if not cut.factors:
+        shapes = [tuple(value.shape[1:]) for value in values]
+        return (
+            f"{told}, of shapes {shapes}, and where images may have any size several cross only if they are "
+            "maps, each a whole number of times as fine as the smallest, and that larger than 1×1"
+        )
+    if fixed := [traced.name(size) for size in cut.sizes if not hasattr(traced.values[size], "_fields")]:
+        return f"{told}, with {fixed}, which are sizes of this image only"
     return None
 
 
@@ -206,7 +238,7 @@ def find_cut(traced: TracedNetwork, at: str | Sequence[str], tensors: int = MOST
             and the nearest closed cuts are given).
     """
     names = at.split("+") if isinstance(at, str) else list(at)
-    cut = traced.cut(*dict.fromkeys(find_node(traced, name) for name in names))
+    cut = _cut(traced, *dict.fromkeys(find_node(traced, name) for name in names))
     if (reason := _refused(traced, cut, tensors)) is None:
         return cut
 

@@ -76,10 +76,10 @@ class Recorder(Runner):
 
 
 def _writable(value: Any) -> Any:
-    """The value with ordinary lists and dicts in the place of fx's immutable ones."""
-    if type(value) in (immutable_list, list):
+    """The value with ordinary lists and dicts in the place of fx's immutable ones; others are the graph's."""
+    if type(value) is immutable_list:
         return [_writable(item) for item in value]
-    if type(value) in (immutable_dict, dict):
+    if type(value) is immutable_dict:
         return {key: _writable(item) for key, item in value.items()}
     if type(value) is tuple:
         return tuple(_writable(item) for item in value)

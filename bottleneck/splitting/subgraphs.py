@@ -1,11 +1,12 @@
 """Parts of a network's graph as modules, and what has to be known to run them."""
 
 import operator
-from collections.abc import Container, Sequence
+from collections.abc import Container
 
 from torch import fx, nn
 
 from bottleneck.layouts import Layout, apart, together
+from bottleneck.splitting.packing import packed, unpacked
 from bottleneck.splitting.tail import Layer
 from bottleneck.splitting.traced import Cut, TracedNetwork
 
@@ -40,16 +41,20 @@ def subgraph(
     return fx.GraphModule(traced.root, graph), copies
 
 
-def head_of(traced: TracedNetwork, tensors: Sequence[fx.Node]) -> fx.GraphModule:
-    """The module from the image to a tensor, or to several together in one vector for each image."""
+def head_of(traced: TracedNetwork, cut: Cut) -> fx.GraphModule:
+    """The module from the image to a cut's tensor, or to several in one vector, or in one map."""
     nodes, image = set(traced.nodes), {traced.input: "image"}
-    if len(tensors) == 1:
-        return subgraph(traced, image, tensors[0], nodes)[0]
-    module, copies = subgraph(traced, image, {node.name: node for node in tensors}, nodes)
+    if len(cut.tensors) == 1:
+        return subgraph(traced, image, cut.tensors[0], nodes)[0]
+    module, copies = subgraph(traced, image, {node.name: node for node in cut.tensors}, nodes)
     (output,) = (node for node in module.graph.nodes if node.op == "output")
+    separate = [copies[node] for node in cut.tensors]
     with module.graph.inserting_before(output):
-        vector = module.graph.call_function(together, ([copies[node] for node in tensors],))
-    output.args = (vector,)
+        if cut.factors:
+            feature = module.graph.call_function(packed, (separate, cut.factors))
+        else:
+            feature = module.graph.call_function(together, (separate,))
+    output.args = (feature,)
     module.recompile()
     return module
 
@@ -65,11 +70,15 @@ def tail_of(traced: TracedNetwork, cut: Cut) -> tuple[fx.GraphModule, dict[str, 
     if len(cut.tensors) > 1:
         separate = [copies[node] for node in cut.tensors]
         with module.graph.inserting_before(separate[0]):
-            vector = module.graph.placeholder("feature")
+            feature = module.graph.placeholder("feature")
         last = [node for node in module.graph.nodes if node.op == "placeholder"][-1]
         shapes = [traced.values[node].shape[1:] for node in cut.tensors]
         with module.graph.inserting_after(last):
-            parts = module.graph.call_function(apart, (vector, shapes))
+            if cut.factors:
+                channels = [shape[0] for shape in shapes]
+                parts = module.graph.call_function(unpacked, (feature, channels, cut.factors))
+            else:
+                parts = module.graph.call_function(apart, (feature, shapes))
         for number, node in enumerate(separate):
             with module.graph.inserting_after(parts):
                 part = module.graph.call_function(operator.getitem, (parts, number))

@@ -4,21 +4,28 @@ Modules stay calls in the graph, so it is the network on images of any size. Pyt
 its values or sizes ends it; a module where that happens is kept whole, and what is around it is seen.
 """
 
+import copy
 import inspect
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
 from bottleneck.splitting.functions import ALONE, Whole, functions_whole
 from bottleneck.splitting.outputs import typed_call, typed_parts
 from bottleneck.splitting.seeing import Call, Seen, drop_unused
+from bottleneck.splitting.writes import Place, containers, left_in, written_by
 
 
-def see_by_fx(model: nn.Module) -> Seen:
+def see_by_fx(model: nn.Module, batch: Tensor) -> Seen:
     """The graph of a network in eval mode, traced by `torch.fx`.
+
+    Args:
+        model: The network.
+        batch: A few samples of its input, on which it runs where a module that is kept whole is given a list
+            or a dict, as nothing else tells what such a module writes into it.
 
     Raises:
         Exception: Whatever the network's own forward raises when it is given a stand-in.
@@ -27,9 +34,19 @@ def see_by_fx(model: nn.Module) -> Seen:
     if parameters[0].kind is inspect.Parameter.VAR_POSITIONAL:
         raise TypeError("its forward() names no argument")
     defaults = {p.name: p.default for p in parameters[1:] if p.default is not inspect.Parameter.empty}
-    tracer = _Tracer(getattr(model, "opaque", ()))
-    with ALONE, functions_whole(tracer.call_whole):
-        graph = tracer.trace(model, concrete_args=defaults or None)
+    graph: fx.Graph | None = None
+    written: dict[str, list[Place]] = {}
+    while graph is None:
+        tracer = _Tracer(getattr(model, "opaque", ()), written)
+        try:
+            with ALONE, functions_whole(tracer.call_whole):
+                graph = tracer.trace(model, concrete_args=defaults or None)
+        except Exception:
+            if tracer.given <= written.keys():
+                raise
+        if unknown := tracer.given - written.keys():
+            written |= written_by(model, batch, unknown)
+            graph = None if any(written[path] for path in unknown) else graph
     drop_unused(graph)
     root = fx.GraphModule(model, graph)  # keeps the constants that fx has put into the model for now
     return Seen("torch.fx", root, graph, tracer.seen, tracer.kept_whole)
@@ -43,9 +60,10 @@ class _Tracer(fx.Tracer):
     passes through, with the model or another.
     """
 
-    def __init__(self, opaque: Sequence[str] = ()) -> None:
+    def __init__(self, opaque: Sequence[str], written: dict[str, list[Place]]) -> None:
         super().__init__()
-        self.opaque, self._thread = opaque, threading.get_ident()
+        self.opaque, self.written, self._thread = opaque, written, threading.get_ident()
+        self.given: set[str] = set()  # modules kept whole that are given lists or dicts
         self.seen: list[Call] = []
         self.kept_whole: dict[str, str] = {}
 
@@ -63,7 +81,7 @@ class _Tracer(fx.Tracer):
         before = _State(self, args, kwargs)
         try:
             if path in self.opaque:
-                output = self.create_proxy("call_module", path, args, kwargs)
+                output = self._whole(path, args, kwargs)
             else:
                 output = super().call_module(m, forward, args, kwargs)
         except Exception as error:
@@ -72,13 +90,34 @@ class _Tracer(fx.Tracer):
             for name in inner:
                 del self.kept_whole[name]
             self.kept_whole[path] = f"{type(error).__name__}: {str(error).strip().split(chr(10))[0]}"
-            output = self.create_proxy("call_module", path, args, kwargs)
+            output = self._whole(path, args, kwargs)
         returned = [value for value in tree_leaves(output) if isinstance(value, fx.Proxy)]
         passed_through = len(returned) == 1 and any(returned[0] is given for given in entered)
         if returned and not passed_through:
             first = next((value for value in (*args, *kwargs.values()) if isinstance(value, fx.Proxy)), None)
             nodes = [value.node for value in returned]
             self.seen.append(Call(path, nodes, None if first is None else first.node))
+        return output
+
+    def _whole(self, path: str, args: Any, kwargs: Any) -> Any:
+        """Call a module without looking into it, and read what it writes into its lists and dicts."""
+        held = containers(args, kwargs)
+        self.given |= {path} if held else set()
+        places = self.written.get(path, [])
+        shared = {
+            id(held[number]): self.create_proxy("call_function", copy.copy, (held[number],), {})
+            for number in {number for number, _ in places}
+        }
+        args = tuple(shared.get(id(value), value) for value in args)
+        kwargs = {name: shared.get(id(value), value) for name, value in kwargs.items()}
+        output = self.create_proxy("call_module", path, args, kwargs)
+        for number, key in places:
+            left = (shared[id(held[number])], key, output)
+            value = self.create_proxy("call_function", left_in, left, {})
+            if isinstance(held[number], list):
+                held[number][key : key + 1] = [value]  # it may have been appended
+            else:
+                held[number][key] = value
         return output
 
     def call_whole(self, own: Callable[..., Any], function: Whole, args: tuple[Any, ...]) -> Any:

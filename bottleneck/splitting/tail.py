@@ -106,7 +106,8 @@ class Tail(nn.Module):
     def _sizes_for(self, feature: Tensor) -> dict[str, Any]:
         """The crossing sizes for a batch as large as this feature's."""
         return {
-            name: _scaled(value, self._alone[name], feature.shape[0]) for name, value in self.sizes.items()
+            name: _scaled(value, self._alone[name], feature.shape[0], feature.device)
+            for name, value in self.sizes.items()
         }
 
 
@@ -133,12 +134,14 @@ class _Watcher(Runner):
         return value
 
 
-def _scaled(value: Any, alone: Any, batch: int) -> Any:
+def _scaled(value: Any, alone: Any, batch: int, device: torch.device) -> Any:
     """A size for `batch` samples, from those for two and for one: each sample adds as much."""
+    if isinstance(value, torch.device):
+        return device  # halves may have been moved since they were split
     if isinstance(value, (tuple, list)):
         if len(alone) != len(value):  # one entry for each sample
             return type(value)(value[:1] * batch)
-        items = [_scaled(v, a, batch) for v, a in zip(value, alone, strict=True)]
+        items = [_scaled(v, a, batch, device) for v, a in zip(value, alone, strict=True)]
         if hasattr(value, "_make"):  # a named tuple
             return value._make(items)
         return torch.Size(items) if isinstance(value, torch.Size) else type(value)(items)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, fx, nn
 
 from bottleneck.layouts import Layout
+from bottleneck.splitting.origins import of_image
 from bottleneck.splitting.outputs import makes_output
 from bottleneck.splitting.recording import TensorInfo
 
@@ -22,12 +23,15 @@ class Cut:
         before: Bit set of the nodes that the head runs.
         tensors: Nodes whose tensors cross. A closed cut has one, the node itself.
         sizes: Nodes whose plain values (batch size, height, width) cross.
+        factors: How many times as fine as the smallest each tensor is, where they cross as one map
+            (`packing.py`); empty where one crosses, or several in a vector.
     """
 
     nodes: list[fx.Node]
     before: int
     tensors: list[fx.Node]
     sizes: list[fx.Node]
+    factors: tuple[int, ...] = ()
 
     @property
     def closed(self) -> bool:
@@ -48,13 +52,18 @@ class Read(NamedTuple):
 
 
 class _About(NamedTuple):
-    """What `TracedNetwork.cut` asks of a node: its place, sources and readers as bit sets, and its nature."""
+    """What `TracedNetwork.cut` asks of a node: its place, sources and readers as bit sets, and its nature.
+
+    Attributes:
+        measured: Whether it is a size, or a tensor that is read for its sizes alone.
+    """
 
     node: fx.Node
     bit: int
     sources: int
     users: int
     size: bool
+    measured: bool
     at_hand: bool
 
 
@@ -98,7 +107,7 @@ class TracedNetwork:
     macs: dict[fx.Node, int]
     _bit: dict[fx.Node, int] = field(default_factory=dict)
     _ancestors: dict[fx.Node, int] = field(default_factory=dict)
-    _from_data: dict[fx.Node, bool] = field(default_factory=dict)
+    _of_image: set[fx.Node] = field(default_factory=set)
     _about: list[_About] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -107,15 +116,17 @@ class TracedNetwork:
             self._ancestors[node] = self._bit[node]
             for source in node.all_input_nodes:
                 self._ancestors[node] |= self._ancestors[source]
-            self._from_data[node] = node is self.input or (
-                not self.is_size(node) and any(self._from_data[source] for source in node.all_input_nodes)
-            )
+        plain = {node for node in self.nodes if self.is_size(node)}
+        self._of_image = of_image(self.nodes, plain)
+        measured = set(plain)
+        for node in reversed(self.nodes):
+            if node.users and measured.issuperset(node.users):
+                measured.add(node)
         for node in self.nodes:
             sources = sum(self._bit[source] for source in node.all_input_nodes)
             users = sum(self._bit[user] for user in node.users)
-            self._about.append(
-                _About(node, self._bit[node], sources, users, self.is_size(node), self.at_hand(node))
-            )
+            nature = node in plain, node in measured, self.at_hand(node)
+            self._about.append(_About(node, self._bit[node], sources, users, *nature))
 
     @cached_property
     def parameters(self) -> dict[fx.Node, list[Read]]:
@@ -181,19 +192,22 @@ class TracedNetwork:
         """Whether a tensor holds nothing of the image: parameters, constants, what is made of sizes alone."""
         if not self.depends_on_input(node):
             return True
-        return not self.is_size(node) and not self._from_data[node]
+        return not self.is_size(node) and node not in self._of_image
 
     def cut(self, node: fx.Node, *others: fx.Node) -> Cut:
         """What happens when the network is cut behind `node`, or behind several nodes.
 
-        The head runs their ancestors. Sizes that follow from them belong to the head as well. Nodes that hold
-        nothing of the image are at hand on both sides; where they are made of sizes, these cross.
+        The head runs their ancestors. Sizes that follow from them belong to the head as well, but those of
+        what is cut, which the tail sees. Nodes that hold nothing of the image are at hand on both sides;
+        where they are made of sizes, these cross.
         """
         before = self._ancestors[node]
         for other in others:
             before |= self._ancestors[other]
+        nodes = sorted((node, *others), key=self._bit.__getitem__)
+        seen = sum(self._bit[node] for node in nodes if node is not self.input)
         for about in self._about:
-            if about.size and not about.sources & ~before:
+            if about.measured and not about.sources & (seen | ~before):
                 before |= about.bit
         after = self._ancestors[self.output] & ~before
         for about in reversed(self._about):
@@ -204,5 +218,4 @@ class TracedNetwork:
         ]
         sizes = [about.node for about in crossing if about.size]
         tensors = [about.node for about in crossing if not about.size]
-        nodes = sorted((node, *others), key=self._bit.__getitem__)
         return Cut(nodes, before, tensors, sizes)

@@ -58,10 +58,11 @@ SCENES = ("task=detection", "data.train_scenes=12", "data.val_scenes=4", "traine
         ("unit=depthwise", "objective=pyramid"),
         ("unit=depthwise", "objective=task"),
         ("data.side=[64,80]",),
+        ("unit=depthwise", "split=[layer1,layer2]", "data.side=[64,80]"),
     ],
 )
 def test_scenes_run_end_to_end(untrained, tmp_path, overrides):
-    """Slim or depthwise, whatever the objective, in one size or many: trained, coded, judged and deployed."""
+    """Slim or not, one map or two, whatever the objective, in one size or many: trained and deployed."""
     cfg = composed("train", *SCENES, f"model.weights={untrained}", "data.batch_size=4", *overrides)
     rows = train_and_measure(cfg, tmp_path / "run")
     assert [row.method for row in rows][:2] == ["frozen", "bottleneck"]

@@ -27,27 +27,35 @@ def images():
     return [torch.randint(0, 256, (3, *side), generator=generator, dtype=torch.uint8) for side in SIDES]
 
 
-def bundle_of(network, images, folder, kind, codec):
+def bundle_of(network, images, folder, kind, codec, at="layer1"):
     """An untrained unit, its codec fitted on the first image."""
     torch.manual_seed(0)
     replace = kind == "slim"
-    net = split(network, "layer1", images[0][None], replace=replace)
+    net = split(network, at, images[0][None], replace=replace)
     with torch.no_grad():
         entry = net.head(images[0][None])
     size = tuple(entry.shape[2:])
-    unit = SlimUnit(64, 3, 0.01, size, 256) if replace else BottleneckUnit(256, 4, 2, 0.05, size)
+    unit = SlimUnit(64, 3, 0.01, size, 256) if replace else BottleneckUnit(entry.shape[1], 4, 2, 0.05, size)
     coder = codecs.create(codec, shape=unit.latent_shape)
     if codec == "range":
         coder.fit(unit.eval().symbols(entry).numpy())
     identity = weights_identity(network)
-    Bundle(unit.eval(), coder, "layer1", identity, (3, *SIDES[0])).save(folder)
+    Bundle(unit.eval(), coder, at, identity, (3, *SIDES[0])).save(folder)
     return net, unit
 
 
-@pytest.mark.parametrize(("kind", "codec"), [("slim", "range"), ("slim", "affine"), ("depthwise", "range")])
-def test_boxes_from_payloads_of_images_of_any_size(network, images, tmp_path, kind, codec):
+@pytest.mark.parametrize(
+    ("kind", "codec", "at"),
+    [
+        ("slim", "range", "layer1"),
+        ("slim", "affine", "layer1"),
+        ("depthwise", "range", "layer1"),
+        pytest.param("depthwise", "range", "layer2", marks=pytest.mark.slow),  # two maps, sent as one
+    ],
+)
+def test_boxes_from_payloads_of_images_of_any_size(network, images, tmp_path, kind, codec, at):
     """Sizes travel with the payload, so images of other sizes than the bundle's give what the parts give."""
-    net, unit = bundle_of(network, images, tmp_path, kind, codec)
+    net, unit = bundle_of(network, images, tmp_path, kind, codec, at)
     device, server = bottleneck.load(tmp_path, network)
     for image, side in zip(images, SIDES, strict=True):
         payload = device(image)

@@ -7,6 +7,7 @@ from torch.utils._pytree import tree_leaves
 from bottleneck import models
 from bottleneck.splitting import split_points, trace
 from bottleneck.splitting.model import split_traced
+from bottleneck.splitting.points import points_of
 
 SIDES = [(64, 96), (80, 64), (50, 70)]
 
@@ -48,7 +49,10 @@ def same(found, wanted):
             torch.testing.assert_close(ours[key], theirs[key])
 
 
-@pytest.mark.parametrize("at", ["normalize", "maxpool", "layer1"])
+FPN = [f"fpn.layer_blocks.{level}" for level in range(4)]
+
+
+@pytest.mark.parametrize("at", ["normalize", "maxpool", "layer1", "layer3", FPN])
 def test_head_and_tail_equal_the_detector_on_images_of_different_sizes(traced, mask_rcnn, images, at):
     """Boxes, scores, labels and masks from feature and sizes are those of torchvision's own detector."""
     net = split_traced(traced, at)
@@ -77,13 +81,25 @@ def test_tail_reads_the_sizes_it_is_given(traced, mask_rcnn, images):
     torch.testing.assert_close(twice, once * torch.tensor([1, 2, 1, 2]))
 
 
-def test_cuts_behind_the_first_branch_are_refused(traced, mask_rcnn, images):
-    """The pyramid reads layer 1, so no cut behind it is closed; the message names what would cross."""
-    with pytest.raises(ValueError, match=r"these tensors cross it: \['layer1', 'layer2'\]"):
-        split_traced(traced, "layer2")
-    names = [point.name for point in split_points(mask_rcnn, images[0][None])]
-    assert {"normalize", "maxpool", "layer1"} < set(names)
-    assert not {"layer2", "layer3", "fpn", "rpn"} & set(names)
+def test_behind_the_first_branch_several_maps_cross_as_one(traced):
+    """The pyramid reads each layer, so from layer 2 on no cut is closed: its maps are folded into one."""
+    closed = {point.name for point in points_of(traced)}
+    assert {"normalize", "maxpool", "layer1"} < closed
+    assert not {"layer2", "layer3", "fpn", "rpn"} & closed
+    found = {point.name: point for point in points_of(traced, 6)}
+    assert found["layer3"].shape == (256 * 16 + 512 * 4 + 1024, 4, 6)  # of an image of 64×96
+    assert found["layer3"].nbytes == 4 * 256 * 24 * (16 + 8 + 4)
+    assert (found["layer3"].layout, found["layer3"].parts, found["layer3"].aliases) == ("CHW", (), ())
+    # Named by the finest level, what crosses is that and what the tail makes the other levels of.
+    assert found["fpn.layer_blocks.0"].shape == (256 * (64 + 16 + 4 + 1), 2, 3)
+
+
+def test_tail_of_several_maps_takes_the_sizes_of_the_example(traced, mask_rcnn, images):
+    """One map says how large its maps were: without sizes, images as large as the example need no more."""
+    batch = torch.stack([images[0], images[0].flip(-1)])
+    net = split_traced(traced, ["layer1", "layer2"])
+    with torch.no_grad():
+        same(net.tail(net.head(batch)), mask_rcnn.network(list(batch / 255)))
 
 
 def test_losses_are_those_of_the_detector_in_training(images):

@@ -1,4 +1,6 @@
-"""Cuts that several tensors cross: sent together, as one vector, they are all that the tail needs."""
+"""Cuts that several tensors cross: sent together, as one vector or map, they are all that the tail needs."""
+
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -165,6 +167,79 @@ def test_a_module_cannot_be_replaced_where_several_tensors_cross(network):
     """A unit takes the place of a module only where that module's output alone is sent."""
     with pytest.raises(ValueError, match="cannot be replaced"):
         split(network, "third", IMAGES, replace=True)
+
+
+class Size(NamedTuple):
+    """Of an image."""
+
+    height: int
+    width: int
+
+
+class Measure(nn.Module):
+    """Images to their size."""
+
+    def forward(self, x):
+        return Size(*x.shape[-2:])
+
+
+class Shift(nn.Module):
+    """By an image's size."""
+
+    def forward(self, x, size):
+        return x + size.height - 2 * size.width
+
+
+class AnySize(Pyramid):
+    """A pyramid that an image's size passes by, as in a detector."""
+
+    opaque = ("measure", "shift")
+
+    def __init__(self, grows_to="first"):
+        super().__init__()
+        self.measure, self.shift, self.grows_to = Measure(), Shift(), grows_to
+
+    def forward(self, x):
+        size = self.measure(x)
+        first = self.first(x)
+        second = self.second(first)
+        third = self.third(second)
+        like = first.shape[-2:] if self.grows_to == "first" else (x.shape[2] // 2, x.shape[3] // 2)
+        grown = [nn.functional.interpolate(t, size=like) for t in (second, third)]
+        return self.shift(self.up(torch.cat([first, *grown], 1)), size)
+
+
+def test_maps_of_images_of_any_size_cross_as_one():
+    """Where an image's size crosses beside them, maps are folded into one, and other sizes are exact too."""
+    torch.manual_seed(0)
+    network = AnySize().eval()
+    net = split(network, NAMES, IMAGES)
+    assert (net.point.shape, net.point.layout) == ((4 * 16 + 6 * 4 + 8, 2, 2), "CHW")
+    assert (net.point.parts, net.point.aliases) == ((), ())
+    assert net.point.nbytes == split(Pyramid().eval(), NAMES, IMAGES).point.nbytes
+    for size in ((16, 16), (24, 40), (32, 8)):
+        images = torch.randn(3, 3, *size)
+        with torch.no_grad():
+            feature = net.head(images)
+            sent = feature.clone()
+            torch.testing.assert_close(net.tail(feature, net.sizes(images)), network(images))
+            assert torch.equal(feature, sent), "the tail overwrote its input"
+    with pytest.raises(ValueError, match=r"maps of \[\(9, 8\), \(5, 4\), \(3, 2\)\].*do not fit into one"):
+        net.head(torch.randn(1, 3, 18, 16))
+
+
+@pytest.mark.parametrize(
+    ("side", "grows_to", "message"),
+    [
+        (20, "first", r"of shapes \[\(4, 10, 10\), \(6, 5, 5\), \(8, 3, 3\)\], and where images"),
+        (8, "first", "larger than 1×1"),
+        (16, "image", "which are sizes of this image only"),
+    ],
+)
+def test_maps_that_hold_for_this_image_only_are_refused(side, grows_to, message):
+    """Rounded maps, what may be a mean of all places, and a tail that reads the example's size are told."""
+    with pytest.raises(ValueError, match=message):
+        split(AnySize(grows_to).eval(), NAMES, torch.zeros(1, 3, side, side))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "swin_t", "googlenet"])

@@ -120,6 +120,50 @@ def test_modules_may_write_into_their_lists(bad):
     assert net.point.seen == "torch.fx"
 
 
+class WritesBeside(nn.Module):
+    """What it returns is not all that it gives."""
+
+    def __init__(self, write) -> None:
+        super().__init__()
+        self.conv, self.write = conv(), write
+
+    def forward(self, held):
+        if held[0].sum() > 0:  # control flow on values
+            held[0] = -held[0]
+        self.write(held, self.conv(held[0]))
+        return held[0].mean((2, 3), keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "write", "key"),
+    [
+        (dict, lambda held, y: held.update(y=y), "y"),
+        (dict, lambda held, y: held.update({0: y}), 0),
+        (list, lambda held, y: held.append(y), 1),
+        (list, lambda held, y: held.insert(0, y), 0),
+    ],
+)
+def test_what_a_module_that_is_kept_whole_writes_is_read_back(kind, write, key):
+    """Entries that it adds or changes are in the graph, behind it, for whoever holds the list or dict."""
+
+    class Holder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.neck, self.last = conv(inputs=3), WritesBeside(write), conv()
+
+        def forward(self, x):
+            x = self.stem(x)
+            held = {0: x} if kind is dict else [x]
+            y = self.neck(held)
+            return self.last(y + held[key])
+
+    torch.manual_seed(0)
+    model = Holder()
+    assert list(trace(model, torch.zeros(1, 3, 8, 8)).kept_whole) == ["neck"]
+    net = assert_halves_are_the_network(model, "stem")
+    assert net.point.seen == "torch.fx"
+
+
 @dataclass
 class Output:
     """A library's output."""
@@ -368,7 +412,7 @@ class Meanwhile(nn.Module):
 def test_other_threads_compute_while_a_network_is_seen():
     """Who computes while a server splits gets numbers, and the graph is the network's alone."""
     network = Meanwhile().eval()
-    seen = see_by_fx(network)
+    seen = see_by_fx(network, torch.ones(1, 3))
     assert [node.target for node in seen.graph.nodes if node.op == "call_module"] == ["first", "second"]
     for layer, found in zip((network.first, network._elsewhere[0]), network.found, strict=True):
         assert torch.equal(found, layer(torch.ones(1, 3)))
@@ -379,6 +423,6 @@ def test_networks_are_seen_one_after_another():
     before = nn.Module.__call__
     networks = [nn.Sequential(*(nn.Linear(3, 3) for _ in range(40))) for _ in range(8)]
     with ThreadPoolExecutor(4) as threads:
-        seen = list(threads.map(see_by_fx, networks))
+        seen = list(threads.map(lambda network: see_by_fx(network, torch.ones(1, 3)), networks))
     assert {len(found.graph.nodes) for found in seen} == {42}
     assert nn.Module.__call__ is before
