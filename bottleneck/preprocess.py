@@ -1,12 +1,14 @@
 """From any image to the uint8 C×H×W tensor that enters the frozen network: the one place that resizes.
 
-    PIL image, or uint8 C×H×W ─► 8-bit PIL image ─┬► resize short side ─► centre crop ─┬► uint8 tensor C×H×W
-                                                  └► resize long side ─► letterbox ────┘
+    PIL image, or uint8 C×H×W ─► 8-bit PIL image ─┬► resize short side, or both ─► centre crop ─┬► uint8 C×H×W
+                                                  └► resize long side ─► letterbox ─────────────┘
 
 Data sets use it while training, bundles while deployed, so both sides see the same pixels. Everything passes
 through Pillow's integer arithmetic, so an array and a PIL image of the same pixels give the same result.
 Normalisation is not done here: it is the frozen network's first module. Imports torch and torchvision only.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,16 +17,19 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 _WIDE = 16  # times the short side: what is longer is cut before it is resized
-_PILLOWS = {
-    v2.InterpolationMode.BILINEAR: Image.Resampling.BILINEAR,
-    v2.InterpolationMode.NEAREST: Image.Resampling.NEAREST,
-}
+#: How pixels between pixels are found: Pillow's names, without capitals.
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
 _MODES = {1: "L", 3: "RGB"}  # channels: Pillow's name for 8 bits of each
 _GREY = 114  # of the rest of a letterbox: what single-stage detectors are trained with
 
 
 def preprocess(
-    short_side: int | None = None, crop: int | None = None, channels: int = 3, letterbox: int | None = None
+    short_side: int | None = None,
+    crop: int | None = None,
+    channels: int = 3,
+    letterbox: int | None = None,
+    size: Sequence[int] | None = None,
+    interpolation: str = "bilinear",
 ) -> v2.Compose:
     """Build the transform from a PIL image or uint8 C×H×W array to the uint8 tensor that a network is fed.
 
@@ -32,57 +37,72 @@ def preprocess(
     Its ``repr`` names every step and option, so it can identify the transform in a cache key.
 
     Args:
-        short_side: Pixels of the shorter side after a bilinear, antialiased resize that keeps the aspect
-            ratio. ``None``: images keep their size.
+        short_side: Pixels of the shorter side after an antialiased resize that keeps the aspect ratio.
+            ``None``: images keep their size.
         crop: Pixels of both sides of the square cut from the centre. ``None``: nothing is cut.
         channels: 1 (grey) or 3 (RGB). PIL images of another mode are converted; arrays must have it already.
         letterbox: Pixels of both sides of a grey square into whose top left corner the whole image goes,
             after a bilinear, antialiased resize that makes its longer side as long; in place of the others.
+        size: Height and width after a resize that keeps no aspect ratio; in place of ``short_side``.
+        interpolation: How that resize finds pixels, one of `INTERPOLATIONS`.
 
     Returns:
         A picklable callable: PIL image, uint8 numpy array or uint8 tensor in; uint8 CPU tensor C×H×W out.
         What it raises for other input: see `as_pil`.
 
     Raises:
-        ValueError: If ``channels`` is neither 1 nor 3, the crop would not fit into the resized image, or a
-            letterbox is no size or is asked for beside them.
+        ValueError: If ``channels`` is neither 1 nor 3, a size is none, the crop would not fit into the
+            resized image, the interpolation is unknown, or a letterbox is asked for beside them.
     """
     if channels not in _MODES:
         raise ValueError(f"channels={channels} cannot be read from an image. Use 1 (grey) or 3 (RGB).")
     if short_side is not None and short_side < 1:
         raise ValueError(f"data.short_side={short_side} is not a size. Use pixels, at least 1, such as 256.")
-    if crop is not None and not (short_side is not None and 1 <= crop <= short_side):
+    if size is not None and (len(size) != 2 or min(size) < 1 or short_side is not None):
         raise ValueError(
-            f"data.crop={crop} does not fit into data.short_side={short_side}: "
-            "choose 1 <= data.crop <= data.short_side, such as 224 and 256."
+            f"data.size={list(size)} must be [height, width] in pixels, at least 1, such as [224, 224], "
+            "without data.short_side."
         )
-    if letterbox is not None and (letterbox < 1 or short_side is not None):
+    key, room = ("size", min(size)) if size is not None else ("short_side", short_side)
+    if crop is not None and not (room is not None and 1 <= crop <= room):
+        raise ValueError(
+            f"data.crop={crop} does not fit into data.{key}={room}: "
+            f"choose 1 <= data.crop <= data.{key}, such as 224 and 256."
+        )
+    if interpolation not in INTERPOLATIONS:
+        raise ValueError(
+            f"data.interpolation={interpolation!r} is unknown. Use one of {', '.join(INTERPOLATIONS)}."
+        )
+    if letterbox is not None and (letterbox < 1 or room is not None or interpolation != "bilinear"):
         raise ValueError(
             f"data.letterbox={letterbox} must be pixels, at least 1, such as 416, without data.short_side "
-            "and data.crop."
+            "and data.crop, data.size and data.interpolation."
         )
-    steps: list[nn.Module] = [_AsPIL(channels)]
-    if letterbox is not None:
-        steps.append(_Letterboxed(letterbox))
-    if short_side is not None:
-        resize = v2.Resize(short_side, interpolation=v2.InterpolationMode.BILINEAR)
-        steps.append(_Resized(resize, None if crop is None else v2.CenterCrop(crop)))
-    return v2.Compose([*steps, _ToTensor()])
+    steps = [] if letterbox is None else [_Letterboxed(letterbox)]
+    return v2.Compose(
+        [_AsPIL(channels), *steps, *_resizing(short_side, crop, size, interpolation), _ToTensor()]
+    )
 
 
-def preprocess_mask(mask: np.ndarray, short_side: int, crop: int) -> Tensor:
+def preprocess_mask(
+    mask: np.ndarray,
+    short_side: int | None = None,
+    crop: int | None = None,
+    size: Sequence[int] | None = None,
+) -> Tensor:
     """The mask of an image that `preprocess` resizes and crops to the same sizes.
 
     Args:
         mask: A class for each pixel, uint8, shape ``(H, W)``; none is made up, so the nearest is taken.
         short_side: Pixels of the shorter side after resizing.
         crop: Pixels of both sides of the square cut from the centre.
+        size: Height and width after resizing, in place of ``short_side``.
 
     Returns:
-        Classes, uint8, shape ``(crop, crop)``.
+        Classes, uint8, shape ``(crop, crop)``, or ``size``.
     """
-    resize = v2.Resize(short_side, v2.InterpolationMode.NEAREST)
-    return torch.from_numpy(np.array(_Resized(resize, v2.CenterCrop(crop))(Image.fromarray(mask))))
+    resize = v2.Compose([*_resizing(short_side, crop, size, "nearest")])
+    return torch.from_numpy(np.array(resize(Image.fromarray(mask))))
 
 
 def prepared(image: np.ndarray | Tensor) -> Tensor:
@@ -139,6 +159,20 @@ def as_pil(image: Image.Image | np.ndarray | Tensor, channels: int = 3) -> Image
     return Image.fromarray(array[0] if channels == 1 else array.transpose(1, 2, 0))
 
 
+def _resizing(
+    short_side: int | None, crop: int | None, size: Sequence[int] | None, interpolation: str
+) -> list[nn.Module]:
+    """The steps that change an image's size."""
+    mode = v2.InterpolationMode[interpolation.upper()]
+    cut = None if crop is None else v2.CenterCrop(crop)
+    if short_side is not None:
+        return [_Resized(v2.Resize(short_side, interpolation=mode), cut)]
+    if size is None:
+        return []
+    resize = v2.Resize(list(size), interpolation=mode)
+    return [resize] if cut is None else [resize, cut]
+
+
 class _AsPIL(nn.Module):
     """`as_pil` as the first step of a transform; a module, so that it pickles and has a stable ``repr``."""
 
@@ -178,7 +212,7 @@ class _Resized(nn.Module):
         near = [round((side - cut) / 2) for side, cut in zip(sides, self.crop.size, strict=True)]
         far = [first + cut for first, cut in zip(near, self.crop.size, strict=True)]
         box = (near[0] * scales[0], near[1] * scales[1], far[0] * scales[0], far[1] * scales[1])
-        return image.resize(self.crop.size, _PILLOWS[self.resize.interpolation], box)
+        return image.resize(self.crop.size, Image.Resampling[self.resize.interpolation.name], box)
 
     def __repr__(self) -> str:
         return str(self.resize) if self.crop is None else f"{self.resize}\n    {self.crop}"

@@ -13,7 +13,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 import bottleneck.preprocess
-from bottleneck.preprocess import as_pil, prepared, preprocess, preprocess_mask
+from bottleneck.preprocess import INTERPOLATIONS, as_pil, prepared, preprocess, preprocess_mask
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -42,6 +42,17 @@ def test_resize_and_crop_are_pillows(width, height, resized):
     left, top = (resized[0] - 16) // 2, (resized[1] - 16) // 2
     expected = image.resize(resized, Image.Resampling.BILINEAR).crop((left, top, left + 16, top + 16))
     np.testing.assert_array_equal(preprocess(20, 16)(image).permute(1, 2, 0).numpy(), np.asarray(expected))
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_both_sides_may_be_resized(interpolation):
+    """An image is squashed to height and width as Pillow does it, by any of its interpolations, and cut."""
+    image = Image.fromarray(noise(50, 31, 3))
+    expected = image.resize((24, 20), Image.Resampling[interpolation.upper()])
+    squashed = preprocess(size=[20, 24], interpolation=interpolation)(image)
+    np.testing.assert_array_equal(squashed.permute(1, 2, 0).numpy(), np.asarray(expected))
+    cut = preprocess(size=[20, 24], crop=16, interpolation=interpolation)(image)
+    assert torch.equal(cut, squashed[:, 2:18, 4:20])
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -113,6 +124,11 @@ def test_other_input_is_refused(image, error, message):
         ({"crop": 224}, "data.crop=224 does not fit into data.short_side=None"),
         ({"short_side": 20, "crop": 0}, "data.crop=0 does not fit"),
         ({"short_side": 0}, "data.short_side=0 is not a size"),
+        ({"size": [20]}, r"data.size=\[20\] must be \[height, width\]"),
+        ({"size": [20, 0]}, r"data.size=\[20, 0\] must be"),
+        ({"size": [20, 20], "short_side": 20}, r"data.size=\[20, 20\] .* without data.short_side"),
+        ({"size": [20, 16], "crop": 17}, "data.crop=17 does not fit into data.size=16"),
+        ({"interpolation": "cubic"}, "data.interpolation='cubic' is unknown. Use one of nearest, bilinear"),
         ({"channels": 4}, r"channels=4 cannot be read.*1 \(grey\) or 3 \(RGB\)"),
     ],
 )
@@ -133,9 +149,11 @@ def test_transform_pickles_and_names_itself():
         preprocess(20, 16, channels=1),
         preprocess(21, 16),
         preprocess(20, 15),
+        preprocess(20, 16, interpolation="bicubic"),
+        preprocess(size=[20, 20]),
     ]
     assert repr(copy) == repr(transform)
-    assert len({repr(each) for each in [transform, *others]}) == 6
+    assert len({repr(each) for each in [transform, *others]}) == 8
     assert " at 0x" not in repr(transform)
 
 
@@ -181,6 +199,14 @@ def test_image_of_one_row_costs_what_its_crop_costs():
     assert time.process_time() - begin < 1
     with pytest.raises(ValueError, match=r"\(16000, 1\) pixels would be resized to \(4096000, 256\)"):
         preprocess(256)(image)
+
+
+def test_masks_are_squashed_as_their_images():
+    """With height and width given, each pixel's class is that of the nearest pixel."""
+    mask = noise(30, 44)
+    nearest = np.asarray(Image.fromarray(mask).resize((24, 20), Image.Resampling.NEAREST))
+    np.testing.assert_array_equal(preprocess_mask(mask, size=[20, 24]).numpy(), nearest)
+    np.testing.assert_array_equal(preprocess_mask(mask, crop=16, size=[20, 24]).numpy(), nearest[2:18, 4:20])
 
 
 @pytest.mark.parametrize("size", [(30, 44), (2000, 90), (80, 1400)])

@@ -126,7 +126,8 @@ def _check(bundle: Bundle, cut: Cut) -> None:
     if bundle.image_shape != images.image_shape or bundle.preprocessing not in ({}, images.preprocessing):
         raise ValueError(
             f"Bundle {bundle.id} takes images of {bundle.image_shape} after {bundle.preprocessing}, the data "
-            f"set gives {images.image_shape} after {images.preprocessing}. Set data.short_side and data.crop."
+            f"set gives {images.image_shape} after {images.preprocessing}. Set data.short_side "
+            "and data.crop, or data.size, and data.interpolation (bilinear where the bundle names none)."
         )
     bundle.unit.to(cut.image.device)
 

@@ -32,8 +32,8 @@ def run(cfg: DictConfig) -> None:
     points, stages = points_of(traced, cfg.tensors), boundaries(traced, cfg.depth)
     print(profile_table(points), stage_table(stages), verdict(points), seen(traced), sep="\n\n")
     if (preprocessing := getattr(model, "preprocessing", None)) is not None:
-        told = " ".join(f"data.{key}={value}" for key, value in preprocessing.items())
-        print(f"\nIts own library feeds it images of {told}.")
+        told = " ".join(f"data.{key}={value}" for key, value in preprocessing.items()).replace(", ", ",")
+        print(f"\nIts own library feeds it images of {told}, and so do data sets of photographs.")
     for rows, file in ((points, "profile.jsonl"), (stages, "stages.jsonl")):
         lines = (json.dumps(dataclasses.asdict(row)) for row in rows)
         (folder / file).write_text("\n".join(lines) + "\n")

@@ -8,6 +8,7 @@ A new data set says how its two official parts are read and what identifies a sa
 """
 
 import hashlib
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,8 @@ from bottleneck.data.samples import Part, Samples, SeededShuffle
 from bottleneck.data.stratify import stratified_order
 from bottleneck.data.views import View
 from bottleneck.preprocess import preprocess
+
+log = logging.getLogger(__name__)
 
 SUBSETS = ("train", "select", "val")
 
@@ -96,9 +99,18 @@ class ImageData(LightningDataModule, ABC):
         """Number of classes; labels run from 0 to one below it."""
 
     @property
-    def preprocessing(self) -> dict[str, int]:
-        """Sizes for `preprocess`, as a bundle stores them; empty where images keep their size."""
+    def preprocessing(self) -> dict[str, Any]:
+        """Options of `preprocess`, as a bundle stores them; empty where images keep their size."""
         return {}
+
+    def suit(self, own: dict[str, Any] | None) -> None:
+        """Prepare images as a network's own library does, as far as this data set leaves it open.
+
+        Args:
+            own: What that library does, as options of `preprocess`; ``None`` where nobody knows.
+        """
+        if own is not None:
+            log.info("%s keeps its images' size; the network's own library makes them %s.", self.name, own)
 
     @property
     def target_layout(self) -> tuple[tuple[int, ...], str] | None:

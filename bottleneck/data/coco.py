@@ -23,6 +23,7 @@ from bottleneck.data import files
 from bottleneck.data.base import ImageData
 from bottleneck.data.folders import listing
 from bottleneck.data.objects import Objects
+from bottleneck.data.resized import Resized
 from bottleneck.data.samples import Lazily, Part
 from bottleneck.preprocess import preprocess_mask
 
@@ -112,45 +113,44 @@ class Coco(ImageData):
         )
 
 
-class SemanticCoco(Coco):
+class SemanticCoco(Resized, Coco):
     """COCO with the class of every pixel: VOC's 21 classes, pixels that several objects claim are 255.
 
     Photographs with little in them that belongs to those classes are left out of both parts.
 
     Args:
         root: See `Coco`.
-        short_side: Pixels of the shorter side after resizing; masks take the nearest.
-        crop: Pixels of both sides of the square cut from the centre, at most ``short_side``.
+        short_side: Pixels of the shorter side after resizing; see `Resized`, as for the next. Masks take the
+            nearest pixel.
+        crop: Pixels of both sides of the square cut from the centre.
         min_area: Photographs with as few pixels of the 20 objects' classes, or fewer, are left out.
-        shared: `ImageData`'s arguments.
+        shared: `Resized`'s arguments.
 
     Source: the reference training of torchvision (`references/segmentation`), which Datta et al. follow.
     """
 
     name = "coco_voc"
     num_classes = 21
+    usual = (513, 513)
 
     def __init__(
-        self, root: str | Path, short_side: int = 513, crop: int = 513, min_area: int = 1000, **shared: Any
+        self,
+        root: str | Path,
+        short_side: int | None = None,
+        crop: int | None = None,
+        min_area: int = 1000,
+        **shared: Any,
     ) -> None:
-        super().__init__(root, **shared)
-        self.short_side, self.crop, self.min_area = short_side, crop, min_area
-        self.transform("val")  # sizes that do not fit are reported now, not at the first image
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        return (3, self.crop, self.crop)
-
-    @property
-    def preprocessing(self) -> dict[str, int]:
-        return {"short_side": self.short_side, "crop": self.crop}
+        super().__init__(root, short_side=short_side, crop=crop, **shared)
+        self.min_area = min_area
 
     @property
     def target_layout(self) -> tuple[tuple[int, ...], str]:
-        return (self.crop, self.crop), "uint8"
+        return self.image_shape[1:], "uint8"
 
     def target_transform(self, target: NDArray[np.uint8]) -> Tensor:
-        return preprocess_mask(target, self.short_side, self.crop)
+        sizes = {key: value for key, value in self.preprocessing.items() if key != "interpolation"}
+        return preprocess_mask(target, **sizes)
 
     def keeps(self, picture: Picture) -> bool:
         found: bool = sum(annotation["area"] for annotation in self._labelled(picture)) > self.min_area

@@ -2,40 +2,41 @@
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 from torchvision.transforms import v2
 
 from bottleneck.data import files
-from bottleneck.data.base import ImageData
+from bottleneck.data.resized import Resized
 from bottleneck.data.samples import Lazily, Part
 from bottleneck.preprocess import preprocess
 
 log = logging.getLogger(__name__)
 
 
-class ImageFolder(ImageData):
-    """RGB photographs in class folders, resized by their short side and cropped to a square.
+class ImageFolder(Resized):
+    """RGB photographs in class folders.
 
     Classes are numbered in the order of their folder names (as text: "10" comes before "2").
 
     Args:
         root: Folder with ``train`` and ``val``; its name is what results call the data set.
-        short_side: Pixels of the shorter side after resizing. Images that have it already are not touched.
-        crop: Pixels of both sides of the square cut from the centre, at most ``short_side``.
+        short_side: Pixels of the shorter side after resizing; see `Resized`, as for the next.
+        crop: Pixels of both sides of the square cut from the centre.
         augment: Whether ``train`` shows random resized crops, mirrored at random, instead. Its features
             cannot be cached then. ``select`` and ``val`` are never augmented.
         views: How many views of each image ``train`` has (`data/views.py`), the same ones in every run, so
             that their features can be cached. An epoch sees all of them.
-        shared: `ImageData`'s arguments.
+        shared: `Resized`'s arguments.
 
     Raises:
-        ValueError: If the crop does not fit into the short side, or views would differ from epoch to epoch.
+        ValueError: If sizes do not go together, or views would differ from epoch to epoch.
     """
 
     name = ""
@@ -43,13 +44,13 @@ class ImageFolder(ImageData):
     def __init__(
         self,
         root: str | Path,
-        short_side: int = 256,
-        crop: int = 224,
+        short_side: int | None = None,
+        crop: int | None = None,
         augment: bool = False,
         views: int = 1,
         **shared: Any,
     ) -> None:
-        super().__init__(**shared)
+        super().__init__(short_side=short_side, crop=crop, **shared)
         if views < 1 or (views > 1 and augment):
             raise ValueError(
                 f"data.views={views}, data.augment={augment}: give at least 1 view, and either several that "
@@ -58,14 +59,7 @@ class ImageFolder(ImageData):
         self.views = views
         self.root = Path(root).expanduser()
         self.name = self.name or self.root.absolute().name
-        self.short_side = short_side
-        self.crop = crop
         self.augment = augment
-        self.transform("val")  # sizes that do not fit are reported now, not at the first image
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        return (3, self.crop, self.crop)
 
     @cached_property
     def classes(self) -> list[str]:
@@ -98,17 +92,16 @@ class ImageFolder(ImageData):
         return len(self.classes)
 
     @property
-    def preprocessing(self) -> dict[str, int]:
-        return {"short_side": self.short_side, "crop": self.crop}
-
-    @property
     def augmented(self) -> bool:
         return self.augment
 
-    def transform(self, name: str) -> v2.Compose:
+    def transform(self, name: str) -> Callable[[Any], Tensor]:
         if name == "train" and self.augment:
-            return v2.Compose([v2.RandomResizedCrop(self.crop), v2.RandomHorizontalFlip(), preprocess()])
-        return preprocess(**self.preprocessing)
+            mode = v2.InterpolationMode[self.preprocessing.get("interpolation", "bilinear").upper()]
+            crop = v2.RandomResizedCrop(self.image_shape[1:], interpolation=mode)
+            augmenting: Callable[[Any], Tensor] = v2.Compose([crop, v2.RandomHorizontalFlip(), preprocess()])
+            return augmenting
+        return super().transform(name)
 
     def folder(self) -> Path:
         """Return the folder that holds ``train`` and ``val``."""

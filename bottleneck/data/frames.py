@@ -17,8 +17,8 @@ from PIL import Image
 from torch import Tensor
 
 from bottleneck.data import files
-from bottleneck.data.base import ImageData
 from bottleneck.data.digits import Digits
+from bottleneck.data.resized import Resized
 from bottleneck.data.samples import Lazily, Part
 from bottleneck.identity import weights_identity
 from bottleneck.models import Network
@@ -27,7 +27,7 @@ _PAN_FRAMES, _PAN_STEPS = 240, 16  # frames of the pan, and how many of them pas
 _BATCH = 16
 
 
-class Frames(ImageData):
+class Frames(Resized):
     """Consecutive frames; targets are the classes that the network finds, of the frame or of its pixels.
 
     Args:
@@ -35,10 +35,10 @@ class Frames(ImageData):
         root: Folder of images of one size, in the order of their names, subfolders included. None: a pan
             over a row of handwritten digits.
         fit: Share of the frames, from the first on, that tables are fitted on; the others are measured.
-        short_side: Pixels of the shorter side after resizing. None: of the network's input.
-        crop: Pixels of both sides of the square cut from the centre. None: likewise.
+        crop: Pixels of both sides of the square cut from the centre; of `Resized`'s arguments the one that
+            says the short side as well.
         holdout: 0: nothing can be drawn out of a stream.
-        shared: `ImageData`'s arguments. Limits take the first frames of each part.
+        shared: `Resized`'s arguments. Limits take the first frames of each part.
 
     Raises:
         ValueError: If an option is out of range; later, if there are fewer than two frames, they differ in
@@ -53,32 +53,28 @@ class Frames(ImageData):
         network: Network,
         root: str | Path | None = None,
         fit: float = 1 / 6,
-        short_side: int | None = None,
         crop: int | None = None,
         holdout: float = 0.0,
         **shared: Any,
     ) -> None:
-        super().__init__(holdout=holdout, **shared)
+        side = network.input_shape[1] if crop is None else crop
+        self.usual = (side, side)
+        self.network, self.fit = network.eval(), fit
+        super().__init__(holdout=holdout, crop=crop, **shared)
+        self.suit(getattr(network, "preprocessing", None))
         if holdout:
             raise ValueError(f"data.holdout={holdout}: frames stay in order. Use data.holdout=0.")
         if not 0 < fit < 1:
             raise ValueError(
                 f"data.fit={fit} is no share of the frames. Use above 0 and below 1, such as 0.2."
             )
-        self.network, self.fit = network.eval(), fit
         self.root = None if root is None else Path(root).expanduser()
         self.name = "pan" if self.root is None else self.root.absolute().name
-        self.crop = network.input_shape[1] if crop is None else crop
-        self.short_side = self.crop if short_side is None else short_side
-        self.transform("val")  # sizes that do not fit are reported now
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        return (self.network.input_shape[0], self.crop, self.crop)
-
-    @property
-    def preprocessing(self) -> dict[str, int]:
-        return {"short_side": self.short_side, "crop": self.crop}
+        _, height, width = super().image_shape
+        return (self.network.input_shape[0], height, width)
 
     @property
     def num_classes(self) -> int:
@@ -124,7 +120,7 @@ class Frames(ImageData):
     def _frames(self) -> list[Any]:
         """Paths, or uint8 arrays C×H×W."""
         if self.root is None:
-            return list(_pan(self.network.input_shape[0], self.crop))
+            return list(_pan(self.network.input_shape[0], self.image_shape[1]))
         if not self.root.is_dir():
             raise FileNotFoundError(f"data.root={self.root} is not a folder. Give a folder of frames.")
         paths = sorted(files.images_in(self.root)[0])

@@ -37,6 +37,7 @@ class Imagenette(ImageFolder):
     """
 
     name = "imagenette"
+    usual = (224, 224)  # files of 224×224 pass unchanged
 
     def __init__(self, root: str | Path, download: bool = True, **shared: Any) -> None:
         super().__init__(root, **shared)

@@ -73,7 +73,7 @@ class Bundle:
     split: str
     network: str
     image_shape: tuple[int, int, int]
-    preprocessing: dict[str, int] | None = field(default_factory=dict)
+    preprocessing: dict[str, Any] | None = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
     task: str = "classification"

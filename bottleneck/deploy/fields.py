@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bottleneck.preprocess import INTERPOLATIONS
 from bottleneck.splitting.points import MOST_TENSORS
 
 _MOST_PIXELS = 1 << 24  # of an image
@@ -24,11 +25,9 @@ def check_fields(content: dict[str, Any], file: Path) -> None:
         if not is_right(content.get(name)):
             raise ValueError(f"{file}: {name}={content.get(name)!r:.80} is not {right}. Export it again.")
     preprocessing, size = content["preprocessing"] or {}, content["image_shape"][1:]
-    for name in ("crop", "letterbox"):
-        if (side := preprocessing.get(name)) is not None and size != [side, side]:
-            raise ValueError(
-                f"{file}: preprocessing has {name}={side}, but images are {size}. Export it again."
-            )
+    made = [preprocessing[name] for name in ("letterbox", "crop", "size") if name in preprocessing]
+    if made and size != (made[0] if isinstance(made[0], list) else [made[0], made[0]]):
+        raise ValueError(f"{file}: {preprocessing=} makes no images of {size}. Export it again.")
     if content.get("task") == "single_stage" and "letterbox" not in preprocessing:
         raise ValueError(f"{file}: a single-stage detector's images have no letterbox. Export it again.")
 
@@ -73,10 +72,17 @@ def _is_image(value: Any) -> bool:
 
 
 def _is_preprocessing(value: Any) -> bool:
-    return value is None or (
-        isinstance(value, dict)
-        and (set(value) <= {"short_side", "crop"} or set(value) == {"letterbox"})
-        and all(_is_size(size) and size <= _LARGEST_OPTION for size in value.values())
+    if not isinstance(value, dict):
+        return value is None
+    sides = dict(value)
+    interpolation, size = sides.pop("interpolation", INTERPOLATIONS[0]), sides.pop("size", [1, 1])
+    return (
+        (set(sides) <= {"short_side", "crop"} or set(value) == {"letterbox"})
+        and not {"short_side", "size"} <= set(value)
+        and interpolation in INTERPOLATIONS
+        and isinstance(size, list)
+        and len(size) == 2
+        and all(_is_size(side) and side <= _LARGEST_OPTION for side in (*sides.values(), *size))
     )
 
 
@@ -120,7 +126,7 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "network": (_is_digest, "a SHA-256 of weights"),
     "weights_sha256": (_is_digest, "a SHA-256 of weights"),
     "image_shape": (_is_image, "the shape (C, H, W) of an image"),
-    "preprocessing": (_is_preprocessing, "sizes for preprocessing"),
+    "preprocessing": (_is_preprocessing, "how images are prepared"),
     "unit": (_is_unit, "options of a unit"),
     "codec": (lambda value: isinstance(value, dict), "a codec"),
     "model": (lambda value: isinstance(value, dict), "how a network is made"),

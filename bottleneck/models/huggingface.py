@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bottleneck.models.pixels import PixelNetwork
+from bottleneck.models.pixels import Normalize, PixelNetwork
+from bottleneck.models.processors import normalization, preprocessing
 from bottleneck.models.wrapping import downloading, library_weights, wrap
-
-_ANY = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # mean and deviation where no processor says it
 
 
 def from_huggingface(
@@ -58,18 +57,19 @@ def from_huggingface(
             network = kind.from_pretrained(name, config=settings, ignore_mismatched_sizes=not fits)
         else:
             network = kind.from_config(settings)
-    processor = _processor(name, settings, is_family)
-    side = _side(processor, settings)
-    mean, std = _ANY
-    if processor is not None:
-        mean = tuple(processor.image_mean or mean)
-        std = tuple(processor.image_std or std)
-        if not getattr(processor, "do_normalize", True):
-            mean, std = (0.0,) * 3, (1.0,) * 3
+    processor, stored = _processor(name, settings, is_family)
+    mean, std, order = normalization(processor)
     short = str(settings.model_type) if is_family or Path(name).exists() else name
-    wrapped = wrap(network, checkpoint, logits, "logits", mean, std, name=short, side=side, enlarge=segments)
-    wrapped.preprocessing = {"short_side": side, "crop": side}
-    found: PixelNetwork = wrapped
+    side = getattr(settings, "image_size", None) or 224
+    found: PixelNetwork = wrap(
+        network, checkpoint, logits, "logits", mean, std, 255.0, order, short, side, segments
+    )
+    if processor is not None:
+        fixed = None if stored else getattr(settings, "image_size", None)
+        found.preprocessing = preprocessing(processor, Normalize(mean, std, order=order), fixed)
+    if (own := found.preprocessing) is not None:
+        height, width = own["size"] if "crop" not in own else (own["crop"], own["crop"])
+        found.input_shape = (3, height, width)
     return found
 
 
@@ -106,40 +106,19 @@ def _kind(settings: Any, segments: bool | None) -> tuple[Any, bool]:
     )
 
 
-def _processor(name: str, settings: Any, is_family: bool) -> Any:
-    """What makes the network's images elsewhere, or `None` where nobody knows."""
+def _processor(name: str, settings: Any, is_family: bool) -> tuple[Any, bool]:
+    """What makes the network's images elsewhere, or `None` where nobody knows; whether it came with it."""
     from transformers import AutoImageProcessor
     from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
 
     if not is_family:
         try:
-            return AutoImageProcessor.from_pretrained(name)
+            return AutoImageProcessor.from_pretrained(name), True
         except (OSError, ValueError):  # a folder without preprocessor_config.json
             pass
     try:
         kinds = IMAGE_PROCESSOR_MAPPING[type(settings)]
     except KeyError:
-        return None
+        return None, False
     listed = kinds.values() if isinstance(kinds, dict) else kinds if isinstance(kinds, tuple) else (kinds,)
-    return next((kind() for kind in listed if kind is not None), None)
-
-
-def _side(processor: Any, settings: Any) -> int:
-    """Height and width of the images that the network is usually fed."""
-    for size in (
-        getattr(settings, "image_size", None),
-        getattr(processor, "crop_size", None),
-        getattr(processor, "size", None),
-    ):
-        if isinstance(size, int):
-            return size
-        if isinstance(size, (list, tuple)) and size:
-            return int(size[-1])
-        found = [_entry(size, key) for key in ("height", "shortest_edge")]
-        if any(found):
-            return next(value for value in found if value)
-    return 224
-
-
-def _entry(size: Any, key: str) -> int | None:
-    return size.get(key) if isinstance(size, dict) else getattr(size, key, None)
+    return next((kind() for kind in listed if kind is not None), None), False

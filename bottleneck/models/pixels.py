@@ -111,8 +111,8 @@ class PixelNetwork(nn.Module):
         enlarge: Whether the output, a map, is enlarged to height and width of the image.
 
     Attributes:
-        preprocessing: What the network's own library does to images, as `preprocess` takes it; `None` where
-            nobody knows.
+        preprocessing: What the network's own library does to images, as options of `preprocess`, which data
+            sets of photographs follow; `None` where nobody knows.
     """
 
     transparent_prefixes = ("network.",)
@@ -133,7 +133,7 @@ class PixelNetwork(nn.Module):
         self.network = network
         self.select = select
         self.enlarge = enlarge
-        self.preprocessing: dict[str, int] | None = None
+        self.preprocessing: dict[str, Any] | None = None
 
     def forward(self, pixels: Tensor) -> Tensor:
         output = self.network(self.normalize(pixels))

@@ -4,7 +4,8 @@ import difflib
 from collections.abc import Sequence
 from typing import Any, cast
 
-from bottleneck.models.pixels import PixelNetwork
+from bottleneck.models.pixels import Normalize, PixelNetwork
+from bottleneck.models.preparation import preparation
 from bottleneck.models.wrapping import downloading, library_weights, wrap
 
 
@@ -41,8 +42,10 @@ def from_timm(
     with downloading(f"model.weights=pretrained of {name}", "Give a checkpoint of it as model.weights=PATH."):
         network: Any = timm.create_model(name, pretrained=pretrained, **options)
     known = cast(Any, timm.data).resolve_model_data_config(network)
-    side = known["input_size"][-1]
-    wrapped = wrap(network, checkpoint, logits, None, known["mean"], known["std"], name=name, side=side)
-    wrapped.preprocessing = {"short_side": round(side / known["crop_pct"]), "crop": side}
-    found: PixelNetwork = wrapped
+    side = known["input_size"][1:]
+    mean, std = known["mean"], known["std"]
+    found: PixelNetwork = wrap(network, checkpoint, logits, None, mean, std, name=name, side=side)
+    process = cast(Any, timm.data).create_transform(**known, is_training=False)
+    told = f"timm's transform of {name} (crop_mode={known['crop_mode']})"
+    found.preprocessing = preparation(process, Normalize(mean, std), known["interpolation"], told)
     return found

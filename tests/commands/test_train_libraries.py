@@ -50,7 +50,7 @@ NETWORKS = {
     "hf-vit": (
         "transformers",
         f"model=huggingface model.name=vit model.config={{{VIT}}} split=vit.layers.0 unit=tokens",
-        PHOTOGRAPHS,
+        PHOTOGRAPHS[:2],  # their size is the network's own
     ),
     "hf-segformer": (
         "transformers",
@@ -78,7 +78,7 @@ def test_whole_way_from_the_command_line(name, photographs, tmp_path):
     """A bundle measures what the run measured, and its graphs do what device and server do."""
     package, network, data = NETWORKS[name]
     pytest.importorskip(package, reason="the library is not installed")
-    given = [*network.split(), *data, *([f"data.root={photographs}"] if data is PHOTOGRAPHS else [])]
+    given = [*network.split(), *data, *([] if data is SCENES else [f"data.root={photographs}"])]
     torch.manual_seed(0)
     weights = tmp_path / "weights.safetensors"
     save_file(construct(composed("train", given).model).network.state_dict(), weights)
@@ -94,7 +94,10 @@ def test_whole_way_from_the_command_line(name, photographs, tmp_path):
 
     model = construct(cfg.model)
     device, server = bottleneck.load(bundle, model)
-    image, _ = construct(cfg.data).subset("val")[0]
+    images = construct(cfg.data)
+    images.suit(model.preprocessing)
+    assert device.bundle.preprocessing == images.preprocessing
+    image, _ = images.subset("val")[0]
     payload = device(image)
     symbols, expected = device.bundle.codec.decode(payload)[None], server.output(payload).numpy()
     assert symbols.any()

@@ -198,11 +198,15 @@ def test_deeply_nested_description_is_refused(bundle_folder):
     [
         {"preprocessing": {"letterbox": 9}},
         {"preprocessing": {"letterbox": 8, "crop": 8}},
+        {"preprocessing": {"size": [8, 9]}},
+        {"preprocessing": {"size": 8}},
+        {"preprocessing": {"size": [8, 8], "short_side": 8}},
+        {"preprocessing": {"size": [8, 8], "interpolation": "cubic"}},
         {"task": "single_stage"},
     ],
 )
-def test_letterbox_is_the_images_and_a_single_stage_detectors(bundle_folder, rewrite, changes):
-    """Of another side, beside a crop, or missing where boxes have to be rescaled: the file is refused."""
+def test_images_are_prepared_to_the_images_size(bundle_folder, rewrite, changes):
+    """To another, in two ways, in an unknown one, or without the letterbox of boxes: the file is refused."""
     rewrite(bundle_folder / "bundle.json", **changes)
     with pytest.raises(ValueError, match=r"bundle\.json: .*Export it again"):
         Bundle.read(bundle_folder)

@@ -29,14 +29,14 @@ def timm():
 
 
 def test_timm_brings_its_normalisation_and_size(timm):
-    """Mean, deviation, side, crop and classes are those that timm knows of the network."""
+    """Mean, deviation, side, crop, interpolation and classes are those that timm knows of the network."""
     network = models.from_timm("mobilenetv3_small_050", num_classes=7)
     known = timm.data.resolve_model_data_config(network.network)
     pixels = torch.full((1, 3, 224, 224), 128, dtype=torch.uint8)
     mean, std = (torch.tensor(known[key]).reshape(1, 3, 1, 1) for key in ("mean", "std"))
     torch.testing.assert_close(network.normalize(pixels), (pixels / 255 - mean) / std, rtol=1e-4, atol=1e-4)
     assert network.input_shape == known["input_size"]
-    assert network.preprocessing == {"short_side": 256, "crop": 224}
+    assert network.preprocessing == {"short_side": 256, "crop": 224, "interpolation": "bicubic"}
     assert network(pixels).shape == (1, 7)
 
 
@@ -62,14 +62,17 @@ def test_folder_of_huggingface_is_read_by_its_own_code(vit, tmp_path):
 
     folder = tmp_path / "mine"
     vit.network.save_pretrained(folder)
+    size = {"height": 32, "width": 32}
     transformers.ViTImageProcessor(
-        image_mean=[0.1] * 3, image_std=[0.2] * 3, size={"height": 32, "width": 32}
+        image_mean=[0.1] * 3, image_std=[0.2] * 3, size=size, resample=3
     ).save_pretrained(folder)
     again = models.from_huggingface(str(folder), "pretrained")
     assert weights_identity(again.network) == weights_identity(vit.network)
     pixels = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     torch.testing.assert_close(again.normalize(pixels), torch.full((1, 3, 32, 32), -0.5))
     assert again.input_shape == (3, 32, 32)
+    assert again.preprocessing == {"size": [32, 32], "interpolation": "bicubic"}
+    assert vit.preprocessing == {"size": [32, 32]}
 
 
 def test_transformer_of_huggingface_is_cut_between_blocks(vit):

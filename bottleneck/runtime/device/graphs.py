@@ -132,12 +132,12 @@ class _Point:
         return b"" if (size := self.size(image)) is None else struct.pack("<2H", *size[:2])
 
 
-def prepared(image: Any, preprocessing: dict[str, int] | None, shape: list[int]) -> np.ndarray:
+def prepared(image: Any, preprocessing: dict[str, Any] | None, shape: list[int]) -> np.ndarray:
     """The array that enters the head: what `bottleneck.preprocess` makes, with Pillow and NumPy alone.
 
     Args:
         image: A PIL image, or uint8 C×H×W; a float array where the network has a transform of its own.
-        preprocessing: `short_side` and `crop`, or `letterbox`, if any; `None`: the array is taken as it is.
+        preprocessing: Options of `preprocess`; `None`: the array is taken as it is.
         shape: What the graph takes, (C, H, W).
 
     Raises:
@@ -148,8 +148,13 @@ def prepared(image: Any, preprocessing: dict[str, int] | None, shape: list[int])
     else:
         picture = image if isinstance(image, Image.Image) else _picture(np.asarray(image))
         picture = picture.convert("L" if shape[0] == 1 else "RGB")
+        finding = Image.Resampling[preprocessing.get("interpolation", "bilinear").upper()]
         if (short := preprocessing.get("short_side")) is not None:
-            picture = _resized(picture if preprocessing.get("crop") is None else _middle(picture), short)
+            picture = _resized(
+                picture if preprocessing.get("crop") is None else _middle(picture), short, finding
+            )
+        if (size := preprocessing.get("size")) is not None and list(picture.size) != size[::-1]:
+            picture = picture.resize(size[::-1], finding)
         if (crop := preprocessing.get("crop")) is not None:
             left, top = (round((side - crop) / 2) for side in picture.size)
             picture = picture.crop((left, top, left + crop, top + crop))
@@ -173,14 +178,14 @@ def _middle(picture: Image.Image) -> Image.Image:
     return picture.crop((left, top, width - left, height - top))
 
 
-def _resized(picture: Image.Image, short: int) -> Image.Image:
+def _resized(picture: Image.Image, short: int, finding: Image.Resampling) -> Image.Image:
     width, height = picture.size
     if max(width, height) > _WIDE * min(width, height):
         raise ValueError(f"an image of {picture.size} pixels is too long. Give at most {_WIDE}:1.")
     if min(width, height) == short:
         return picture
     size = (short, short * height // width) if width <= height else (short * width // height, short)
-    return picture.resize(size, Image.Resampling.BILINEAR)
+    return picture.resize(size, finding)
 
 
 def _letterboxed(picture: Image.Image, side: int) -> Image.Image:

@@ -75,7 +75,16 @@ with Client("127.0.0.1:9", GraphHalf([Path({str(exported)!r})]), timeout=0.2) as
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"short_side": 20}, {"short_side": 20, "crop": 15}, {"letterbox": 20}]
+    "options",
+    [
+        {},
+        {"short_side": 20},
+        {"short_side": 20, "crop": 15},
+        {"short_side": 20, "crop": 15, "interpolation": "bicubic"},
+        {"size": [20, 24], "interpolation": "lanczos"},
+        {"size": [20, 24], "crop": 15},
+        {"letterbox": 20},
+    ],
 )
 @pytest.mark.parametrize("size", [(33, 20), (20, 41), (57, 64)])
 def test_preparation_is_preprocess_itself(options, size):
