@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from bottleneck import codecs
 from bottleneck.channel import Channel
 
+_MOST_BINS = 1000
+
 Scores = Callable[[NDArray[Any]], NDArray[np.float64]]
 Sent = list[tuple[NDArray[np.int64], NDArray[np.float64]]]
 
@@ -79,10 +81,10 @@ class Sizes:
         if not options.pictures or not options.qualities:
             raise ValueError("sizes.pictures and sizes.qualities must name one or more: nothing is compared.")
         low, high = options.bytes if len(options.bytes) == 2 else (0, 0)
-        if not 0 < low < high or options.bins < 1:
+        if not 0 < low < high or not 1 <= options.bins <= _MOST_BINS:
             raise ValueError(
                 f"sizes.bytes={list(options.bytes)} and sizes.bins={options.bins} give no bins. Use two "
-                "numbers, 0 < low < high, and 1 bin or more."
+                f"numbers, 0 < low < high, and 1 to {_MOST_BINS} bins."
             )
         edges = np.geomspace(low, high, options.bins + 1)
         value: dict[str, list[float | None]] = {}

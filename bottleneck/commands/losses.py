@@ -65,7 +65,7 @@ def _models(cfg: DictConfig) -> dict[str, tuple[bool, Callable[[float], Losses]]
         "channels": (False, lambda rate: Channels(Independent(rate, cfg.seed))),
         "elements": (False, lambda rate: Elements(Independent(rate, cfg.seed))),
     }
-    for key in ("models", "concealments"):
+    for key in ("models", "concealments", "rates"):
         if not listed(cfg[key]):
             raise ValueError(f"suite.loss.{key}={cfg[key]} leaves nothing to measure. Name one or more.")
     for name in listed(cfg.models):

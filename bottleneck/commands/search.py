@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -91,8 +92,9 @@ def _settings(cfg: DictConfig, cut: Cut) -> dict[str, Any]:
 def _run_workers(workers: int) -> None:
     """Start this command several times with the threads divided among the copies, and wait for them.
 
-    Each has a session of its own, so that a signal reaches this process alone, which then ends them. One that
-    ends before the others costs its own trial: they do it again.
+    Each has a session of its own, so that a signal reaches this process alone, which then ends them, and a
+    pipe from it, which ends them where it has no time to. One that ends before the others costs its own
+    trial: they do it again.
 
     Raises:
         ChildProcessError: If all of them ended before the study did.
@@ -112,6 +114,7 @@ def _run_workers(workers: int) -> None:
         subprocess.Popen(
             [*command, f"hydra.run.dir={hydra_config.runtime.output_dir}/{number}"],
             env=environment,
+            stdin=subprocess.PIPE,
             start_new_session=True,
         )
         for number in range(workers)
@@ -124,13 +127,24 @@ def _run_workers(workers: int) -> None:
         # Where this process is asked to end; a killed trial is merely run again.
         for process in [each for each in processes if each.poll() is None]:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        for process in processes:
+            process.communicate()  # closes its pipe
     ends = [process.returncode for process in processes]
     if failed := [f"worker {number} {_ended(end)}" for number, end in enumerate(ends) if end]:
         told = f"{'; '.join(failed)}. Logs are in {hydra_config.runtime.output_dir}/0 and so on."
         if len(failed) == workers:
             raise ChildProcessError(f"{told} The same command goes on where they stopped.")
         log.warning("%s The others have done the whole study.", told)
+
+
+def _end_with_command() -> None:
+    """End this worker, and what it has started, as soon as the process is gone that has started it."""
+
+    def wait() -> None:
+        os.read(0, 1)  # nothing is ever written
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _ended(code: int) -> str:
@@ -143,6 +157,10 @@ def _ended(code: int) -> str:
 def run(cfg: DictConfig) -> None:
     """Run the study, and print its frontier."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if type(cfg.study.workers) is not int or cfg.study.workers < 1:
+        raise ValueError(f"study.workers={cfg.study.workers} is no number of processes. Use 1 or more.")
+    if _WORKER in os.environ:
+        _end_with_command()
     with resumable(lambda: "The same command goes on where it has stopped."):
         if cfg.study.workers > 1:
             try:

@@ -4,18 +4,25 @@
               point-00/ ...   its bundle
     frontier.png  report.html  trials.jsonl
 
-The frontier is chosen on the selection samples and reported on the validation samples.
+The frontier is chosen on the selection samples and reported on the validation samples. A trial whose bundle
+is damaged or gone is no point of it, and spoils no other.
 """
 
 import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import optuna
 from filelock import FileLock
 from optuna.artifacts import download_artifact
+from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.trial import FrozenTrial, TrialState
 
+from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.frontier import FRONTIER_FILES, Point, write_frontier
 from bottleneck.files import replace_file, replace_folder
 from bottleneck.measure import pareto
@@ -24,6 +31,8 @@ from bottleneck.search.places import fate, finished
 from bottleneck.search.study_report import write_study_report
 from bottleneck.search.trials import BUNDLE_FILES, Constraints
 from bottleneck.show.pictures import draw_frontier
+
+log = logging.getLogger(__name__)
 
 
 def save_frontier(study: optuna.Study, artifacts: Any, folder: Path, constraints: Constraints) -> list[Point]:
@@ -39,9 +48,9 @@ def save_frontier(study: optuna.Study, artifacts: Any, folder: Path, constraints
         The points; none, and nothing written but trials.jsonl, where no trial has finished.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "frontier.lock"):
+    with FileLock(folder / "frontier.lock"), tempfile.TemporaryDirectory() as fetched:
         _save_trials(study, folder / "trials.jsonl")
-        chosen = best_trials(study, constraints)
+        chosen = _with_bundles(study, artifacts, constraints, Path(fetched))
         if not chosen:
             return []
         hypervolume = _hypervolume(study)
@@ -50,16 +59,9 @@ def save_frontier(study: optuna.Study, artifacts: Any, folder: Path, constraints
             _point(number, trial, _bpp_of_a_byte(study))
             for number, trial in enumerate(sorted(chosen, key=lambda trial: trial.user_attrs["val"]["bpp"]))
         ]
-        trials = {trial.number: trial for trial in chosen}
         with replace_folder(folder / "frontier", *FRONTIER_FILES) as fresh:
             for point in points:
-                (fresh / point.bundle).mkdir()
-                for name in BUNDLE_FILES:
-                    download_artifact(
-                        artifact_store=artifacts,
-                        artifact_id=trials[point.settings["trial"]].user_attrs["bundle"][name],
-                        file_path=str(fresh / point.bundle / name),
-                    )
+                shutil.copytree(Path(fetched, str(point.settings["trial"])), fresh / point.bundle)
             write_frontier(fresh, points, about)
         draw_frontier(
             [Result(**trial.user_attrs["val"]) for trial in finished(study)],
@@ -71,18 +73,58 @@ def save_frontier(study: optuna.Study, artifacts: Any, folder: Path, constraints
         return points
 
 
-def best_trials(study: optuna.Study, constraints: Constraints) -> list[FrozenTrial]:
+def best_trials(
+    study: optuna.Study, constraints: Constraints, lost: Collection[int] = ()
+) -> list[FrozenTrial]:
     """Finished trials that keep the constraints and that no other beats on both objectives, by rising bpp.
 
     One that guesses is none beside others that do not, although nothing may have fewer bytes.
+
+    Args:
+        study: Its finished trials carry rows.
+        constraints: What those of the frontier keep.
+        lost: Numbers of trials that have no bundle any more, and so beat nothing.
     """
-    known = finished(study)
+    known = [trial for trial in finished(study) if trial.number not in lost]
     useful = [t for t in known if "guesses" not in t.user_attrs] or known
     trials = [t for t in useful if constraints.kept(Result(**t.user_attrs["select"]))]
     if not trials:
         return []
     rates, values = zip(*(trial.values for trial in trials), strict=True)
     return [trials[index] for index in pareto.frontier(rates, values)]
+
+
+def _with_bundles(
+    study: optuna.Study, artifacts: Any, constraints: Constraints, fetched: Path
+) -> list[FrozenTrial]:
+    """The best trials whose bundles can be read, each in a folder of its trial's number."""
+    lost: set[int] = set()
+    while True:
+        chosen = best_trials(study, constraints, lost)
+        before = len(lost)
+        for trial in chosen:
+            bundle = fetched / str(trial.number)
+            if bundle.exists():
+                continue
+            bundle.mkdir()
+            try:
+                for name in BUNDLE_FILES:
+                    download_artifact(
+                        artifact_store=artifacts,
+                        artifact_id=trial.user_attrs["bundle"][name],
+                        file_path=str(bundle / name),
+                    )
+                Bundle.read(bundle)
+            except (ArtifactNotFound, ValueError):
+                lost.add(trial.number)
+                log.warning(
+                    "trial %d is left out of the frontier: its unit in study.artifacts is damaged or gone. "
+                    "Put %s back from a copy, or raise study.n_trials for others.",
+                    trial.number,
+                    " and ".join(trial.user_attrs["bundle"].values()),
+                )
+        if len(lost) == before:
+            return chosen
 
 
 def _hypervolume(study: optuna.Study) -> dict[str, Any]:

@@ -1,13 +1,18 @@
-"""Optuna's journal, which no kill and no full disk spoils: lines are whole, and the dead hold no lock.
+"""Optuna's journal, which no kill, full disk or flipped byte spoils: lines are whole, the dead hold no lock.
 
-A line that a killed or failed writer left unfinished is cut off before the next one is written. The lock is
-the operating system's (`flock`), which frees it with the process.
+    {"op_code":8,"worker_id":"…","trial_id":3,"user_attr":{"seconds":4.1},"crc":2915318340}
+
+A line that a killed or failed writer left unfinished is cut off before the next one is written. Each has a
+checksum of the rest of it, which Optuna passes over; lines of other programs and of release 0.1 have none.
+The lock is the operating system's (`flock`), which frees it with the process.
 """
 
 import contextlib
 import json
 import logging
 import os
+import zlib
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,8 @@ from filelock import FileLock
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 log = logging.getLogger(__name__)
+
+_CHECKSUM = "crc"
 
 
 class Journal(JournalFileBackend):
@@ -39,6 +46,22 @@ class Journal(JournalFileBackend):
                 )
             self._cut(whole)
 
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """The operations from a number on.
+
+        Raises:
+            OSError: If a line is damaged, of which this process may know what is behind it already.
+        """
+        try:
+            for operation in super().read_logs(log_number_from):
+                _check(operation)
+                yield operation
+        except ValueError as error:
+            raise OSError(
+                f"{self._path} has a damaged line ({error}). End every command of this study; the next one "
+                "cuts it off, with what builds on it, and goes on."
+            ) from error
+
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         with self._alone:
             size = self._path.stat().st_size
@@ -51,8 +74,8 @@ class Journal(JournalFileBackend):
                 file.seek(max(size - 1, 0))
                 torn = size and file.read() != b"\n"
             if torn:
-                self._cut(_whole_bytes(self._path))
-            super().append_logs(logs)
+                self._cut(self._path.read_bytes().rfind(b"\n") + 1)
+            super().append_logs([{**operation, _CHECKSUM: _checksum(operation)} for operation in logs])
             self._read_to = self._path.stat().st_size
 
     def _cut(self, size: int) -> None:
@@ -90,13 +113,26 @@ def _whole_bytes(path: Path) -> int:
     with path.open("rb") as lines:
         for line in lines:
             try:
-                said = line.endswith(b"\n") and json.loads(line)
+                operation = line.endswith(b"\n") and json.loads(line)
+                if not (isinstance(operation, dict) and "op_code" in operation):
+                    break
+                _check(operation)
             except ValueError:
-                said = None
-            if not (isinstance(said, dict) and "op_code" in said):
                 break
             size += len(line)
     return size
+
+
+def _checksum(operation: dict[str, Any]) -> int:
+    """Of an operation as it is written, and as it is found again."""
+    return zlib.crc32(json.dumps(operation, separators=(",", ":")).encode())
+
+
+def _check(operation: dict[str, Any]) -> None:
+    """Refuse an operation that is not what was written; the checksum is taken off."""
+    told = operation.pop(_CHECKSUM, None)
+    if told is not None and told != _checksum(operation):
+        raise ValueError(f"its checksum is {told} and should be {_checksum(operation)}")
 
 
 class _Lock(JournalFileOpenLock):

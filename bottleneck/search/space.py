@@ -5,6 +5,7 @@ L uniform.
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -50,6 +51,11 @@ class Space:
             limits = given * 2 if len(given) == 1 else given
             if len(limits) != 2 or not all(map(is_number, limits)) or not limits[0] <= limits[1] < math.inf:
                 raise ValueError(f"space.{name}={given}: give [lowest, highest], or one value to pin it.")
+            if name == "log10_alpha" and limits[1] > sys.float_info.max_10_exp:
+                raise ValueError(
+                    f"space.log10_alpha={given}: alpha = 10^L is too large a number. Use L up to "
+                    f"{sys.float_info.max_10_exp}, such as 1.5."
+                )
             object.__setattr__(self, name, tuple(float(limit) for limit in limits))
         for name, what in (("step", "a quantization step"), *_TARGETS.items()):
             if getattr(self, name) is not None and getattr(self, name)[0] <= 0:

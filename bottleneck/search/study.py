@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna import get_all_study_names
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
@@ -53,6 +54,9 @@ class Plan:
         max_failures: Trials that failed by themselves after which the study stops.
         constraints: What a trial has to keep to be on the frontier.
         pruning: When hopeless trials are stopped.
+
+    Raises:
+        ValueError: If there is no name, or a number is none; the message names the configuration key.
     """
 
     name: str
@@ -63,6 +67,13 @@ class Plan:
     max_failures: int = 20
     constraints: Constraints = field(default_factory=Constraints)
     pruning: Pruning = field(default_factory=Pruning)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"study.name={self.name} names no study. Give a word; the same continues it.")
+        for key in ("n_trials", "max_failures"):
+            if type(count := getattr(self, key)) is not int or count < 0:
+                raise ValueError(f"study.{key}={count} must be a whole number of at least 0.")
 
 
 @answering()
@@ -105,6 +116,13 @@ def search(
     storage = open_storage(plan.storage)
     if plan.n_trials == 0:
         check_known(plan.name, storage)
+    elif (old := plan.folder / "trials.jsonl").exists() and plan.name not in get_all_study_names(storage):
+        log.warning(
+            "study.name=%s is not in study.storage, although %s has trials: the storage was emptied, or is "
+            "another one. A new study begins, and takes the place of the old one's files.",
+            plan.name,
+            old,
+        )
     study = open_study(plan.name, storage, sampler, dict(settings))
     progress = Progress(study, plan.n_trials)
     _name_objectives(study, cut.task.metric)

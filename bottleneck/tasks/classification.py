@@ -21,12 +21,20 @@ class Classification(Logits, OneSize):
 
     Args:
         num_classes: Number of classes; logits have shape `(b, num_classes)`.
+
+    Raises:
+        ValueError: If there are not two.
     """
 
     name = "classification"
     metric = "accuracy_top1"
 
     def __init__(self, num_classes: int):
+        if num_classes < 2:
+            raise ValueError(
+                f"The data set has {num_classes} class, and any answer is right. Name one with two classes "
+                "or more, such as data.root=FOLDER with a folder for each."
+            )
         self.num_classes = num_classes
 
     def check_output(self, output: Any, image: Tensor) -> None:

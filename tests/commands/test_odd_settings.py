@@ -1,10 +1,15 @@
 """Settings at and beyond their limits: a sentence that names the key, or a sane result."""
 
+import json
 import logging
+import sys
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from PIL import Image
 
+from bottleneck.commands import main
 from bottleneck.commands.config import config_dir
 from bottleneck.commands.train import train_and_measure as train
 
@@ -45,7 +50,7 @@ def composed(*overrides):
         ("subset=foo", "no subset 'foo'"),
     ],
 )
-def test_beyond_the_limits_a_sentence_names_the_key(overrides, problem, tmp_path):
+def test_training_beyond_the_limits_a_sentence_names_the_key(overrides, problem, tmp_path):
     """No raw error of a library, and nothing is trained for nothing."""
     with pytest.raises(ValueError, match=problem):
         train(composed(*overrides.split()), tmp_path)
@@ -67,7 +72,7 @@ def test_beyond_the_limits_a_sentence_names_the_key(overrides, problem, tmp_path
         "rate=density target_bytes=1e9",
     ],
 )
-def test_at_the_limits_there_is_a_sane_result(overrides, tmp_path, caplog):
+def test_training_at_the_limits_there_is_a_sane_result(overrides, tmp_path, caplog):
     """Bytes are counted and the metric is one; a unit that is of no use is called so."""
     with caplog.at_level(logging.WARNING):
         rows = train(composed(*overrides.split()), tmp_path)
@@ -77,3 +82,162 @@ def test_at_the_limits_there_is_a_sane_result(overrides, tmp_path, caplog):
     assert own.n > 30 or "val_limit=1" in overrides
     if own.value <= 0.1 and own.n > 30:
         assert "of no use" in caplog.text
+
+
+FEW = ("device=cpu", "data.val_limit=40", "data.train_limit=64")
+COMMANDS = {
+    "search": (
+        *("device=cpu", "trainer.max_epochs=1", "data.val_limit=40", "data.train_limit=200"),
+        *("suite=features", "study.folder=PATH/study", "study.n_trials=1"),
+    ),
+    "evaluate": FEW,
+    "analyze": (*FEW, "samples=4", "analyses=[coefficients]"),
+    "plan": (*FEW, "samples=2"),
+    "serve": ("device=cpu", "port=0", "page.port=null"),
+    "stream": ("device=cpu", "server=localhost:9"),
+    "demo": ("device=cpu", "page.port=null", "page.open=false"),
+}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs a command in this process; its exit code and what it said, errors last."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+
+    def given(command, overrides):
+        arguments = [*COMMANDS.get(command, ()), *overrides.split(), f"hydra.run.dir={tmp_path}/run"]
+        arguments = [argument.replace("PATH", str(tmp_path)) for argument in arguments]
+        monkeypatch.setattr(sys, "argv", ["bottleneck", command, *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        told = capsys.readouterr()
+        return code, f"{told.out}\n{told.err}".strip()
+
+    return given
+
+
+@pytest.mark.parametrize(
+    ("command", "overrides", "problem"),
+    [
+        ("search", "study.n_trials=-1", "study.n_trials=-1 must be a whole number of at least 0"),
+        ("search", "study.max_failures=-1", "study.max_failures=-1 must be a whole number of at least 0"),
+        ("search", "study.workers=0", "study.workers=0 is no number of processes"),
+        ("search", "study.name=null", "study.name=None names no study"),
+        ("search", "space.step=0", "space.step=(0.0, 0.0): a quantization step must be positive"),
+        ("search", "space.latent_channels=[0]", "space.latent_channels=(0,): give positive whole numbers"),
+        ("search", "space.log10_alpha=1000", "space.log10_alpha=(1000,): alpha = 10^L is too large"),
+        ("search", "study.constraints.max_bytes=nan", "study.constraints.max_bytes=nan must be a number"),
+        ("evaluate", "suite=loss suite.loss.rates=[]", "suite.loss.rates=[] leaves nothing to measure"),
+        ("evaluate", "suite=loss suite.loss.copies=0", "suite.loss.copies=0: a packet is sent at least once"),
+        ("evaluate", "bundles=[zoo:digits/default] offsets=[0.7]", "offset=0.7 must be from 0"),
+        ("evaluate", "adaptive.mean_bytes=[-1]", "adaptive.mean_bytes=-1 is no number of bytes"),
+        ("evaluate", "data.val_limit=0", "data.val_limit=0 is no number of samples"),
+        ("evaluate", "subset=select data.holdout=0", "subset=select is empty. Set data.holdout"),
+        ("analyze", "samples=0", "samples=0 leaves nothing to analyse"),
+        ("analyze", "analyses=[differences] differences.pan=8", "differences.pan=8 is no way to move images"),
+        ("analyze", "analyses=[sizes] sizes.bins=1000000000000", "sizes.bins=1000000000000 give no bins"),
+        ("analyze", "analyses=[relevance] relevance.top=0", "relevance.top=0 is no share"),
+        ("profile", "tensors=0", "tensors=0 must be from 1"),
+        ("choose", "max_bytes=1e-30", "No point keeps to max_bytes=1e-30"),
+        ("choose", "kbit_s=0", "kbit_s=0 must be above 0"),
+        ("plan", "samples=0", "samples=0 leaves nothing to measure"),
+        ("plan", "link.bandwidth=0", "link.bandwidth=0 with link.rtt=0.03 is no link"),
+        ("plan", "budget.drop=2", "budget.drop=2 is no share of a metric"),
+        ("plan", "energy.computing=-1", "energy.computing=-1 is no energy"),
+        ("serve", "batch.wait_ms=nan", "batch.wait_ms=nan make no batch"),
+        ("serve", "limits.devices=0", "limits.devices=0 lets nothing through"),
+        ("serve", "limits.message=0", "limits.message=0 lets nothing through"),
+        ("serve", "datagrams.deadline=0", "datagrams.deadline=0 lets nothing through"),
+        ("serve", "limits.grace=-1", "limits.grace=-1 is no time"),
+        ("stream", "fps=1e-30", "fps=1e-30 is no pace"),
+        ("stream", "timeout=1e30", "timeout=1e+30 is no time to wait"),
+        ("stream", "link.rtt=-1", "link.rtt=-1 is no link"),
+        ("demo", "slower=1e30", "slower=1e+30 makes no slower device"),
+        ("demo", "link.loss=1", "link.loss=1 is no link"),
+        ("export", "bundle=zoo:digits/early folder=5", "folder=5 must be a path"),
+    ],
+)
+def test_beyond_the_limits_a_sentence_names_the_key(command, overrides, problem, run):
+    """Of every command: one line, exit code 1, and no traceback."""
+    code, said = run(command, overrides)
+    assert code == 1
+    last = said.splitlines()[-1]
+    assert last.startswith(f"bottleneck {command}: ")
+    assert problem in last
+
+
+@pytest.mark.parametrize(
+    ("command", "overrides", "answer"),
+    [
+        ("search", "space.step=1e30", "No trial has been finished within the constraints"),
+        ("search", "study.constraints.min_value=2 space.step=0.1", "No trial has been finished within"),
+        ("evaluate", "data.val_limit=1 suite=features", "Written to"),
+        ("analyze", "samples=1 analyses=[coefficients,differences,fourier,similarity]", "Written to"),
+        ("choose", "kbit_s=1e-30", "Point 5: "),
+        ("choose", "max_ms=1e30", "Point 5: "),
+        ("plan", "samples=1 suite.input=null link.bandwidth=1e-30", "Written to"),
+    ],
+)
+def test_at_the_limits_there_is_a_sane_result(command, overrides, answer, run, tmp_path):
+    """Of every command: what was asked for is done, and what it writes is JSON."""
+    code, said = run(command, overrides)
+    assert code == 0, said
+    assert answer in said
+    for file in (tmp_path / "run").glob("*.json"):
+        json.loads(file.read_text(), parse_constant=lambda name: pytest.fail(f"a file has {name}"))
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Makes folders of small photographs; returns what chooses them, and a network for so many classes."""
+
+    def made(classes, train, val, equal=False):
+        rng = np.random.default_rng(0)
+        for label in range(classes):
+            for part, count in (("train", train), ("val", val)):
+                folder = tmp_path / "images" / part / f"class{label}"
+                folder.mkdir(parents=True)
+                for number in range(count):
+                    pixels = np.zeros((34, 34, 3)) if equal else rng.integers(0, 256, (34, 34, 3))
+                    Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+        return (
+            "device=cpu data=imagefolder data.root=PATH/images data.short_side=34 data.crop=32 "
+            "data.holdout=0 model=torchvision model.name=squeezenet1_1 model.weights=null "
+            f"model.num_classes={classes} split=features.4 "
+        )
+
+    return made
+
+
+ONE_EPOCH = "trainer.max_epochs=1 suite.feature=null suite.input=null also_codecs=[]"
+EACH = [("train", ONE_EPOCH), ("evaluate", "suite=features"), ("analyze", "analyses=[coefficients,fourier]")]
+
+
+@pytest.mark.parametrize(("command", "overrides"), EACH)
+def test_one_class_is_refused(command, overrides, images, run):
+    """Whatever is answered would be right."""
+    code, said = run(command, images(1, 4, 2) + overrides)
+    assert code == 1
+    assert "The data set has 1 class, and any answer is right" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("command", "overrides"), EACH)
+def test_empty_val_is_refused(command, overrides, images, run):
+    """What has no image is named, with its folder."""
+    code, said = run(command, images(2, 4, 0) + overrides)
+    assert code == 1
+    assert "images/val for: class0, class1. Add images" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("command", "overrides"), EACH)
+@pytest.mark.parametrize(("train", "val", "equal"), [(1, 1, False), (4, 2, True)])
+def test_one_image_and_equal_images_have_a_sane_result(command, overrides, train, val, equal, images, run):
+    """A class with one image, and images that differ in nothing, are measured like others."""
+    code, said = run(command, images(2, train, val, equal) + overrides)
+    assert code == 0, said
+    assert "Written to" in said
+    assert "nan" not in said

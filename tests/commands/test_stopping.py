@@ -60,50 +60,93 @@ def ended():
         yield stack
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", SIGNALS)
-def test_workers_leave_within_five_seconds(tmp_path, number, ended):
-    """A signal to the command ends its workers too: no orphan, no trial left running, no traceback."""
+def trials(folder):
+    storage = open_storage(f"journal:///{folder}/study.journal")
+    return optuna.load_study(study_name="digits_resnet-layer2", storage=storage).trials
+
+
+@pytest.fixture
+def searching(tmp_path, ended):
+    """A search in the middle of two trials, and the processes that hold them."""
     storage = f"journal:///{tmp_path}/study.journal"
     options = ["trainer.max_epochs=2000", "study.workers=2", "study.pruning.after=null", "device=cpu"]
     where = [f"study.folder={tmp_path}", f"study.storage={storage}", "trainer.enable_progress_bar=false"]
+
+    def ready():  # whoever started the tests may ignore them
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+
     command = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "bottleneck", "search", *options, *where],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # whoever started the tests may ignore it
+        preexec_fn=ready,
     )
     ended.callback(command.kill)
-
-    def trials():
-        return optuna.load_study(study_name="digits_resnet-layer2", storage=open_storage(storage)).trials
-
     held, deadline = set(), time.monotonic() + 240
     while len(held) < 2 and time.monotonic() < deadline:
         time.sleep(0.5)
         if (tmp_path / "study.journal").exists():
             try:
-                held = {t.user_attrs["lease"]["pid"] for t in trials() if fate(t) == "running"}
+                held = {t.user_attrs["lease"]["pid"] for t in trials(tmp_path) if fate(t) == "running"}
             except KeyError:  # no study yet
                 continue
     assert len(held) == 2
     for pid in held:
         ended.callback(_kill, pid)
     time.sleep(3)  # into the training
+    return command, held
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", SIGNALS)
+def test_workers_leave_within_five_seconds(searching, tmp_path, number):
+    """A signal to the command ends its workers too: no orphan, no trial left running, no traceback."""
+    command, held = searching
     before = time.monotonic()
     command.send_signal(number)
     said = command.communicate(timeout=30)[1].strip().splitlines()
-    others = max(1, os.getloadavg()[0] / (os.cpu_count() or 1))  # processes that a core had to serve
-    assert time.monotonic() - before < 5 * others
+    assert time.monotonic() - before < 5 * others()
     assert command.returncode == 128 + number
     assert said[-1].startswith(f"bottleneck search: stopped by {number.name}. The same command goes on")
     assert "Traceback" not in "\n".join(said)
     for pid in held:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
-    assert {fate(trial) for trial in trials()} == {"interrupted"}
+    assert {fate(trial) for trial in trials(tmp_path)} == {"interrupted"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pause", [None, 0, 0.001])
+def test_workers_do_not_outlive_a_command_that_has_no_time_to_end_them(searching, pause):
+    """Killed, or told a second time to end while it ends them: they see that it is gone, and go too."""
+    command, held = searching
+    if pause is None:
+        command.kill()
+    else:
+        command.send_signal(signal.SIGTERM)
+        time.sleep(pause)
+        command.send_signal(signal.SIGHUP)
+    command.communicate(timeout=30)
+    deadline = time.monotonic() + 5 * others()
+    while (left := running(held)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left
+
+
+def running(pids):
+    """Those of the processes that run; the dead are on the list until somebody asks how they ended."""
+    told = subprocess.run(
+        ["ps", "-o", "stat=", "-p", ",".join(map(str, pids))], capture_output=True, text=True, check=False
+    )
+    return [state for state in told.stdout.split() if not state.startswith("Z")]
+
+
+def others():
+    """Processes that a core has to serve."""
+    return max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest.mark.slow

@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 import bottleneck
-from bottleneck import codecs
+from bottleneck import codecs, models
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.identity import behaviour, weights_identity
+from bottleneck.splitting import split
 from bottleneck.unit import BottleneckUnit
 
 
@@ -30,6 +31,46 @@ def test_device_and_server_compute_what_evaluation_does(
             expected = digits_net.tail(unit.reconstruct(symbols))
             assert expected.shape == (1, 10)
             torch.testing.assert_close(server(payload), expected)
+
+
+@pytest.fixture
+def one_thread_again():
+    """Threads of torch's are the process's own; the next test has as many as this one."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def payloads_with(threads, device, images, **given):
+    torch.set_num_threads(threads)
+    return [device(image, **given) for image in images]
+
+
+def test_payloads_of_trained_units_do_not_depend_on_threads(digits_images, one_thread_again):
+    """Every point of the digits' frontiers sends the same bytes with one thread as with two."""
+    for name in ("zoo:digits/default", "zoo:digits/early"):
+        device, _ = bottleneck.load(name)
+        for point in device.points:
+            one, two = (payloads_with(n, device, digits_images, point=point.id) for n in (1, 2))
+            assert one == two
+
+
+def test_payloads_of_large_images_do_not_depend_on_threads(tmp_path, one_thread_again):
+    """Nor do those of images that two threads share: all sums are made in one order."""
+    torch.manual_seed(0)
+    network = models.create("resnet18", weights=None).eval()
+    net = split(network, "layer2", torch.zeros(1, 3, 224, 224, dtype=torch.uint8)).freeze()
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 224, 224), dtype=np.uint8)
+    unit = BottleneckUnit(128, 16, 2, 0.01, (28, 28)).eval()
+    codec = codecs.create("range", shape=unit.latent_shape)
+    with torch.no_grad():
+        codec.fit(unit.symbols(net.head(torch.from_numpy(images))).numpy())
+    Bundle(unit, codec, "layer2", weights_identity(network), (3, 224, 224)).save(tmp_path / "bundle")
+    device, _ = bottleneck.load(tmp_path / "bundle", network)
+    one, two = (payloads_with(n, device, images) for n in (1, 2))
+    assert one == two
+    assert len(set(one)) == len(images)
+    assert min(map(len, one)) > 1000
 
 
 def test_device_may_round_towards_zero(bundle_folder, digits_network, digits_images):

@@ -9,6 +9,7 @@ import time
 import optuna
 import pytest
 from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from bottleneck.search.journal import Journal
 
@@ -46,6 +47,47 @@ def test_unfinished_tail_is_cut_off_kept_and_said(path, tail, caplog):
     assert path.with_name("s.journal.cut").read_bytes() == tail
     finish(study, 3)
     assert [trial.value for trial in study_in(path).trials] == [0, 1, 2, 3]
+
+
+def test_flipped_digit_is_never_read(path):
+    """A line that is still JSON but not what was written is damaged, whichever digit it is."""
+    content = path.read_bytes()
+    digits = [at for at, byte in enumerate(content) if byte in b"0123456789"]
+    assert len(digits) > 300
+    for at in digits:
+        path.write_bytes(content[:at] + (b"1" if content[at] == ord("0") else b"0") + content[at + 1 :])
+        Journal(path)
+        assert path.read_bytes() == content[: content.rfind(b"\n", 0, at) + 1]
+
+
+def test_flipped_digit_is_not_read_by_a_running_worker(path):
+    """A worker that reads on ends with a sentence, before it has believed the line."""
+    study = study_in(path)
+    content = path.read_bytes()
+    finish(study_in(path), 3)
+    line = path.read_bytes()[len(content) :]
+    path.write_bytes(content + line.replace(b'"values":[3.0]', b'"values":[8.0]'))
+    with pytest.raises(OSError, match=r"s\.journal has a damaged line \(its checksum.*End every command"):
+        study.get_trials()
+    assert [trial.value for trial in study_in(path).trials] == [0, 1, 2, None]
+
+
+def test_rubbish_is_not_read_by_a_running_worker(path):
+    """A line that is no JSON, and that others have written behind, ends in the same sentence."""
+    study = study_in(path)
+    with path.open("ab") as file:
+        file.write(b"{}}\n{}\n")
+    with pytest.raises(OSError, match=r"s\.journal has a damaged line .*End every command"):
+        study.get_trials()
+
+
+def test_lines_without_a_checksum_are_read(path):
+    """What a release before checksums, or another program, has written is gone on with."""
+    other = optuna.load_study(study_name="s", storage=JournalStorage(JournalFileBackend(str(path))))
+    assert [trial.value for trial in other.trials] == [0, 1, 2]
+    finish(other, 3)
+    finish(study_in(path), 4)
+    assert [trial.value for trial in other.trials] == [0, 1, 2, 3, 4]
 
 
 def test_lines_behind_a_damaged_one_are_counted(path, caplog):

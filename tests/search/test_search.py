@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import optuna
@@ -25,6 +26,7 @@ import bottleneck
 from bottleneck.commands import search as command
 from bottleneck.commands.config import config_dir
 from bottleneck.commands.search import search_from
+from bottleneck.deploy.frontier import read_bundles
 from bottleneck.search import leases, study
 from bottleneck.search.frontiers import save_frontier
 from bottleneck.search.places import Outcome, fate, settle
@@ -190,6 +192,42 @@ def test_trials_that_another_program_adds_are_no_points(copied):
     assert trials_of(folder)[-1]["fate"] == "finished"
 
 
+def flip(file):
+    """Change a digit of a description, or a bit of weights."""
+    content = bytearray(file.read_bytes())
+    at = content.rfind(b"1")
+    content[at] = ord("7")
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "unit.safetensors"])
+@pytest.mark.parametrize("damage", [flip, Path.unlink])
+def test_damaged_unit_spoils_no_other_point(copied, caplog, name, damage):
+    """A trial whose unit was changed or removed is left out and named; the rest of the frontier stands."""
+    folder, _ = copied
+    before = search_from(composed(folder, "study.n_trials=0"))
+    lost = before[0].settings["trial"]
+    artifact = trials_of(folder)[lost]["bundle"][name]
+    damage(folder / "artifacts" / artifact)
+    points = search_from(composed(folder, "study.n_trials=0"))
+    assert f"trial {lost} is left out of the frontier" in caplog.text
+    assert artifact in caplog.text
+    assert lost not in [point.settings["trial"] for point in points]
+    assert read_bundles(folder / "frontier")[0] == points
+    known = {trial.settings["trial"] for trial in before} - {lost}
+    assert known <= {point.settings["trial"] for point in points}
+
+
+def test_emptied_storage_is_said(copied, caplog):
+    """Where a study was, and its storage knows of none, a new one begins, with one warning."""
+    folder, _ = copied
+    (folder / "study.journal").write_bytes(b"")
+    search_from(composed(folder, "study.n_trials=1"))
+    search_from(composed(folder, "study.n_trials=1"))
+    assert caplog.text.count("study.name=digits_resnet-layer2 is not in study.storage, although") == 1
+    assert len(trials_of(folder)) == 1
+
+
 def test_command_waits_for_the_last_trials_of_others(copied, monkeypatch):
     """Whoever holds them may die, or die before writing: all end with a frontier of the whole study."""
     folder, known = copied
@@ -333,6 +371,24 @@ def test_study_without_workers_is_an_error(workers):
         match=r"worker 0 was killed.*; worker 1 failed\. Logs are in .*The same command goes on",
     ):
         workers("kill -9 $$", "exit 3")
+
+
+def test_worker_ends_as_soon_as_its_pipe_does():
+    """Whatever has become of the command that started it, nothing of either is left behind."""
+    code = (
+        "import subprocess, time; from bottleneck.commands.search import _end_with_command\n"
+        "_end_with_command(); print(subprocess.Popen(['sleep', '600']).pid, flush=True); time.sleep(600)"
+    )
+    worker = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    helper = int(worker.stdout.readline())
+    assert worker.poll() is None
+    worker.stdin.close()
+    assert worker.wait(30) == -signal.SIGKILL
+    worker.stdout.close()
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(helper)], capture_output=True, check=False).stdout
+    assert not state or state.startswith(b"Z")
 
 
 def start(folder, *overrides):

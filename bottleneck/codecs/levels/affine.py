@@ -19,6 +19,7 @@ from bottleneck.codecs.stage import ArrayToArray, Form
 
 _HEADER = struct.Struct("<fB")
 _TOP = 255
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class Affine(ArrayToArray):
@@ -39,11 +40,11 @@ class Affine(ArrayToArray):
         values = array.astype(np.float64)
         low, high = min(values.min(initial=0.0), 0.0), max(values.max(initial=0.0), 0.0)
         scale = float(np.float32((high - low) / _TOP)) or 1.0  # all zeros, or too small for a float32
-        if not math.isfinite(scale):
+        zero = min(max(round(-low / scale), 0), _TOP)
+        if max(zero, _TOP - zero) * scale > _LARGEST:
             raise ValueError(
                 f"codec 'affine': the range {low} to {high} is too wide. Scale the feature down."
             )
-        zero = min(max(round(-low / scale), 0), _TOP)
         levels = np.clip(np.rint(values / scale) + zero, 0, _TOP).astype(np.uint8)
         return _HEADER.pack(scale, zero), levels
 
@@ -59,6 +60,6 @@ class Affine(ArrayToArray):
         assert array is not None
         scale, zero = _HEADER.unpack(header)
         values: NDArray[Any] = (array.astype(np.float64) - zero) * scale
-        if values.size and np.abs(values).max() > np.finfo(np.float32).max:
+        if values.size and np.abs(values).max() > _LARGEST:
             raise ValueError(f"payload has scale {scale}, by which values overflow; it was damaged.")
         return values.astype(np.float32)

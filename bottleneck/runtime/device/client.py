@@ -28,6 +28,7 @@ from bottleneck.runtime.link import Link
 from bottleneck.runtime.messages import Confirmation, Message, Reason, Refusal, Result
 from bottleneck.runtime.security import Security
 
+_LONGEST_S = 86_400.0  # gRPC's own times end not far beyond
 _UNKNOWN_LINK = Link(bandwidth=1e6, rtt=0.05)  # what is believed before anything was measured
 
 
@@ -75,9 +76,9 @@ class Client:
         journal: Journal | None = None,
     ):
         check_address(server)
-        if not timeout > 0:
+        if not 0 < timeout <= _LONGEST_S:
             raise ValueError(
-                f"timeout={timeout} leaves no time for an answer. Use seconds above 0, such as 2."
+                f"timeout={timeout} is no time to wait for an answer. Use above 0 s to a day, such as 2."
             )
         security = security or Security()
         if half.packing is not None:

@@ -6,21 +6,23 @@ from typing import Any
 from bottleneck.runtime.device.half import Half
 from bottleneck.runtime.device.routes import Route
 
+_MOST = 1_000_000  # hours for what takes milliseconds
+
 
 class Slowed:
     """A half that takes several times as long: what it computed is held back.
 
     Args:
         half: What computes.
-        factor: How many times as long everything takes, at least 1.
+        factor: How many times as long everything takes, 1 to a million.
 
     Raises:
-        ValueError: If the factor is below 1.
+        ValueError: If the factor is below or above.
     """
 
     def __init__(self, half: Half, factor: float):
-        if not factor >= 1:
-            raise ValueError(f"slower={factor} makes no slower device. Use 1 or more, such as 20.")
+        if not 1 <= factor <= _MOST:
+            raise ValueError(f"slower={factor} makes no slower device. Use 1 to {_MOST:,}, such as 20.")
         self._half, self._factor = half, factor
         self.routes, self.network, self.packing = half.routes, half.network, half.packing
 

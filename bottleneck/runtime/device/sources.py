@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 PICTURES = {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
+_SLOWEST = 1e-5  # images a second: one a day
 _SILENCE = 10.0  # seconds after which a camera or a stream that says nothing is an error
 
 
@@ -154,8 +155,8 @@ def check_pace(fps: float) -> None:
     Raises:
         ValueError: Then.
     """
-    if not 0 < fps < float("inf"):
-        raise ValueError(f"fps={fps} is no pace. Give images a second, such as 10.")
+    if not _SLOWEST <= fps < float("inf"):
+        raise ValueError(f"fps={fps} is no pace. Give images a second, such as 10; {_SLOWEST:g} or more.")
 
 
 def paced(

@@ -36,7 +36,7 @@ class Waiting(Generic[JobT]):
     """
 
     def __init__(self, max_batch: int, max_wait: float = 0.0, patience: float = 1.5, oldest: float = 2.0):
-        if max_batch < 1 or max_wait < 0:
+        if max_batch < 1 or not max_wait >= 0:
             raise ValueError(
                 f"batch.max={max_batch} and batch.wait_ms={1000 * max_wait:g} make no batch. "
                 "Use at least 1 frame, and 0 ms or more."

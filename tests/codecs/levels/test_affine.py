@@ -36,6 +36,20 @@ def test_constant_samples_come_back(value):
     np.testing.assert_allclose(decoded, value, atol=1e-6)
 
 
+def test_range_that_overflows_at_its_ends_is_refused():
+    """A sample whose payload nobody could decode is never sent."""
+    most = np.finfo(np.float32).max
+    with pytest.raises(ValueError, match=r"is too wide\. Scale the feature down"):
+        codecs.create("affine", shape=(2,)).encode(np.array([-most, most], np.float32))
+
+
+@pytest.mark.parametrize("ends", [(-3e38, 0), (-1e38, 1e38), (0, 3e38), (-3e38, 3e38)])
+def test_wide_ranges_come_back(ends):
+    """Up to there, what is encoded is decoded."""
+    codec, values = codecs.create("affine", shape=(2,)), np.array(ends, np.float32)
+    np.testing.assert_allclose(codec.decode(codec.encode(values)), values, atol=np.ptp(values / 100))
+
+
 @pytest.mark.parametrize(
     ("payload", "message"),
     [

@@ -40,7 +40,7 @@ MOST_SHIFT = 16
 
 _OUT_BITS = WEIGHT_BITS + HIDDEN_BITS
 _MOST_HIDDEN = float(1 << 20)
-_PLACES = 1 << 14  # of a large plane, at once
+_PLACES = 1 << 9  # of a large plane, at once: more would take more memory than the sample
 _PARTS = np.array([MEAN_PARTS, SCALE_PARTS]).reshape(2, 1, 1) * 2.0**-_OUT_BITS
 
 
@@ -146,8 +146,8 @@ class Known(NamedTuple):
     """
 
     sums: Floats
-    edged: Floats
-    windows: Floats
+    edged: NDArray[np.float32]
+    windows: NDArray[np.float32]
 
 
 class Predictor:
@@ -179,7 +179,7 @@ class Predictor:
     def begin(self) -> Known:
         """Where nothing is known yet."""
         height, width = self.plane
-        edged = np.zeros((self.bounds[-2], 2, height + SIDE - 1, width + SIDE - 1))
+        edged = np.zeros((self.bounds[-2], 2, height + SIDE - 1, width + SIDE - 1), np.float32)  # < 2^24
         windows = sliding_window_view(edged, self.plane, axis=(2, 3))  # channels, 2, 3, 3, height, width
         return Known(np.zeros((self._bias.shape[1], height * width)), edged, windows)
 
@@ -195,8 +195,9 @@ class Predictor:
         if group:
             for begin in range(0, found.shape[2], _PLACES):
                 places = slice(begin, begin + _PLACES)
-                active = np.floor((known.sums[:, places] + self._bias[group - 1]) * self._shrink)
-                np.minimum(np.maximum(active, 0, out=active), _MOST_HIDDEN, out=active)
+                active = known.sums[:, places] + self._bias[group - 1]
+                active *= self._shrink
+                np.clip(np.floor(active, out=active), 0, _MOST_HIDDEN, out=active)
                 told = self._told[group - 1] @ active
                 told[0] *= self._unit
                 found[:, :, places] += told
@@ -222,6 +223,7 @@ class Predictor:
         kernels = self._kernels[group]
         rows = max(1, _PLACES // max(1, self.plane[1]))
         for begin in range(0, self.plane[0], rows):
-            met = known.windows[low:high, ..., begin : begin + rows, :].reshape(kernels.shape[1], -1)
+            met = known.windows[low:high, ..., begin : begin + rows, :].astype(np.float64, order="C")
+            met = met.reshape(kernels.shape[1], -1)
             begin *= self.plane[1]
             known.sums[:, begin : begin + met.shape[1]] += kernels @ met
