@@ -4,14 +4,16 @@
     python -m benchmarks.runtime studies/NAME/frontier --devices 1 8 --seconds 2
 
 Server and devices are two processes of this machine, over loopback. First the round trip of a message and
-its confirmation against a plain socket that returns as many bytes; then devices that want one answer after
-another, against what the worker does alone; then as many devices that offer three times what they were just
-answered.
+its confirmation against a plain socket that returns as many bytes; then what the runtime adds between a frame
+and its result, for payloads of about these sizes, beside what the device's half of the frontier computes;
+then devices that want one answer after another, against what the worker does alone; then as many devices that
+offer three times what they were just answered.
 """
 
 import asyncio
 import random
 import statistics
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,12 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from benchmarks.shared import markdown, parser, served
-from bottleneck.deploy.frontier import numbered_bundles
+from bottleneck import codecs, models
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.frontier import Point, numbered_bundles, write_frontier
+from bottleneck.identity import weights_identity
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.connection import Connection
-from bottleneck.runtime.device.routes import Route, wanted
+from bottleneck.runtime.device.routes import Fixed, Route, wanted
 from bottleneck.runtime.device.torch_half import TorchHalf
 from bottleneck.runtime.journal import Record
 from bottleneck.runtime.messages import Confirmation, Probe
@@ -32,18 +39,28 @@ from bottleneck.runtime.security import Security
 from bottleneck.runtime.serving.sessions import Session
 from bottleneck.runtime.serving.tails import Tails
 from bottleneck.runtime.serving.worker import Coded, Worker
+from bottleneck.splitting import split
+from bottleneck.unit import BottleneckUnit
 
 SIZES = (35, 500, 10_000)
 _HOST = "127.0.0.1"
+_DIGITS, _CUT = "digits_resnet", "layer2"
+_AROUND = 9  # bytes around the latents: of the point, and of their range
 _TIMEOUT = 60.0
 
 
 class Prepared:
-    """A device that has computed already, so that only wire and server are timed."""
+    """A device that has computed already, so that only wire and server are timed.
 
-    def __init__(self, half: TorchHalf, image: Any):
-        self.routes, self.network, self.packing = half.routes, half.network, None
-        self._payload = half.payload(image, half.routes[0])
+    Args:
+        half: What has computed.
+        image: Of what.
+        route: Where it sends to.
+    """
+
+    def __init__(self, half: TorchHalf, image: Any, route: Fixed):
+        self.routes, self.network, self.packing = [route], half.network, None
+        self._payload = half.payload(image, route)
 
     def payload(self, image: Any, route: Route) -> bytes:
         return self._payload
@@ -74,6 +91,16 @@ def grpc_ms(port: int, size: int, count: int) -> list[float]:
     return times[count // 10 :]
 
 
+def device_ms(half: TorchHalf, image: Any, count: int) -> list[float]:
+    """What a device computes for a frame."""
+    times = []
+    for _ in range(count):
+        started = time.perf_counter()
+        half.payload(image, half.routes[0])
+        times.append(1000 * (time.perf_counter() - started))
+    return times[count // 10 :]
+
+
 async def socket_ms(size: int, count: int) -> list[float]:
     """Round trips of as many bytes through a plain socket."""
     echoes: list[Any] = []
@@ -96,6 +123,65 @@ async def socket_ms(size: int, count: int) -> list[float]:
     await asyncio.gather(*echoes)
     server.close()
     return times[count // 10 :]
+
+
+def of_sizes(folder: Path, network: nn.Module) -> Path:
+    """A frontier of untrained points whose payloads have about the `SIZES`: latents in a byte each.
+
+    Args:
+        folder: Where it is written.
+        network: That of the embedded digits.
+    """
+    image = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+    feature = split(network, _CUT, image).freeze().head(image)
+    made = {"_target_": "bottleneck.models.create", "name": _DIGITS}
+    points = []
+    for number, size in enumerate(SIZES):
+        channels = round((size - _AROUND) / feature[0, 0].numel())
+        unit = BottleneckUnit.from_features(
+            feature, "CHW", latent_channels=channels, stride=1, step=1.0
+        ).eval()
+        codec = codecs.create("quantised", shape=unit.latent_shape, levels=256)
+        result = {"value": 0.0, "baseline": 1.0}
+        bundle = Bundle(unit, codec, _CUT, weights_identity(network), (1, 8, 8), model=made, result=result)
+        bundle.save(folder / str(number))
+        points.append(Point(number, str(number), 0.0, float(size), 0.0))
+    write_frontier(folder, points, {"metric": "accuracy_top1"})
+    return folder
+
+
+def from_frame_to_result(count: int, head_ms: float) -> list[dict[str, str]]:
+    """For each size what a frame's answer takes, what of it the worker does, and what is left: the runtime.
+
+    Args:
+        count: Frames of each size.
+        head_ms: Milliseconds that a device computes, to compare with.
+    """
+    network, rows = models.create(_DIGITS), []
+    with tempfile.TemporaryDirectory() as folder:
+        frontier = of_sizes(Path(folder), network)
+        tails, half = Tails([frontier], network), TorchHalf([frontier], network)
+        with served(frontier, _HOST) as (_, port):
+            for route in sorted(half.routes, key=lambda route: route.point or 0):
+                device = Prepared(half, np.zeros((1, 8, 8), np.uint8), route)
+
+                def ask(client: Client) -> None:
+                    for _ in range(count):
+                        client.ask(None)
+
+                records = together(port, device, 1, ask)[count // 10 :]
+                worker = 1000 / worker_rate(tails, device, 1, 1.0)
+                whole = statistics.median(record.age_ms or 0.0 for record in records)
+                rows.append(
+                    {
+                        "payload": f"{records[0].bytes} B",
+                        "frame to result p50": f"{whole:.2f}",
+                        "worker alone": f"{worker:.2f}",
+                        "the runtime": f"{whole - worker:.2f}",
+                        "of the head": f"{100 * (whole - worker) / head_ms:.1f} %",
+                    }
+                )
+    return rows
 
 
 def worker_rate(tails: Tails, half: Prepared, batch: int, seconds: float) -> float:
@@ -163,7 +249,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bundle = numbered_bundles(given.frontier)[0][0]
     network = bundle.network_made()
     tails = Tails([given.frontier], network)
-    half = Prepared(TorchHalf([given.frontier], network), np.zeros(bundle.image_shape, np.uint8))
+    device, image = TorchHalf([given.frontier], network), np.zeros(bundle.image_shape, np.uint8)
+    half = Prepared(device, image, device.routes[0])
+    head_ms = statistics.median(device_ms(device, image, given.count // 20))
     alone = {batch: worker_rate(tails, half, batch, given.seconds) for batch in (1, 8)}
     with served(given.frontier, _HOST) as (_, port):
         rows = []
@@ -179,6 +267,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 }
             )
         print("Round trips in milliseconds\n", markdown(rows), sep="\n")
+        print(f"\nFrom a frame to its result, in milliseconds, where the head takes {head_ms:.2f}\n")
+        print(markdown(from_frame_to_result(given.count, head_ms)))
         print(f"\nThe worker alone: {alone[1]:.0f} frames/s one by one, {alone[8]:.0f} in batches of 8\n")
         rows, answered = [], 0.0
         for devices in given.devices:

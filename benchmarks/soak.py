@@ -25,9 +25,10 @@ from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.torch_half import TorchHalf
 from bottleneck.runtime.journal import Record
-from bottleneck.runtime.relay import Relay, stepped
+from bottleneck.runtime.relay import Relay, repeated
+from bottleneck.runtime.traces import Trace
 
-LINK = [(0, 60e3), (20, 6e3), (30, 0), (35, 60e3), (50, 0)]  # bytes a second from then on, for all together
+LINK = Trace([0, 20, 30, 35, 50], [60e3, 6e3, 0, 60e3, 0])  # for all together
 ROUND_TRIP, JITTER, LOSS = 0.08, 0.02, 0.05
 _HOST = "127.0.0.1"
 _LOOKS = 10  # at the memory
@@ -37,7 +38,7 @@ _LOOKS = 10  # at the memory
 def relayed(port: int) -> Iterator[int]:
     """A bad link to a port of this machine, in a thread; its own port."""
     with background_loop() as loop:
-        relay = Relay((_HOST, port), stepped(LINK, ROUND_TRIP), jitter=JITTER, loss=LOSS)
+        relay = Relay((_HOST, port), repeated(LINK, ROUND_TRIP), jitter=JITTER, loss=LOSS)
         try:
             yield asyncio.run_coroutine_threadsafe(relay.start(_HOST), loop).result()
         finally:

@@ -8,12 +8,12 @@ import threading
 import time
 import webbrowser
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from bottleneck.commands.deciding import frontiers_of
+from bottleneck.commands.link import conditions_of
 from bottleneck.commands.serve import tails_of
 from bottleneck.commands.setup import checked_seed
 from bottleneck.commands.stream import TRIED, check_playing, client_of, half_of, played, source_of
@@ -23,10 +23,9 @@ from bottleneck.runtime.device.sources import first_of, shots
 from bottleneck.runtime.device.view import View
 from bottleneck.runtime.journal import Journal, JsonLines
 from bottleneck.runtime.page import Page
-from bottleneck.runtime.relay import Relay, stepped
+from bottleneck.runtime.relay import Relay
 from bottleneck.runtime.security import Security
 from bottleneck.runtime.serving.server import Limits, Server
-from bottleneck.runtime.traces import Trace
 
 _LOOPBACK = "127.0.0.1"
 
@@ -34,6 +33,7 @@ _LOOPBACK = "127.0.0.1"
 async def demonstrate(cfg: DictConfig, folder: Path) -> None:
     """Run all three until the frames are over, or Ctrl-C."""
     check_playing(cfg)
+    conditions = conditions_of(cfg)
     ended = threading.Event()
     for told in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(told, ended.set)
@@ -43,15 +43,14 @@ async def demonstrate(cfg: DictConfig, folder: Path) -> None:
     tails = await asyncio.to_thread(tails_of, cfg, folders)
     limits = Limits(deadline=cfg.datagrams.deadline, patience=cfg.datagrams.patience)
     server = Server(tails, limits=limits, journal=decoded, top=cfg.top, datagrams=datagrams)
-    conditions = stepped(_steps(cfg.trace), cfg.link.rtt)
     async with contextlib.AsyncExitStack() as stack:
         address = (_LOOPBACK, await server.start(f"{_LOOPBACK}:0"))
         stack.push_async_callback(server.drain)
         relay = Relay(
             address,
             conditions,
-            jitter=cfg.jitter,
-            loss=cfg.lost,
+            jitter=cfg.link.jitter,
+            loss=cfg.link.loss,
             seed=checked_seed("seed", cfg.seed),
             datagrams=datagrams,
         )
@@ -92,14 +91,6 @@ def _stream(
     lines.close()
     print(view.summary())
     print(f"\nWritten to {folder}: frames.jsonl")
-
-
-def _steps(trace: Any) -> list[Any]:
-    """A trace of the configuration; what is in it is not looked at."""
-    if not isinstance(trace, str):
-        return list(trace)
-    read = Trace.read(Path(trace).expanduser())
-    return list(zip(read.seconds, read.bandwidths, strict=True))
 
 
 def run(cfg: DictConfig) -> None:

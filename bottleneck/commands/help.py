@@ -90,7 +90,7 @@ _HELP = {
     ),
     "demo": _Help(
         ("bottleneck demo", "bottleneck demo frontier=studies/NAME/frontier source=video.mp4"),
-        ("source", "frames", "fps", "slower", "trace", "jitter", "lost", "transport"),
+        ("source", "frames", "fps", "slower", "link.bandwidth", "link.trace", "link.outage", "transport"),
     ),
     "choose": _Help(
         (
@@ -138,13 +138,14 @@ def help_of(command: str, summary: str) -> str:
 
 
 def _meaning(key: str, command: str) -> str:
-    """Default and comment of a key, from the file that sets it: that of its group, or a section of others."""
+    """Default and comment of a key, from the file that sets it: its group's, or a section elsewhere."""
     group, _, leaf = key.rpartition(".")
     conf = Path(config_dir())
     own = [conf / f"{name}.yaml" for name in (command, "base", "decide", "connection")]
-    files = sorted((conf / group).glob("de*.yaml")) if group else []
-    section = rf"{group}:.*\n(?:  .*\n)*?  " if group and not files else ""
-    for file in files or own:
+    section = rf"{group}:.*\n(?:  .*\n)*?  " if group else ""
+    places = [(file, section) for file in own]
+    places += [(file, "") for file in sorted((conf / group).glob("de*.yaml")) if group]
+    for file, section in places:
         found = re.search(rf"^{section}{leaf}: (.*?)(?: # (.*))?$", file.read_text("utf-8"), re.MULTILINE)
         if found:
             value, comment = found.groups()

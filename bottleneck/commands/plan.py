@@ -7,12 +7,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from bottleneck.commands.deciding import frontiers_of, policy_of
+from bottleneck.commands.link import link_of
 from bottleneck.commands.setup import cut_of, suite_channels
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.device_times import on_device
 from bottleneck.runtime.energy import Energy
-from bottleneck.runtime.link import Link
 from bottleneck.runtime.measuring import Way, device_only, measure, server_only, shared
 from bottleneck.runtime.plan import Plan
 from bottleneck.show.plan import crossover_table, draw_plan, plan_table
@@ -26,7 +26,7 @@ def plan_from(cfg: DictConfig) -> Plan:
     """
     if cfg.samples < 1:
         raise ValueError(f"samples={cfg.samples} leaves nothing to measure. Use 1 or more.")
-    link, energy = Link(**cfg.link).checked(), _energy_of(cfg)
+    link, energy = link_of(cfg), _energy_of(cfg)
     policy_of(cfg, frozen=1.0)  # a wrong one must not cost the measuring
     folders, cut = frontiers_of(cfg), cut_of(cfg)
     samples = [

@@ -101,6 +101,9 @@ def on_ray(cfg: DictConfig) -> None:
     options = ray_app.Options(
         replicas=cfg.ray.replicas,
         most=cfg.ray.most,
+        ongoing=cfg.ray.ongoing,
+        up_after=cfg.ray.up_after,
+        down_after=cfg.ray.down_after,
         cpus=cfg.ray.cpus,
         gpus=cfg.ray.gpus,
         max_batch=cfg.batch.max,

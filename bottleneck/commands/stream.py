@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from bottleneck.commands.deciding import frontiers_of, policy_of
 from bottleneck.commands.export import network_of
+from bottleneck.commands.link import link_of
 from bottleneck.commands.setup import torch_device
 from bottleneck.commands.transport import packing_of
 from bottleneck.deploy.frontier import numbered_bundles
@@ -26,7 +27,6 @@ from bottleneck.runtime.device.trial import tried
 from bottleneck.runtime.device.view import View
 from bottleneck.runtime.estimator import Estimator
 from bottleneck.runtime.journal import Journal, JsonLines
-from bottleneck.runtime.link import Link
 from bottleneck.runtime.page import background_page
 from bottleneck.runtime.plan import read_strategies
 from bottleneck.runtime.security import Security
@@ -68,7 +68,7 @@ def client_of(
         ValueError: If the strategy is unknown, or none keeps the budget.
     """
     options: dict[str, Any] = {"security": security, "timeout": cfg.timeout, "checked": cfg.crc}
-    options["estimator"] = Estimator(Link(cfg.link.bandwidth, cfg.link.rtt))
+    options["estimator"] = Estimator(link_of(cfg))
     if cfg.cascade.sure is not None:
         options["cascade"] = cascade = Cascade(cfg.cascade.sure, dict(cfg.cascade.then))
         half.payload(images[0], cascade.route)  # refuses a codec that makes no pictures of these
@@ -95,10 +95,11 @@ def check_playing(cfg: DictConfig) -> None:
     """Refuse what a device cannot keep to, before anything is started for it.
 
     Raises:
-        ValueError: If the pace is none, or the policy or one of its limits.
+        ValueError: If the pace is none, or the link, or the policy or one of its limits.
     """
     if cfg.fps is not None:
         check_pace(cfg.fps)
+    link_of(cfg)
     policy_of(cfg, 1.0)
 
 

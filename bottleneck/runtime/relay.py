@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from bottleneck.lossy.processes import Independent
 from bottleneck.runtime.datagrams.relaying import DatagramRelay
@@ -32,25 +32,23 @@ def constant(link: Link) -> Conditions:
     return lambda seconds: link
 
 
-def stepped(steps: Sequence[tuple[float, float]], rtt: float) -> Conditions:
-    """A link whose bandwidth changes, again and again.
+def once(trace: Trace, rtt: float) -> Conditions:
+    """A link whose bandwidth changes as in a trace, and stays what it is at last."""
+    return lambda now: Link(trace.at(now), rtt)
+
+
+def repeated(trace: Trace, rtt: float) -> Conditions:
+    """A link whose bandwidth changes as in a trace, again and again.
 
     Args:
-        steps: (seconds, bytes per second from then on), from 0 s on; at the last one all begins anew.
+        trace: At its last step all begins anew.
         rtt: Of every step.
 
     Raises:
-        ValueError: If times do not rise from 0, or a bandwidth is negative.
+        ValueError: If the trace has one step only.
     """
-    try:
-        trace = Trace(*zip(*steps, strict=True))
-        if len(trace.seconds) < 2:
-            raise ValueError("it has no end.")
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"trace={list(steps)} is no trace. Give [seconds, bytes per second], from 0 s on, times rising; "
-            "the last one is the end."
-        ) from error
+    if len(trace.seconds) < 2:
+        raise ValueError("a trace that is repeated has an end: a second step, at which it begins anew.")
     return lambda now: Link(trace.at(now % trace.seconds[-1]), rtt)
 
 
@@ -84,7 +82,7 @@ class Relay:
     ):
         if not jitter >= 0 or not 0 <= loss < 1:
             raise ValueError(
-                f"jitter={jitter} with lost={loss} is no link. Give 0 s or more, and a share below 1."
+                f"link.jitter={jitter} with link.loss={loss} is no link. Use 0 s or more, a share below 1."
             )
         self._server, self.conditions = server, conditions
         self._jitter, self._loss, self._random = jitter, loss, random.Random(seed)

@@ -59,6 +59,26 @@ class Trace:
                 return math.inf
             left, now, step = left - rate * (end - now), end, step + 1
 
+    def interrupted(self, outages: Sequence[tuple[float, float]]) -> Self:
+        """The same, but nothing gets through during outages.
+
+        Args:
+            outages: From when to when each lasts, in seconds.
+
+        Raises:
+            ValueError: If one is no time from 0 s on.
+        """
+        for begin, end in outages:
+            if not 0 <= begin < end < math.inf:
+                raise ValueError(
+                    f"an outage goes from 0 s or later to a later time; {begin} to {end} does not."
+                )
+        edges = sorted({*self.seconds, *(edge for outage in outages for edge in outage)})
+        rates = [
+            0.0 if any(begin <= edge < end for begin, end in outages) else self.at(edge) for edge in edges
+        ]
+        return type(self)(edges, rates)
+
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a trace file.

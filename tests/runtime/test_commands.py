@@ -1,6 +1,9 @@
 """`bottleneck serve`, `stream` and `demo`: what other scripts rely on."""
 
+import contextlib
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -103,6 +106,28 @@ def test_stream_sends_pictures_where_the_server_is_not_sure(server, frontier, pi
 
 
 @pytest.mark.slow
+def test_stream_is_followed_in_a_terminal(server, frontier, pictures, tmp_path):
+    """Where the output is a terminal, a table says which strategy, at what bandwidth, and what became."""
+    arguments = [f"source={pictures}", f"server=localhost:{server[0]}", f"frontier={frontier}", "frames=4"]
+    ours, theirs = pty.openpty()
+    streaming = subprocess.Popen(
+        command("stream", *arguments, f"hydra.run.dir={tmp_path}"),
+        stdout=theirs,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal's end
+        while part := os.read(ours, 1 << 16):
+            shown += part
+    os.close(ours)
+    assert streaming.wait() == 0
+    table = shown.decode().rpartition(f"{pictures} to localhost:{server[0]}")[2]
+    for row in ("strategy +│ layer2-2", r"bandwidth +│ [\d,]+ kB/s", "frames +│ 4 frames: 4 layer2-2"):
+        assert re.search(row, table)
+
+
+@pytest.mark.slow
 def test_stream_follows_a_policy_and_a_pace(server, frontier, pictures, tmp_path):
     """With a budget each frame has a strategy; at a pace too fast frames are dropped and counted."""
     arguments = [f"source={pictures}", f"server=localhost:{server[0]}", f"frontier={frontier}", "frames=200"]
@@ -132,7 +157,7 @@ def test_stream_follows_a_policy_and_a_pace(server, frontier, pictures, tmp_path
         ),
         (["demo", "frontier={frontier}", "page.port=0", "policy=quick"], "policy='quick' is unknown"),
         (
-            ["demo", "frontier={frontier}", "page.port=null", "trace={frontier}/frontier.json"],
+            ["demo", "frontier={frontier}", "page.port=null", "link.trace={frontier}/frontier.json"],
             "frontier.json is no trace",
         ),
         (
@@ -176,6 +201,7 @@ def test_mistakes_are_a_line_that_names_the_key(server, frontier, arguments, mes
         ("policy=quick", "policy='quick' is unknown"),
         ("budget.latency=-1", "budget.latency=-1 leaves no time"),
         ("budget.drop=2", "budget.drop=2 is no share"),
+        ("link.bandwidth=0", r"link\.bandwidth=0 with link\.rtt=0\.03 is no link"),
     ],
 )
 def test_what_cannot_be_kept_to_is_refused_before_anything_is_started(name, override, message):
@@ -186,11 +212,11 @@ def test_what_cannot_be_kept_to_is_refused_before_anything_is_started(name, over
 
 @pytest.mark.slow
 def test_demo_shows_server_link_and_device(frontier, tmp_path):
-    """In one terminal frames are answered through the emulated link, and alone while it is dead."""
+    """In one terminal frames are answered through the emulated link, and alone during its outage."""
     options = [f"frontier={frontier}", "frames=150", "page.port=null", "strategy=layer2-2", "timeout=0.5"]
-    trace = "trace=[[0,1e6],[4,0],[7,1e6],[30,1]]"
+    link = ["link.bandwidth=1e6", "link.trace=null", "link.outage=[4,7]"]
     subprocess.run(
-        command("demo", *options, trace, "slower=2", f"hydra.run.dir={tmp_path}"), check=True, timeout=200
+        command("demo", *options, *link, "slower=2", f"hydra.run.dir={tmp_path}"), check=True, timeout=200
     )
     frames = frames_of(tmp_path)
     assert sorted(frame["id"] for frame in frames) == list(range(150))
@@ -203,7 +229,13 @@ def test_demo_conceals_what_is_lost(written, tmp_path):
     """By UDP through a link that loses a fifth, frames are answered from what arrives, and say so."""
     frontier = written(("layer1", 0.05, "range", {}, 16, 1))
     options = [f"frontier={frontier}", "frames=60", "page.port=null", "strategy=layer1-0", "slower=1"]
-    lossy = ["transport=datagram", "datagrams.mtu=100", "lost=0.2", "trace=[[0,1e6],[60,1]]"]
+    lossy = [
+        "transport=datagram",
+        "datagrams.mtu=100",
+        "link.loss=0.2",
+        "link.trace=null",
+        "link.bandwidth=1e6",
+    ]
     subprocess.run(command("demo", *options, *lossy, f"hydra.run.dir={tmp_path}"), check=True, timeout=200)
     frames = frames_of(tmp_path)
     sent = [frame for frame in frames if frame["packets"] is not None and not frame["dropped"]]

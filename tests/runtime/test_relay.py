@@ -6,7 +6,8 @@ import time
 import pytest
 
 from bottleneck.runtime.link import Link
-from bottleneck.runtime.relay import Relay, constant, stepped
+from bottleneck.runtime.relay import Relay, constant, once, repeated
+from bottleneck.runtime.traces import Trace
 
 
 async def echo(reader, writer):
@@ -64,6 +65,25 @@ def test_a_dead_link_holds_everything_until_it_lives_again():
         return await asyncio.wait_for(reader.readexactly(10), 5)
 
     assert asyncio.run(through(Link(1e6), use)) == b"0123456789"
+
+
+def test_an_outage_is_waited_out():
+    """What is sent in the middle of one arrives behind its end, and what is sent before it at once."""
+
+    async def use(reader, writer, relay):
+        relay.conditions = once(Trace([0], [1e6]).interrupted([(0.5, 1.2)]), rtt=0.02)
+        relay.rewind()
+        began = time.monotonic()
+        before = await round_trip(reader, writer)
+        await asyncio.sleep(began + 0.7 - time.monotonic())
+        await round_trip(reader, writer)
+        behind = time.monotonic() - began
+        return before, behind, await round_trip(reader, writer)
+
+    before, behind, afterwards = asyncio.run(through(Link(1e6), use))
+    assert before < 0.4
+    assert 1.2 <= behind < 2.0
+    assert afterwards < 0.4
 
 
 def test_a_lost_packet_comes_late():
@@ -144,36 +164,23 @@ def test_datagrams_that_find_the_queue_full_are_gone():
     assert not through_udp(Link(0.0), 5)
 
 
+STEPS, NOW = Trace([0, 2, 3, 4], [5.0, 7.0, 0.0, 1.0]), (0.0, 1.9, 2.0, 3.5, 4.0, 6.5)
+
+
 def test_steps_repeat():
     """A trace says what holds from when on, and begins again at its end."""
-    at = stepped([(0, 5.0), (2, 7.0), (3, 0.0), (4, 1.0)], rtt=0.1)
-    assert [at(now) for now in (0.0, 1.9, 2.0, 3.5, 4.0, 6.5)] == [
-        Link(bandwidth, 0.1) for bandwidth in (5, 5, 7, 0, 5, 7)
-    ]
+    assert [repeated(STEPS, 0.1)(now) for now in NOW] == [Link(each, 0.1) for each in (5, 5, 7, 0, 5, 7)]
+    with pytest.raises(ValueError, match="has an end"):
+        repeated(Trace([0], [5.0]), 0.1)
 
 
-@pytest.mark.parametrize(
-    "steps",
-    [
-        [(0, 1)],
-        [(1, 1), (2, 1)],
-        [(0, 1), (0, 2)],
-        [(0, -1), (1, 1)],
-        [(0, float("nan")), (1, 1)],
-        [],
-        [0, 5],
-        [(0,), (1,)],
-        [(0, "fast"), (1, 1)],
-    ],
-)
-def test_impossible_traces_are_refused(steps):
-    """Pairs of numbers, whose times rise from zero; bandwidths are not negative, and there is an end."""
-    with pytest.raises(ValueError, match="is no trace"):
-        stepped(steps, 0.0)
+def test_the_last_step_may_last():
+    """Played once, a trace ends in what its last step says."""
+    assert [once(STEPS, 0.1)(now) for now in NOW] == [Link(each, 0.1) for each in (5, 5, 7, 0, 1, 1)]
 
 
 def test_impossible_links_are_refused():
     """The message has the command's keys."""
     for jitter, loss in ((-1, 0), (float("nan"), 0), (0, 1.5), (0, 1)):
-        with pytest.raises(ValueError, match=f"jitter={jitter} with lost={loss} is no link"):
+        with pytest.raises(ValueError, match=rf"link\.jitter={jitter} with link\.loss={loss} is no link"):
             Relay(("127.0.0.1", 1), constant(Link(1.0)), jitter=jitter, loss=loss)

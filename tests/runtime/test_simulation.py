@@ -84,6 +84,15 @@ def test_a_step_is_followed_within_four_seconds():
         assert names - {None} == {wanted}
 
 
+def test_an_outage_is_sat_out_on_the_device():
+    """Within four seconds of its beginning frames are finished on the device, and of its end sent again."""
+    trace = Trace([0], [5e6]).interrupted([(20, 40)])
+    course = simulate(autopilot(example(), POLICY), trace, RTT, 60, rate=10)
+    chosen = dict(zip(course.offered, course.chosen, strict=True))
+    for begin, end, wanted in ((4, 20, "server"), (24, 40, "device"), (44, 60, "server")):
+        assert {name for now, name in chosen.items() if begin <= now < end} - {None} == {wanted}
+
+
 def test_probes_cost_little_and_only_where_they_can_change_something():
     """Three per cent of the bytes at most on a changing link; none but pings where the best is in use."""
     course = simulate(autopilot(example(), POLICY), traces()["mobile, fast"], RTT, 120, rate=8)

@@ -48,6 +48,22 @@ def test_what_has_gone_through_is_the_area_under_the_bandwidth(steps, begin, siz
         assert area == pytest.approx(size, rel=1e-6, abs=1e-3)
 
 
+def test_nothing_gets_through_during_outages():
+    """From an outage's first moment to its end the bandwidth is 0, else what it was; they may overlap."""
+    trace = TRACE.interrupted([(5, 8), (7, 9), (18, 25)])
+    expected = {0: 1000, 4.9: 1000, 5: 0, 8.9: 0, 9: 1000, 10: 0, 20: 0, 24.9: 0, 25: 500, 999: 500}
+    assert {now: trace.at(now) for now in expected} == expected
+    assert TRACE.interrupted([]) == TRACE
+    assert trace.through(4, 2000) == 10
+
+
+@pytest.mark.parametrize("outage", [(5, 5), (8, 5), (-1, 5), (0, math.inf), (math.nan, 5), (0, math.nan)])
+def test_what_is_no_time_is_no_outage(outage):
+    """An outage begins at 0 s or later, and ends later than that."""
+    with pytest.raises(ValueError, match=rf"{outage[0]} to {outage[1]} does not"):
+        TRACE.interrupted([outage])
+
+
 def test_traces_survive_their_file(tmp_path):
     """What was written is read, number for number."""
     trace = Trace.wandering(1e5, 0.8, 5, 10)

@@ -18,13 +18,14 @@ class View:
 
     Args:
         title: Source and server.
+        console: Where it is shown; `None`: where the program's output goes.
     """
 
-    def __init__(self, title: str):
+    def __init__(self, title: str, console: Console | None = None):
         self._title = title
         self._last: deque[Record] = deque(maxlen=_WINDOW)
         self._counts: Counter[str] = Counter()
-        console = Console()
+        console = console or Console()
         self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
 
     def __call__(self, record: Record) -> None:

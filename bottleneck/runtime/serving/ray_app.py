@@ -52,7 +52,10 @@ class Options:
 
     Attributes:
         replicas: Copies of the server's half; where `most` is more, that many at least.
-        most: Copies while requests wait; `None`: always `replicas`.
+        most: Copies while requests wait; `None`: always `replicas`, and the next three mean nothing.
+        ongoing: Requests of a replica that copies are started and ended for; `None`: `max_batch`.
+        up_after: Seconds of more requests than that, after which a copy is started.
+        down_after: Seconds of fewer, after which one is ended.
         cpus: Cores that Ray reserves for a replica.
         gpus: GPUs of a replica; a share where several use one.
         max_batch: Most payloads of a batch.
@@ -63,11 +66,15 @@ class Options:
         token: What has to stand in a request's header, `Authorization: Bearer TOKEN`.
 
     Raises:
-        ValueError: If there would be no replica, or `most` is fewer than `replicas`, or `top` names no class.
+        ValueError: If there would be no replica, or `most` is fewer than `replicas`, or what they hang on
+            is no number of requests or seconds, or `top` names no class.
     """
 
     replicas: int = 1
     most: int | None = None
+    ongoing: float | None = None
+    up_after: float = 30.0
+    down_after: float = 600.0
     cpus: float = 1.0
     gpus: float = 0.0
     max_batch: int = 8
@@ -83,6 +90,13 @@ class Options:
             raise ValueError(
                 f"ray.replicas={self.replicas} and ray.most={self.most} make no number of replicas. Use at "
                 "least 1, and no fewer for ray.most, or null."
+            )
+        if self.ongoing is not None and not self.ongoing > 0:
+            raise ValueError(f"ray.ongoing={self.ongoing} is no number of requests. Use above 0, or null.")
+        if not (self.up_after >= 0 and self.down_after >= 0):
+            raise ValueError(
+                f"ray.up_after={self.up_after} and ray.down_after={self.down_after} are no times. Use "
+                "seconds, 0 or more."
             )
 
 
@@ -136,8 +150,14 @@ def application(folder: Path, network: Callable[[], nn.Module], options: Options
     """
     number: dict[str, Any] = {"num_replicas": options.replicas}
     if options.most is not None:
-        bounds = {"min_replicas": options.replicas, "max_replicas": options.most}
-        number = {"autoscaling_config": {**bounds, "target_ongoing_requests": options.max_batch}}
+        scaling = {
+            "min_replicas": options.replicas,
+            "max_replicas": options.most,
+            "target_ongoing_requests": options.ongoing or options.max_batch,
+            "upscale_delay_s": options.up_after,
+            "downscale_delay_s": options.down_after,
+        }
+        number = {"autoscaling_config": scaling}
     deployment = serve.deployment(
         Replica,
         name="replica",

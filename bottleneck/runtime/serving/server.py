@@ -34,6 +34,15 @@ log = logging.getLogger(__name__)
 
 SERVICE = "bottleneck.Runtime"
 _RELOAD_SECONDS = 1.0  # between two looks at the frontiers' files
+#: What the configuration calls a limit.
+_KEYS = {
+    "longest": "limits.message",
+    "most_devices": "limits.devices",
+    "idle": "limits.idle",
+    "grace": "limits.grace",
+    "deadline": "datagrams.deadline",
+    "patience": "datagrams.patience",
+}
 
 
 @dataclass(frozen=True)
@@ -71,11 +80,11 @@ class Limits:
         for name in ("longest", "most_devices", "idle", "keepalive", "deadline"):
             if not getattr(self, name) > 0:
                 raise ValueError(
-                    f"limits: {name}={getattr(self, name)} lets nothing through. Use more than 0."
+                    f"{_KEYS.get(name, name)}={getattr(self, name)} lets nothing through. Use more than 0."
                 )
         for name in ("grace", "patience"):
             if not getattr(self, name) >= 0:
-                raise ValueError(f"limits: {name}={getattr(self, name)} is no time. Use 0 seconds or more.")
+                raise ValueError(f"{_KEYS[name]}={getattr(self, name)} is no time. Use 0 seconds or more.")
 
 
 class Server:
@@ -207,6 +216,8 @@ class Server:
 
     async def _describe(self, request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         await self._admit(context)
+        if request:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "Describe is asked without any bytes")
         about = self._tails.describe() | {"datagrams": self._datagrams is not None}
         return json.dumps(about).encode()
 

@@ -1,12 +1,14 @@
 """The server's half on Ray Serve: answers as the server's, and a replica may die."""
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -60,29 +62,34 @@ def replicas_of(command):
 
 
 @pytest.fixture(scope="module")
-def served(frontier, tmp_path_factory):
-    """A command with two replicas: its process and its address."""
+def started(frontier, tmp_path_factory):
+    """Starts commands: their process and their address."""
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    options = [
-        "port=0",
-        "token=WORD",
-        "ray.replicas=2",
-        "ray.cpus=0.1",
-        "limits.message=1000",
-        "batch.wait_ms=5",
-    ]
-    folder = tmp_path_factory.mktemp("ray")
-    process = subprocess.Popen(
-        [*COMMAND, f"frontier={frontier}", *options, f"hydra.run.dir={folder}"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | PATIENT,
-    )
-    yield process, re.search(r"http:\S+", process.stdout.readline()).group()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(120) == 0
-    process.stdout.close()
-    assert not replicas_of(process.pid)
+    processes = []
+
+    def start(*options):
+        folder = tmp_path_factory.mktemp("ray")
+        process = subprocess.Popen(
+            [*COMMAND, f"frontier={frontier}", "port=0", "token=WORD", *options, f"hydra.run.dir={folder}"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | PATIENT,
+        )
+        processes.append(process)
+        return process, re.search(r"http:\S+", process.stdout.readline()).group()
+
+    yield start
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 0
+        process.stdout.close()
+        assert not replicas_of(process.pid)
+
+
+@pytest.fixture(scope="module")
+def served(started):
+    """A command with two replicas."""
+    return started("ray.replicas=2", "ray.cpus=0.1", "limits.message=1000", "batch.wait_ms=5")
 
 
 @pytest.fixture(scope="module")
@@ -186,14 +193,91 @@ def test_what_ray_cannot_do_is_said_before_anything_starts(options, message):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's own, on import
-def test_replicas_are_a_number():
-    """There is one at least, and the most are no fewer."""
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["ray.replicas=2", "ray.most=1"], r"ray\.replicas=2 and ray\.most=1 make no number of replicas"),
+        (["ray.replicas=0"], r"ray\.replicas=0 and ray\.most=None make no number of replicas"),
+        (["ray.most=4", "ray.ongoing=0"], r"ray\.ongoing=0 is no number of requests"),
+        (["ray.most=4", "ray.up_after=-1"], r"ray\.up_after=-1 and .* are no times"),
+        (["ray.most=4", "ray.down_after=nan"], r"ray\.down_after=nan are no times"),
+    ],
+)
+def test_replicas_are_a_number(options, message):
+    """There is one at least, the most are no fewer, and requests and seconds say when there are more."""
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    for options in (["ray.replicas=2", "ray.most=1"], ["ray.replicas=0"]):
-        with pytest.raises(
-            ValueError, match=r"ray\.replicas=\d and ray\.most=\w+ make no number of replicas"
-        ):
+    with pytest.raises(ValueError, match=message):
+        serve.run(configured(*options))
+
+
+@pytest.fixture
+def deployed(monkeypatch):
+    """What Ray is told of the deployment of a configuration; nothing is started."""
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    from bottleneck.runtime.serving import ray_app
+
+    def told(*options):
+        applications = []
+
+        @contextlib.contextmanager
+        def noted(folder, network, options, *where):
+            applications.append(ray_app.application(folder, network, options))
+            raise KeyboardInterrupt
+            yield
+
+        monkeypatch.setattr(ray_app, "running", noted)
+        with pytest.raises(KeyboardInterrupt):
             serve.run(configured(*options))
+        return applications[0]._bound_deployment
+
+    return told
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's own, on import
+def test_ray_is_told_when_to_start_and_end_replicas(deployed):
+    """Bounds, requests of a replica and both delays reach Ray; without `ray.most` the number is fixed."""
+    scaling = ["ray.replicas=2", "ray.most=6", "ray.ongoing=3", "ray.up_after=4", "ray.down_after=50"]
+    wanted = deployed(*scaling)._deployment_config.autoscaling_config
+    assert (wanted.min_replicas, wanted.max_replicas, wanted.target_ongoing_requests) == (2, 6, 3)
+    assert (wanted.upscale_delay_s, wanted.downscale_delay_s) == (4, 50)
+    assert (
+        deployed("ray.most=6", "batch.max=5")._deployment_config.autoscaling_config.target_ongoing_requests
+        == 5
+    )
+    fixed = deployed("ray.replicas=3", "batch.max=5", "limits.devices=9")
+    assert fixed._deployment_config.autoscaling_config is None
+    assert (fixed.num_replicas, fixed.max_ongoing_requests, fixed.max_queued_requests) == (3, 10, 9)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_replicas_come_with_requests_and_go_without(started, expected):
+    """Under a load there are two of them, and a while behind it one is left."""
+    process, address = started(
+        "ray.most=2", "ray.ongoing=1", "ray.up_after=0", "ray.down_after=2", "ray.cpus=0.1"
+    )
+
+    def waited(count):
+        end = time.monotonic() + 120
+        while len(replicas_of(process.pid)) != count and time.monotonic() < end:
+            time.sleep(0.2)
+        return len(replicas_of(process.pid)) == count
+
+    assert waited(1)
+    loaded = threading.Event()
+
+    def ask(index):
+        while not loaded.is_set():
+            assert asked(address, expected[index][0])[0] == 200
+
+    with concurrent.futures.ThreadPoolExecutor(8) as devices:
+        asking = [devices.submit(ask, index) for index in range(8)]
+        came = waited(2)
+        loaded.set()
+        for one in asking:
+            one.result()
+    assert came
+    assert waited(1)
 
 
 def test_without_ray_the_line_says_what_to_install():
