@@ -107,6 +107,8 @@ def draw(lines: dict[str, list[Result]], studies: dict[str, list[Result]], path:
     for drop, marker in zip(DROPS, "ov", strict=True):
         _draw_costs(device, studies, lines, colours, drop, marker)
     device.set(xlabel="device (million MACs)", ylabel="bytes per image", yscale="log", xlim=(-20, 520))
+    for axis in (rate.xaxis, device.yaxis):
+        axis.set_major_formatter("{x:,.0f}")
     for axes in (rate, device):
         axes.grid(alpha=0.3)
         axes.legend(fontsize="x-small", loc="lower left")
@@ -158,8 +160,8 @@ def _draw_costs(
         else:
             axes.annotate(f"{size:,.0f}", (macs, size), place, textcoords="offset points", fontsize="small")
     for size, macs, told in best.values():
-        text = f"{told} {size:,.0f}"
-        axes.annotate(text, (macs, size), place, textcoords="offset points", fontsize="x-small")
+        text, beside = f"{told} {size:,.0f}", (place[0], max(place[1], -4))
+        axes.annotate(text, (macs, size), beside, textcoords="offset points", fontsize="x-small")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,24 +5,28 @@
 ROWS are `results.jsonl` files of `bottleneck evaluate suite=paper`, one split point or the input each,
 perhaps on fewer images: everything is told as points below the frozen network on the very same images.
 Prints the bytes at 1 and at 3 points below, a line per method and a column per split point, and draws a panel
-for each split point. Methods are numbered once, so a colour is one method in all panels.
+for each split point. A colour is one method in all panels; the best methods of each have one, the others are
+grey.
 """
 
+import math
 from collections.abc import Sequence
+from functools import partial
+from itertools import chain, zip_longest
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from benchmarks.shared import markdown, parser
-from bottleneck.measure.curves import curves
+from bottleneck.measure.curves import bytes_at, curves
 from bottleneck.measure.results import Result, read_results
+from bottleneck.show.captions import save
 from bottleneck.show.tables import bytes_cell
 
 DROPS = (0.01, 0.03)
-LOWEST = 0.12  # a curve's points further below the frozen network are not drawn
+LOWEST = 0.12  # where the axis ends, below the frozen network
+NAMED = 8  # methods with a name and a colour
+COLUMNS = 3  # of panels
 
 Curves = dict[str, list[Result]]
 
@@ -58,48 +62,57 @@ def table(places: dict[str, Curves]) -> str:
     return markdown(lines, header)
 
 
+def named(places: dict[str, Curves]) -> list[str]:
+    """Methods that have a name in the picture: each split point's best, then each one's second, and so on.
+
+    The best needs the fewest bytes at 3 points below the frozen network.
+    """
+
+    def cost(method: str, found: Curves) -> float:
+        rows = found[method]
+        return bytes_at(rows, rows[0].baseline - max(DROPS)) or math.inf
+
+    ranked = [sorted(found, key=partial(cost, found=found)) for found in places.values()]
+    return list(dict.fromkeys(filter(None, chain(*zip_longest(*ranked)))))[:NAMED]
+
+
 def draw(places: dict[str, Curves], picture: Path) -> None:
-    """A panel for each split point; trained units as stars."""
-    names = methods_of(places)
-    columns = 2 if len(places) > 1 else 1
-    lines = -(-len(places) // columns)
-    size = (6.2 * columns, max(7.5, 4 * lines))  # the legend is as high
-    figure, panels = plt.subplots(
-        lines, columns, figsize=size, sharex=True, squeeze=False, layout="constrained"
-    )
-    colours = matplotlib.colormaps["tab20"]
-    shown = {}
-    for axes, (place, found) in zip(panels.flat, places.items(), strict=False):
+    """A panel for each split point, the best methods of each in colour; trained units as stars."""
+    names = named(places)
+    lines = -(-(len(places) + 1) // COLUMNS)  # the last panel is the legend's
+    figure = Figure(figsize=(3.3 * COLUMNS, 3.2 * lines + 0.7), layout="constrained")
+    panels = figure.subplots(lines, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
+    drawn = {}
+    for axes, (place, found) in zip(panels, places.items(), strict=False):
         for method, rows in found.items():
-            number = names.index(method)
-            drops = [(row.payload_bytes, row.baseline - row.value) for row in rows]
-            points = [(size, 100 * drop) for size, drop in drops if drop < LOWEST]
-            if not points:
-                continue
-            trained = rows[0].kind == "trained"
-            (shown[method],) = axes.plot(
-                *zip(*points, strict=True),
-                color=colours(number % colours.N),
-                marker="*" if trained else "osv^D"[number // colours.N % 5],
-                markersize=11 if trained else 4,
-                linewidth=1,
+            known = method in names
+            (curve,) = axes.plot(
+                [row.payload_bytes for row in rows],
+                [100 * (row.baseline - row.value) for row in rows],
+                color=f"C{names.index(method)}" if known else "0.8",
+                marker="*" if rows[0].kind == "trained" else "o",
+                markersize=(11 if rows[0].kind == "trained" else 4) if known else 2,
+                linewidth=1.5 if known else 0.8,
+                zorder=3 if known else 1,
             )
-        axes.axhline(0, color="grey", linestyle="--", linewidth=0.8)
+            drawn[method if known else "the others"] = curve
+        for drop in (0, *DROPS):
+            axes.axhline(100 * drop, color="0.4", linestyle=":" if drop else "--", linewidth=0.9)
         axes.set(xscale="log", title=f"{place}, {_samples(found)} images")
-        axes.set_ylim(100 * LOWEST, -2)
-        axes.grid(alpha=0.3)
-        axes.tick_params(labelbottom=True)
-    for axes in panels.flat[len(places) :]:
+        axes.set_ylim(100 * LOWEST, -1)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.tick_params(labelbottom=True, labelsize="small")
+        axes.grid(alpha=0.25)
+    for axes in panels[len(places) :]:
         axes.axis("off")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("points below the frozen network")
-    for axes in panels[-1]:
-        axes.set_xlabel("payload (bytes per image)")
-    figure.legend(
-        shown.values(), shown.keys(), loc="outside right center", fontsize="small", title=_network(places)
+    legend = {name: drawn[name] for name in [*names, "the others"] if name in drawn}
+    panels[len(places)].legend(legend.values(), legend.keys(), loc="center left", title=_network(places))
+    figure.supylabel("points below the frozen network")
+    figure.supxlabel("payload (bytes per image, log scale)")
+    sentence = (
+        "Dashed: the frozen network; dotted: 1 and 3 points below it. Stars: trained. Further left is better."
     )
-    figure.savefig(picture, dpi=110)
-    plt.close(figure)
+    save(figure, sentence, picture)
 
 
 def _samples(found: Curves) -> str:

@@ -8,28 +8,36 @@ Draws and prints the rows of `bottleneck evaluate task=detection suite=carra`, o
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from benchmarks.shared import markdown, parser
 from bottleneck.measure.results import Result, read_results
+from bottleneck.show.captions import save
 
 
 def draw(rows: Sequence[Result], frozen: Result, picture: Path) -> None:
     """Metrics on the left, KB per image on the right, both over the bits per element."""
     bits = [int(row.setting or 0) for row in rows]
-    figure, (quality, size) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    quality, size = figure.subplots(1, 2)
     for key, wanted in (frozen.metrics or {}).items():
-        (line,) = quality.plot(bits, [(row.metrics or {})[key] for row in rows], marker="o", label=key)
+        (line,) = quality.plot(
+            bits,
+            [(row.metrics or {})[key] for row in rows],
+            marker="o",
+            label=key.replace("_", " ").replace("map", "mAP"),
+        )
         quality.axhline(wanted, color=line.get_color(), linestyle="--", linewidth=0.8)
-    quality.set(xlabel="bits n", ylabel="metric (dashed: frozen network)", ylim=(0, 1.02))
+    quality.set(xlabel="bits per element", ylabel="metric", ylim=(0, 1.02))
     quality.legend()
     size.plot(bits, [(row.payload_bytes or 0) / 1e3 for row in rows], marker="o", color="tab:grey")
-    size.set(xlabel="bits n", ylabel="KB per image", ylim=(0, None))
-    figure.savefig(picture, dpi=120)
-    plt.close(figure)
+    size.set(xlabel="bits per element", ylabel="payload (KB per image)", ylim=(0, None))
+    for axes in (quality, size):
+        axes.grid(alpha=0.25)
+    figure.suptitle(
+        f"{frozen.model} on {frozen.dataset}, {frozen.n:,} images: run lengths at {rows[0].split}"
+    )
+    save(figure, "Left: what is kept (dashed: the frozen network). Right: what it takes.", picture)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

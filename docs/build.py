@@ -1,4 +1,4 @@
-"""The site: pages of docs/, the results, the changelog, and every configuration key.
+"""The site: pages of docs/ and its notebooks, the results, the changelog, and every configuration key.
 
     python docs/build.py
 
@@ -6,6 +6,7 @@ Pages are gathered in build/docs and become build/site, which opens from a folde
 a link to nowhere, ends the build.
 """
 
+import json
 import os
 import re
 import shutil
@@ -52,6 +53,16 @@ def configuration(conf: Path) -> str:
     return "\n".join(page)
 
 
+def notebook(path: Path) -> str:
+    """A notebook as a page: its text, and its code as blocks; it keeps no outputs."""
+    cells = [
+        (cell["cell_type"], "".join(cell["source"])) for cell in json.loads(path.read_text("utf-8"))["cells"]
+    ]
+    parts = [text if kind == "markdown" else f"```python\n{text}\n```" for kind, text in cells]
+    parts.insert(1, f"Code to run: [{path.name}]({path.name}).")
+    return "\n\n".join(parts) + "\n"
+
+
 def gather() -> None:
     """Lay out every page and picture below build/docs."""
     shutil.rmtree(PAGES, ignore_errors=True)
@@ -62,6 +73,8 @@ def gather() -> None:
     for page in ("CHANGELOG", "SECURITY"):
         shutil.copy(ROOT / f"{page}.md", PAGES / f"{page.lower()}.md")
     (PAGES / "reference" / "configuration.md").write_text(configuration(ROOT / "conf"))
+    for path in sorted((PAGES / "notebooks").glob("*.ipynb")):
+        path.with_suffix(".md").write_text(notebook(path))
 
 
 def main() -> None:

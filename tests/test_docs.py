@@ -1,33 +1,127 @@
 """The documentation: its site builds, its commands and its Python run as written."""
 
+import ast
 import importlib.metadata
 import importlib.util
+import json
 import re
 import shlex
 import subprocess
 import sys
+from collections import OrderedDict
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from pytorch_lightning import LightningModule, Trainer
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import bottleneck
+from bottleneck.commands.config import config_dir
 
 ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
-GUIDES = [page for page in PAGES if "```sh" in page.read_text()]
-# A block of ```py needs what only a reader has.
-SCRIPTED = [page for page in PAGES if "```python\n" in page.read_text()]
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+TOLD = [README, *PAGES]
+# A block of ```sh or ```python runs as it stands; one of ```text or ```py needs what only a reader has.
+GUIDES = [page for page in TOLD if "```sh" in page.read_text()]
+SCRIPTED = [
+    pytest.param(page, marks=pytest.mark.slow if "bottleneck.train(" in text else ())
+    for page in TOLD
+    if "```python\n" in (text := page.read_text())
+]
+FRAGMENTS = [page for page in TOLD if "```py\n" in page.read_text()]
+FROM_COMMANDS = re.compile(r"\"(outputs|studies)/")  # Python that goes on from what a page's commands wrote
+ENDLESS = ("demo", "serve", "stream")
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
+def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
+    """Language and text of a page's blocks, in its order."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.M | re.S)
+    return [(language, text) for language, text in found if language in languages]
 
 
-def started(line: str) -> list[str]:
-    """A line of a guide as a process; what needs data of the reader's own is composed only."""
-    program, *arguments = shlex.split(line, comments=True)
-    composed = ["--cfg", "job"] if re.search(r"=\S*(PATH|my_package)", line) else []
+def commands(text: str) -> list[list[str]]:
+    """A block's commands, each in the words that a shell makes of it; other lines are drawings or files."""
+    lines = text.replace("\\\n", " ").replace("&&", "\n").splitlines()
+    return [
+        shlex.split(line, comments=True) for line in lines if re.match(r"\s*(python|bottleneck|pip) ", line)
+    ]
+
+
+def needs_a_reader(words: list[str]) -> bool:
+    """Whether a command needs data of a reader's own, or goes on until a reader ends it."""
+    return words[1] in ENDLESS or re.search(r"=\S*(PATH|my_package)", " ".join(words)) is not None
+
+
+def process(words: list[str]) -> list[str]:
+    """A command as a process of this Python."""
+    program, *arguments = words
     if program == "python":
-        return [sys.executable, str(ROOT / arguments[0]), *arguments[1:], *composed]
-    return [sys.executable, "-m", program, *arguments, *composed]
+        return [sys.executable, str(ROOT / arguments[0]), *arguments[1:]]
+    return [sys.executable, "-m", program, *arguments]
+
+
+def check(words: list[str]) -> None:
+    """What a command names is there: a file, a module, extras, or a command's keys and their choices."""
+    program, name, *arguments = words
+    if program == "pip":
+        extras = importlib.metadata.metadata("split-bottleneck").get_all("Provides-Extra")
+        assert set(re.findall(r"[\w-]+", arguments[-1].partition("[")[2])) <= set(extras)
+    elif name == "-m":
+        assert importlib.util.find_spec(arguments[0])
+    else:
+        assert program == "bottleneck" or (ROOT / name).is_file()
+        if "-m" in arguments:  # several values: the first
+            arguments = [re.sub(r"=([^,]*),.*", r"=\1", word) for word in arguments if word != "-m"]
+        with initialize_config_dir(config_dir(), version_base="1.3"):
+            compose(name.removesuffix(".py"), arguments)
+
+
+def run(code: str, page: Path, names: dict) -> None:
+    exec(compile(code, str(page), "exec"), names)
+
+
+class Digit(LightningModule):
+    """A module of a reader's: nothing but what Lightning demands."""
+
+    def __init__(self):
+        super().__init__()
+        layers = [
+            ("layer3", nn.Conv2d(1, 16, 3, padding=1)),
+            ("flat", nn.Flatten()),
+            ("fc", nn.Linear(1024, 10)),
+        ]
+        self.model = nn.Sequential(OrderedDict(layers))
+
+    def training_step(self, batch, index):
+        x, y = batch
+        return nn.functional.cross_entropy(self.model(x), y)
+
+    def test_step(self, batch, index):
+        self.log("loss", self.training_step(batch, index))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.fixture
+def brought(digits_images):
+    """What only a reader has, by the names that pages give it."""
+    data = TensorDataset(digits_images.float() / 16, torch.arange(len(digits_images)) % 10)
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    return {
+        "bottleneck": bottleneck,
+        "image": digits_images[0],
+        "Trainer": partial(Trainer, max_epochs=1, logger=False, accelerator="cpu", **quiet),
+        "your_module": Digit(),
+        "your_data": DataLoader(data, batch_size=8),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +144,21 @@ def test_configuration_page_names_nested_keys(tmp_path, build):
 
 
 def test_every_page_is_in_the_navigation():
-    """No page is written that a reader cannot reach."""
+    """No page or notebook is written that a reader cannot reach."""
     navigation = (ROOT / "zensical.toml").read_text()
-    assert [page.name for page in PAGES if page.relative_to(ROOT / "docs").as_posix() not in navigation] == []
+    pages = [*PAGES, *(path.with_suffix(".md") for path in NOTEBOOKS)]
+    assert [page.name for page in pages if page.relative_to(ROOT / "docs").as_posix() not in navigation] == []
+
+
+def test_a_notebook_is_a_page_of_its_cells(tmp_path, build):
+    """Text stays text, code becomes a block, and the notebook itself is linked below its title."""
+    cells = [("markdown", ["# Title\n", "\n", "Text."]), ("code", ["a = 1\n", "a"])]
+    book = {"cells": [{"cell_type": kind, "source": source} for kind, source in cells]}
+    (tmp_path / "one.ipynb").write_text(json.dumps(book))
+    page = build.notebook(tmp_path / "one.ipynb")
+    assert page.startswith("# Title\n\nText.\n\n")
+    assert "[one.ipynb](one.ipynb)" in page
+    assert page.endswith("```python\na = 1\na\n```\n")
 
 
 def test_fences_name_one_language():
@@ -76,31 +182,71 @@ def test_site_builds_without_a_warning(build):
     assert loaded == []
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
-def test_commands_of_a_guide_run(page, tmp_path):
-    """Each command of a guide runs as written, one after the other in one folder."""
-    for line in "".join(blocks(page, "sh")).splitlines():
-        if line.strip():
-            done = subprocess.run(started(line), cwd=tmp_path, capture_output=True, text=True)
-            assert done.returncode == 0, f"{line}\n{done.stderr[-2000:]}"
+@pytest.mark.parametrize("page", TOLD, ids=lambda page: page.stem)
+def test_commands_that_a_reader_has_to_run_name_what_there_is(page):
+    """Commands that no test runs, as they need a reader's data, have keys, choices and extras that exist."""
+    for language, text in blocks(page, "", "sh", "text"):
+        for words in commands(text):
+            if language != "sh" or needs_a_reader(words):
+                check(words)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", SCRIPTED, ids=lambda page: page.stem)
-def test_python_of_a_page_runs(page, tmp_path, monkeypatch):
-    """The Python of a page runs from top to bottom."""
+@pytest.mark.filterwarnings("ignore:.*number of training batches", "ignore:.*does not have many workers")
+def test_python_of_a_page_runs(page, brought, tmp_path, monkeypatch):
+    """The Python of a page runs from top to bottom, but for what goes on from its commands."""
     monkeypatch.chdir(tmp_path)
-    names = {}
-    for block in blocks(page, "python"):
-        exec(compile(block, str(page), "exec"), names)
+    for _, code in blocks(page, "python"):
+        if not FROM_COMMANDS.search(code):
+            run(code, page, brought)
+
+
+@pytest.mark.parametrize("page", FRAGMENTS, ids=lambda page: page.stem)
+def test_fragments_name_what_there_is(page):
+    """Python that needs what only a reader has is Python, and what it takes from the package is there."""
+    for _, code in blocks(page, "py"):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "bottleneck":
+                module = importlib.import_module(node.module)
+                assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+            elif isinstance(node, ast.Attribute) and re.fullmatch(r"bottleneck[\w.]+", ast.unparse(node)):
+                attrgetter(ast.unparse(node).removeprefix("bottleneck."))(bottleneck)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem
-)
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
+def test_a_page_runs_as_written(page, brought, tmp_path, monkeypatch):
+    """Commands and Python of a page run one after the other, in one folder, as they are written."""
+    monkeypatch.chdir(tmp_path)
+    for language, text in blocks(page, "sh", "python"):
+        if language == "python":
+            run(text, page, brought)
+            continue
+        for words in commands(text):
+            if not needs_a_reader(words):
+                done = subprocess.run(process(words), capture_output=True, text=True)
+                assert done.returncode == 0, f"{shlex.join(words)}\n{done.stderr[-2000:]}"
+
+
+@pytest.mark.slow
+def test_the_first_run_gives_what_readme_says(tmp_path):
+    """Accuracy and bytes of the quick start, within what another processor's rounding changes."""
+    command = [sys.executable, str(ROOT / "train.py"), f"hydra.run.dir={tmp_path}"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    rows = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    methods = {row["method"]: row for row in rows}
+    told = "{} % from {} bytes, where the frozen network has {} %, the packed image takes {} bytes"
+    said = re.search(told.replace("{}", r"([\d.]+)"), README.read_text())
+    value, size, frozen, packed = map(float, said.groups())
+    assert 100 * methods["bottleneck"]["value"] == pytest.approx(value, abs=1)
+    assert methods["bottleneck"]["payload_bytes"] == pytest.approx(size, rel=0.1)
+    assert 100 * methods["frozen"]["value"] == pytest.approx(frozen)
+    assert methods["packed-input"]["payload_bytes"] == packed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path, tmp_path):
     """A notebook runs from top to bottom in an empty folder."""
     nbclient = pytest.importorskip("nbclient", reason="the extra `docs` is not installed")

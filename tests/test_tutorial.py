@@ -11,6 +11,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def shape(output):
+    """The lines that are printed, whatever numbers training makes of them."""
+    return [re.sub(r"\d+", "0", line) for line in output.splitlines()]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # three processes that all import torch, on a machine that may be busy
 def test_tutorial_runs_top_to_bottom(tmp_path):
@@ -27,6 +32,8 @@ def test_tutorial_runs_top_to_bottom(tmp_path):
 
     trained = subprocess.run(command(train), cwd=ROOT, capture_output=True, text=True, check=False)
     assert trained.returncode == 0, trained.stderr[-3000:]
+    shown, asked_shown = (shape(block) for block in re.findall(r"^```text\n(.*?)^```", text, re.M | re.S))
+    assert shape(trained.stdout.replace(str(tmp_path), "outputs/tutorial"))[-len(shown) :] == shown
     whole, cut = re.findall(r"accuracy ([\d.]+)(?: from ([\d.]+) bytes)?", trained.stdout)
     assert float(whole[0]) > 0.9
     assert float(cut[0]) > float(whole[0]) - 0.05
@@ -40,4 +47,5 @@ def test_tutorial_runs_top_to_bottom(tmp_path):
     finally:
         serving.kill()
         serving.stdout.close()
+    assert shape(asked.stdout) == asked_shown
     assert asked.stdout == f"297 pictures: accuracy {cut[0]} from {cut[1]} bytes each\n"

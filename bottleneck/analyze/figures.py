@@ -98,9 +98,10 @@ def draw_fourier(found: Fourier, title: str, path: Path) -> None:
 
 
 def draw_motion(found: Motion, title: str, path: Path) -> None:
-    """Quality of predictions against how far the image moved."""
+    """Quality of predictions against how far the image moved; moves by whole cells are filled."""
     figure, (axes,) = _panels(1)
-    order = np.argsort(found.cells)
+    cells = np.array(found.cells)
+    whole = cells == np.round(cells)
     names = {
         "still": "not moved",
         "known": "moved as the image was",
@@ -108,11 +109,15 @@ def draw_motion(found: Motion, title: str, path: Path) -> None:
         "feature": "vectors found on features",
     }
     for way, values in found.psnr.items():
-        axes.plot(np.array(found.cells)[order], np.array(values)[order], marker="o", label=names[way])
+        (filled,) = axes.plot(cells[whole], np.array(values)[whole], "o", label=names[way])
+        colour = filled.get_color()
+        axes.plot(cells[~whole], np.array(values)[~whole], "o", color=colour, markerfacecolor="none")
+    axes.plot([], [], "o", color="black", markerfacecolor="none", label="not by whole cells")
     axes.set(title="Predicted from the frame before", xlabel="cells that it moved by", ylabel="PSNR (dB)")
-    axes.margins(y=0.35)
-    axes.legend(loc="upper left", fontsize="small")
-    _save(figure, title, found.summary, path)
+    figure.set_figwidth(7.5)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
+    told = "a moved image's feature, predicted from the one before; higher is better"
+    _save(figure, title, told, path)
 
 
 def draw_quantization(found: Quantization, title: str, path: Path) -> None:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from tabulate import tabulate
@@ -55,36 +56,47 @@ def loss_table(rows: Sequence[Result]) -> str:
 def draw_losses(rows: Sequence[Result], path: Path) -> None:
     """Draw the metric against the loss rate, a panel for each loss model, the frozen network as a line.
 
-    A colour is a concealment, a style of line a method.
+    A colour is a concealment, a style of line a method. Lines that come first are wider, so that one shows
+    behind another that lies on it.
     """
     found = loss_lines(rows)
     concealments = list(dict.fromkeys(name for lines in found.values() for _, name in lines))
+    widths = np.linspace(3.6, 1.2, len(concealments))
     lines_of_panels = -(-len(found) // 2)
-    figure = Figure(figsize=(9, 3.8 * lines_of_panels + 0.6), layout="constrained")
+    figure = Figure(figsize=(9, 3.4 * lines_of_panels + 0.8), layout="constrained")
     panels = figure.subplots(lines_of_panels, min(2, len(found)), sharey=True, squeeze=False)
     for axes, (model, lines) in zip(panels.flat, found.items(), strict=False):
         methods = list(dict.fromkeys(method for method, _ in lines))
         for (method, concealment), line in lines.items():
+            number = concealments.index(concealment)
             axes.plot(
-                [row.loss_rate or 0 for row in line],
-                [row.value for row in line],
-                color=f"C{concealments.index(concealment)}",
+                [100 * (row.loss_rate or 0) for row in line],
+                [100 * row.value for row in line],
+                color=f"C{number}",
                 linestyle=_STYLES[methods.index(method) % len(_STYLES)],
+                linewidth=widths[number],
                 marker="o",
-                markersize=4,
+                markersize=3 + widths[number],
             )
         for number, method in enumerate(methods):
             axes.plot([], [], color="black", linestyle=_STYLES[number % len(_STYLES)], label=method)
         axes.legend(fontsize="small", loc="lower left")
-        axes.axhline(rows[0].baseline, color="grey", linestyle="--", linewidth=1)
+        axes.axhline(100 * rows[0].baseline, color="grey", linestyle="--", linewidth=1)
         axes.set_title(model)
-        axes.set_xlabel("share lost")
+        axes.set_xlabel("lost (%)")
         axes.grid(alpha=0.3)
     for axes in panels.flat[len(found) :]:
         axes.axis("off")
-    figure.supylabel(rows[0].metric.replace("_", " "))
-    colours = [Line2D([], [], color=f"C{number}", marker="o") for number in range(len(concealments))]
-    figure.legend(colours, concealments, fontsize="small", loc="outside right upper")
-    figure.suptitle(f"{rows[0].model} on {rows[0].dataset}, n = {rows[0].n}")
-    sentence = "Colours say what fills the gaps, styles of line what is sent; grey: the frozen network."
+    figure.supylabel(f"{rows[0].metric.replace('_', ' ')} (%)")
+    handles = [
+        Line2D([], [], color=f"C{number}", marker="o", linewidth=width) for number, width in enumerate(widths)
+    ]
+    figure.legend(
+        handles, concealments, fontsize="small", loc="outside right upper", title="gaps filled with"
+    )
+    figure.suptitle(f"{rows[0].model} on {rows[0].dataset}, {rows[0].n:,} images: what is lost")
+    sentence = (
+        "A panel for each way to lose, a colour for what fills the gaps, a style of line for what is sent. "
+        "Grey: the frozen network. Lines on one another: the wider lie behind."
+    )
     save(figure, sentence, path)

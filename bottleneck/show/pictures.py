@@ -21,7 +21,7 @@ from bottleneck.show.tables import bytes_cell
 _NAMED = 8  # curves with a name and a colour
 _DEPTH = 0.12  # the axis ends so far below the frozen network, or below the worst trained unit
 _LOSSES = (0.01, 0.03)
-_COLUMNS = 3  # small multiples in a line
+_COLUMNS = 4  # small multiples in a line
 
 Curve = list[Result]
 
@@ -36,7 +36,8 @@ def draw_rate_accuracy(rows: Sequence[Result], path: Path) -> None:
             _draw(axes, curve, _colour(number), name + _device_cost(curve))
         else:
             _draw(axes, curve, "0.8")
-    _finish(axes, rows, len(found) - _NAMED)
+    _frame(axes, rows[0].baseline, [row.value for row in rows if row.kind == "trained"])
+    _finish(axes, rows[0], len(found) - _NAMED)
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], labels[::-1], fontsize="small", loc="lower right")
     _save(figure, rows, _sentence(found, rows[0]), path)
@@ -45,21 +46,28 @@ def draw_rate_accuracy(rows: Sequence[Result], path: Path) -> None:
 def draw_families(rows: Sequence[Result], path: Path) -> None:
     """Draw a small picture for each curve, with all others in grey behind it; the same axes everywhere."""
     found = _ranked(rows)
-    lines = -(-len(found) // _COLUMNS)
     columns = min(_COLUMNS, len(found))
-    figure = Figure(figsize=(3 * columns + 0.6, 2.3 * lines + 1.2), layout="constrained")
+    lines = -(-len(found) // columns)
+    figure = Figure(figsize=(2.4 * columns + 1.4, 2 * lines + 1.2), layout="constrained")
     panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     for axes, (name, curve) in zip(panels.flat, found.items(), strict=False):
         for other in found.values():
             _draw(axes, other, "0.88", bars=False)
         _draw(axes, curve, _colour(0 if curve[0].kind == "trained" else 1))
-        _frame(axes, rows)
+        _frame(axes, rows[0].baseline, [row.value for row in rows if row.kind == "trained"])
+        axes.tick_params(labelsize="small")
         axes.set_title(name, fontsize="medium")
     for axes in panels.flat[len(found) :]:
         axes.axis("off")
+    for axes in panels.flat[len(found) - columns : len(found)]:  # the lowest of each column
+        axes.tick_params(labelbottom=True)
     figure.supxlabel("payload (bytes per image, log scale)")
     figure.supylabel(f"{_metric(rows[0])} (%)")
-    _save(figure, rows, "Ordered by bytes at 3 points below the frozen network (dashed).", path)
+    sentence = (
+        "Each curve once, the others grey; stars: trained. By rising bytes at 3 points below the frozen "
+        "network (dashed); bars are 95 % intervals."
+    )
+    _save(figure, rows, sentence, path)
 
 
 def draw_frontier(
@@ -75,37 +83,66 @@ def draw_frontier(
     """
     figure = Figure(figsize=(8, 6), layout="constrained")
     axes = figure.subplots()
-    sizes, values = [row.payload_bytes or 0 for row in trials], [100 * row.value for row in trials]
-    axes.scatter(sizes, values, color=_colour(0), alpha=0.3, label=f"{len(trials)} trials")
+    axes.scatter(
+        [row.payload_bytes or 0 for row in trials],
+        [100 * row.value for row in trials],
+        color=_colour(0),
+        alpha=0.3,
+        label=f"{len(trials)} trials",
+    )
     axes.plot(
         [size for size, _ in points],
         [100 * value for _, value in points],
         color=_colour(0),
         marker="*",
         markersize=13,
-        label="frontier, on held-out images",
+        label="frontier",
     )
     untrained = _ranked(baselines)
+    few = _NAMED - 2
     for number, (name, curve) in enumerate(untrained.items()):
-        if number < _NAMED - 2:
+        if number < few:
             _draw(axes, curve, _colour(number + 1), name)
         else:
             _draw(axes, curve, "0.8")
-    _finish(axes, [*trials, *baselines], len(untrained) - _NAMED + 2)
-    axes.legend(fontsize="small", loc="lower right")
-    told = f"{len(points)} of {len(trials)} trials are on the frontier; its bytes name the point, too."
-    _save(figure, trials, told, path)
+    _frame(axes, trials[0].baseline, [value for _, value in points])
+    _finish(axes, trials[0], len(untrained) - few)
+    handles, labels = axes.get_legend_handles_labels()  # curves with bars come last by themselves
+    places = sorted(range(len(labels)), key=lambda place: labels[place].endswith(" more"))
+    axes.legend(
+        [handles[place] for place in places],
+        [labels[place] for place in places],
+        fontsize="small",
+        loc="lower right",
+    )
+    low, _ = axes.get_ylim()
+    below = sum(100 * row.value < low for row in trials)
+    sentence = (
+        f"Stars: the frontier, {len(points)} of {len(trials)} trials, chosen on held-out images; its bytes "
+        "name the point, too. Dashed: the frozen network. Higher and further left is better; bars are 95 % "
+        "intervals."
+    )
+    if below:
+        sentence += f" Trials further down, not shown: {below}."
+    _save(figure, trials, sentence, path)
 
 
 def _ranked(rows: Sequence[Result]) -> dict[str, Curve]:
-    """Curves: trained ones first, then by the bytes that they need at three points of loss."""
+    """Curves: trained ones first, then by the bytes that they need at three points of loss.
+
+    Where all were sent at one place, the title says so, and their names do not.
+    """
+    found = curves(rows)
+    places = {curve[0].place for curve in found.values()}
+    if len(places) == 1:
+        found = {name.replace(f" at {curve[0].place}", "", 1): curve for name, curve in found.items()}
 
     def place(named: tuple[str, Curve]) -> tuple[bool, float, float]:
         _, curve = named
         cost = bytes_at(curve, curve[0].baseline - _LOSSES[-1])
         return curve[0].kind != "trained", float("inf") if cost is None else cost, -curve[-1].value
 
-    return dict(sorted(curves(rows).items(), key=place))
+    return dict(sorted(found.items(), key=place))
 
 
 def _draw(axes: Axes, curve: Curve, colour: Any, label: str | None = None, bars: bool = True) -> None:
@@ -129,21 +166,22 @@ def _draw(axes: Axes, curve: Curve, colour: Any, label: str | None = None, bars:
     )
 
 
-def _frame(axes: Axes, rows: Sequence[Result]) -> None:
-    """Log bytes, the frozen network's line, and the metric down to where a loss is no longer of interest."""
-    baseline = rows[0].baseline
-    trained = [row.value for row in rows if row.kind == "trained"]
-    lowest = min([baseline - _DEPTH, *(value - 0.02 for value in trained)])
+def _frame(axes: Axes, baseline: float, shown: Sequence[float]) -> None:
+    """Log bytes, the frozen network's line, and the metric down to where a loss is no longer of interest.
+
+    Values of the metric that have to be seen are, however low they are.
+    """
+    lowest = min([baseline - _DEPTH, *(value - 0.02 for value in shown)])
     axes.axhline(100 * baseline, color="0.4", linestyle="--", linewidth=1)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,g}")
     axes.set_ylim(100 * max(0.0, lowest), 100 * min(1.005, baseline + 0.02))
     axes.grid(alpha=0.25)
 
 
-def _finish(axes: Axes, rows: Sequence[Result], unnamed: int) -> None:
-    """Frame, names of the axes, and the losses at which methods are compared."""
-    _frame(axes, rows)
-    baseline = rows[0].baseline
+def _finish(axes: Axes, row: Result, unnamed: int) -> None:
+    """Names of the axes, and the losses at which methods are compared."""
+    baseline = row.baseline
     low, high = axes.get_ylim()
     losses = [loss for loss in _LOSSES if 100 * loss > 0.03 * (high - low)]  # of which the names are apart
     for loss in losses:
@@ -154,7 +192,7 @@ def _finish(axes: Axes, rows: Sequence[Result], unnamed: int) -> None:
     if unnamed > 0:
         axes.plot([], [], color="0.8", label=f"{unnamed} more")
     axes.set_xlabel("payload (bytes per image, log scale)")
-    axes.set_ylabel(f"{_metric(rows[0])} (%)")
+    axes.set_ylabel(f"{_metric(row)} (%)")
 
 
 def _sentence(found: dict[str, Curve], row: Result) -> str:

@@ -106,6 +106,8 @@ def _draw_latencies(plan: Plan, axes: Axes) -> None:
         xlim=(bandwidths[0] / 1000, bandwidths[-1] / 1000),
         ylim=(lowest / 1.5, slowest * 10),
     )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:,g}")
     axes.grid(alpha=0.3, which="both")
     axes.legend(title="fastest somewhere", fontsize="small", loc="upper right")
 

@@ -91,6 +91,7 @@ def draw_stages(stages: Sequence[Boundary], name: str, path: Path) -> None:
         sizes.bar([position + offset for position in positions], ratios, 0.4, label=label)
     sizes.axhline(1, color="tab:red", linestyle="--", label="the input")
     sizes.set_yscale("log")
+    sizes.yaxis.set_major_formatter("{x:,g}")
     sizes.set_ylabel("numbers over those of the input")
     sizes.set_title(f"{name}: behind each stage")
     sizes.legend()
@@ -102,22 +103,24 @@ def draw_stages(stages: Sequence[Boundary], name: str, path: Path) -> None:
 
 
 def draw_sizes(points: Sequence[SplitPoint], name: str, path: Path) -> None:
-    """Draw the size at every split point with the line at the input's, and the share of MACs before it."""
-    figure = Figure(figsize=(max(6.0, 0.28 * len(points)), 5), layout="constrained")
+    """Draw the size at every split point, a line each, with the input's, and the share of MACs before it."""
+    figure = Figure(figsize=(8, max(4.0, 0.18 * len(points) + 1.6)), layout="constrained")
     axes = figure.subplots()
     positions = range(len(points))
     input_size = points[0].nbytes / 1024
     colours = ["tab:green" if point.nbytes < points[0].nbytes else "tab:grey" for point in points]
-    axes.bar(positions, [point.nbytes / 1024 for point in points], color=colours)
-    axes.axhline(input_size, color="tab:red", linestyle="--", label=f"input: {input_size:,.1f} KiB")
-    axes.set_yscale("log")
-    axes.set_ylabel("feature in float32 (KiB)")
-    axes.set_xticks(positions, [point.name for point in points], rotation=90, fontsize="x-small")
+    axes.barh(positions, [point.nbytes / 1024 for point in points], color=colours)
+    axes.axvline(input_size, color="tab:red", linestyle="--", label=f"input: {input_size:,.4g} KiB")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.set_xlabel("feature in float32 (KiB, log scale)")
+    axes.set_yticks(positions, [point.name for point in points], fontsize="x-small")
+    axes.set_ylim(len(points) - 0.3, -0.7)  # the input on top
     axes.set_title(f"{name}: {len(points)} cuts; green ones are smaller than the input")
-    axes.set_ylim(top=4 * max(point.nbytes for point in points) / 1024)  # room for the legend
-    axes.legend(loc="upper left")
-    share = axes.twinx()
-    share.plot(positions, [100 * point.macs_share for point in points], color="tab:blue", marker=".")
-    share.set_ylabel("MACs before the cut (%)", color="tab:blue")
-    share.set_ylim(0, 105)
-    save(figure, f"{verdict(points)} The line: how much of the work lies before each cut.", path)
+    axes.set_xlim(right=4 * max(point.nbytes for point in points) / 1024)  # room for the legend
+    axes.legend(loc="upper right")
+    share = axes.twiny()
+    share.plot([100 * point.macs_share for point in points], positions, color="tab:blue", marker=".")
+    share.set_xlabel("MACs before the cut (%)", color="tab:blue")
+    share.set_xlim(0, 105)
+    save(figure, f"{verdict(points)} Blue: how much of the work lies before each cut.", path)

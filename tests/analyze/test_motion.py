@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from bottleneck.analyze.figures import draw_motion
 from bottleneck.analyze.motion import Motion
 
 IMAGES = (
@@ -46,3 +47,17 @@ def test_answer_says_all_ways():
     ):
         with pytest.raises(ValueError, match=f"motion.{problem}"):
             Motion.of(IMAGES, pooled, pixels, radius)
+
+
+def test_moves_by_whole_cells_are_told_apart_in_the_picture(tmp_path, monkeypatch):
+    """They are filled, those between are hollow in the same colour, and no line joins the two."""
+    drawn = []
+    monkeypatch.setattr(
+        "bottleneck.analyze.figures.save", lambda figure, sentence, path: drawn.append(figure)
+    )
+    draw_motion(Motion([8, 4, 16], [1.0, 0.5, 2.0], {"still": [10.0, 11.0, 12.0]}), "net", tmp_path / "m.png")
+    whole, between, _ = drawn[0].axes[0].lines
+    assert (whole.get_xdata().tolist(), between.get_xdata().tolist()) == ([1, 2], [0.5])
+    assert (whole.get_linestyle(), between.get_linestyle()) == ("None", "None")
+    assert between.get_markerfacecolor() == "none"
+    assert between.get_color() == whole.get_color() == whole.get_markerfacecolor()

@@ -261,6 +261,22 @@ def test_paper(run, tmp_path):
     assert is_picture(tmp_path / "a.png")
 
 
+def test_paper_names_few_methods():
+    """Eight methods have a name, among them the one that needs the fewest bytes at each split point."""
+    paper = importlib.import_module("benchmarks.paper")
+    places = paper.by_place([DATA / f"paper_{place}.jsonl" for place in ("late", "early", "input")])
+    names = paper.named(places)
+    assert len(names) == len(set(names)) == 8
+    assert {"bundle", "tiled-jpeg", "hevc"} <= set(names)
+
+
+def test_study_picture(run, tmp_path):
+    """The trials of an earlier study make a picture, beside codecs at its cut."""
+    files = DATA / "digits_study.jsonl", DATA / "digits.jsonl"
+    run("study_picture", *files, tmp_path / "a.png")
+    assert is_picture(tmp_path / "a.png")
+
+
 @pytest.mark.slow
 def test_pruning(run):
     """Two studies from one seed: the same number of trials, and where none was stopped the same frontier."""
@@ -529,8 +545,10 @@ def test_runtime(run):
     """Every message returns, devices are answered, and an overload is offered more than is answered."""
     pytest.importorskip("grpc", reason="extra `runtime` is not installed")
     printed = run("runtime", found("zoo:digits/default"), "--devices", 2, "--seconds", 1, "--count", 30)
-    trips, (devices,) = tables(printed)
+    trips, results, (devices,) = tables(printed)
     assert [row["bytes"] for row in trips] == ["35", "500", "10000"]
+    assert [row["payload"] for row in results] == ["41 B", "505 B", "9993 B"]
+    assert all(0 < float(row["worker alone"]) < float(row["frame to result p50"]) for row in results)
     assert all(0 < float(row["socket p50"]) < float(row["gRPC p50"]) for row in trips)
     assert float(devices["answered/s"]) > 0
     offered, answered = map(float, re.search(r"offer (\S+) frames/s: (\S+)\nare answered", printed).groups())

@@ -43,7 +43,7 @@ def test_families_are_curves_on_a_log_axis(rows, drawn, tmp_path):
     (axes,) = drawn[0].axes
     assert (tmp_path / "picture.png").stat().st_size > 10_000
     assert axes.get_xscale() == "log"
-    cost = "at layer2 (2.1 MMACs, 3.2 ms)"
+    cost = "(2.1 MMACs, 3.2 ms)"
     found = named(axes)
     assert set(found) == {f"bottleneck {cost}", f"rle {cost}"}
     assert found[f"rle {cost}"].get_xydata().tolist() == [[200, 90], [400, 95]]
@@ -72,7 +72,7 @@ def test_a_sentence_says_what_is_seen(rows, drawn, tmp_path):
     """Bytes of the best trained and untrained way at three points of loss, and which direction is good."""
     draw_rate_accuracy(rows, tmp_path / "picture.png")
     told = " ".join(drawn[0].get_supxlabel().split())
-    assert "bottleneck at layer2 needs ≤ 7.2 bytes and rle at layer2 needs" in told
+    assert "bottleneck needs ≤ 7.2 bytes and rle needs" in told
     assert "Higher and further left is better" in told
 
 
@@ -81,15 +81,42 @@ def test_small_multiples_show_every_curve_on_the_same_axes(rows, drawn, tmp_path
     draw_families([*rows, *many(rows, 11)], tmp_path / "families.png")
     panels = [axes for axes in drawn[0].axes if axes.get_title()]
     assert len(panels) == 13
-    assert panels[0].get_title() == "bottleneck at layer2"
+    assert panels[0].get_title() == "bottleneck"
     assert len({axes.get_xlim() + axes.get_ylim() for axes in panels}) == 1
 
 
+def test_names_say_where_only_if_places_differ(rows, drawn, tmp_path):
+    """Curves of one cut have short names, as the title says which; those of two say where each was sent."""
+    there = [dataclasses.replace(row, split="layer3") for row in rows]
+    draw_families(rows, tmp_path / "one.png")
+    draw_families([*rows, *there], tmp_path / "two.png")
+    one, two = ({axes.get_title() for axes in figure.axes} - {""} for figure in drawn)
+    assert one == {"bottleneck", "rle"}
+    assert two == {f"{name} at {place}" for name in one for place in ("layer2", "layer3")}
+
+
+def test_bytes_are_written_out(rows, drawn, tmp_path):
+    """An axis of bytes says 100 and 1,000, not powers of ten."""
+    draw_rate_accuracy(rows, tmp_path / "picture.png")
+    formatter = drawn[0].axes[0].xaxis.get_major_formatter()
+    assert [formatter(size) for size in (1, 100, 10_000)] == ["1", "100", "10,000"]
+
+
 def test_a_study_shows_trials_frontier_and_untrained_families(rows, drawn, tmp_path):
-    """Trials are dots, the frontier a line, untrained methods few curves with names."""
+    """Trials are dots, the frontier a line, untrained methods few curves; the rest comes last."""
     draw_frontier(rows[-1:], [*rows[:3], *many(rows, 20)], [(8.25, 0.94)], tmp_path / "frontier.png")
     (axes,) = drawn[0].axes
     texts = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert texts[:2] == ["1 trials", "frontier, on held-out images"]
+    assert texts[:2] == ["1 trials", "frontier"]
     assert len(named(axes)) == 6
-    assert "15 more" in texts
+    assert texts[-1] == "15 more"
+    assert "chosen on held-out images" in " ".join(drawn[0].get_supxlabel().split())
+
+
+def test_a_trial_that_failed_does_not_press_the_frontier_together(rows, drawn, tmp_path):
+    """The axis ends below the frontier's points; trials further down are counted instead."""
+    poor = dataclasses.replace(rows[-1], value=0.1)
+    draw_frontier([rows[-1], poor], rows[:3], [(8.25, 0.94)], tmp_path / "frontier.png")
+    low, _ = drawn[0].axes[0].get_ylim()
+    assert 80 < low < 94
+    assert "Trials further down, not shown: 1." in " ".join(drawn[0].get_supxlabel().split())
