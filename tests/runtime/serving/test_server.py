@@ -24,19 +24,19 @@ from bottleneck.runtime.serving.worker import Coded, Worker
 
 
 @pytest.mark.parametrize(
-    ("limit", "value"),
+    ("limit", "key", "value"),
     [
-        ("most_devices", 0),
-        ("longest", -1),
-        ("idle", 0.0),
-        ("deadline", 0.0),
-        ("grace", -1.0),
-        ("patience", -0.1),
+        ("most_devices", "limits.devices", 0),
+        ("longest", "limits.message", -1),
+        ("idle", "idle", 0.0),
+        ("deadline", "deadline", 0.0),
+        ("grace", "grace", -1.0),
+        ("patience", "patience", -0.1),
     ],
 )
-def test_limits_that_let_nothing_through_are_refused(limit, value):
-    """The message has the limit."""
-    with pytest.raises(ValueError, match=f"{limit}={value}"):
+def test_limits_that_let_nothing_through_are_refused(limit, key, value):
+    """The message has the limit, as the configuration calls it."""
+    with pytest.raises(ValueError, match=f"{key}={value}"):
         Limits(**{limit: value})
 
 
