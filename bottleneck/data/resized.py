@@ -59,6 +59,5 @@ class Resized(ImageData):
         if "size" not in sizes:
             sizes = usual | sizes
         interpolation = self._interpolation or own.get("interpolation", "bilinear")
-        self._preprocessing = sizes
-        if interpolation != "bilinear":
-            self._preprocessing = sizes | {"interpolation": interpolation}
+        finding = {} if interpolation == "bilinear" else {"interpolation": interpolation}
+        self._preprocessing = sizes | finding

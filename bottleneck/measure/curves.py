@@ -12,9 +12,18 @@ def curve_name(row: Result) -> str:
 
     Where more than the bottleneck was trained, that is another curve.
     """
+    return _name(row, f" at {row.place}")
+
+
+def name_without_place(row: Result) -> str:
+    """`curve_name` among curves that all are of one place."""
+    return _name(row, "")
+
+
+def _name(row: Result, place: str) -> str:
     trained = f", {row.trainable} trained" if row.trainable in ("tail", "all") else ""
     lost = "" if row.loss_model is None else f", {row.loss_model} {row.loss_rate:g} lost, {row.concealment}"
-    return f"{row.family or row.method} at {row.place}{trained}{lost}"
+    return f"{row.family or row.method}{place}{trained}{lost}"
 
 
 def curves(rows: Sequence[Result]) -> dict[str, list[Result]]:

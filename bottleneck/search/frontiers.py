@@ -61,7 +61,7 @@ def save_frontier(study: optuna.Study, artifacts: Any, folder: Path, constraints
         ]
         with replace_folder(folder / "frontier", *FRONTIER_FILES) as fresh:
             for point in points:
-                shutil.copytree(Path(fetched, str(point.settings["trial"])), fresh / point.bundle)
+                shutil.move(Path(fetched, str(point.settings["trial"])), fresh / point.bundle)
             write_frontier(fresh, points, about)
         draw_frontier(
             [Result(**trial.user_attrs["val"]) for trial in finished(study)],

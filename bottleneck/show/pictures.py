@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bottleneck.measure.curves import bytes_at, curves
+from bottleneck.measure.curves import bytes_at, curves, name_without_place
 from bottleneck.measure.results import Result
 from bottleneck.show.captions import save
 from bottleneck.show.tables import bytes_cell
@@ -133,9 +133,8 @@ def _ranked(rows: Sequence[Result]) -> dict[str, Curve]:
     Where all were sent at one place, the title says so, and their names do not.
     """
     found = curves(rows)
-    places = {curve[0].place for curve in found.values()}
-    if len(places) == 1:
-        found = {name.replace(f" at {curve[0].place}", "", 1): curve for name, curve in found.items()}
+    if len({curve[0].place for curve in found.values()}) == 1:
+        found = {name_without_place(curve[0]): curve for curve in found.values()}
 
     def place(named: tuple[str, Curve]) -> tuple[bool, float, float]:
         _, curve = named
