@@ -26,12 +26,17 @@ class Chromium:
         quiet = (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)
         self._pid = os.posix_spawn(executable, command, os.environ, file_actions=[*pipe, quiet])
         theirs.close()
-        self._socket, self._received, self._id, self._session, self.events = ours, b"", 0, {}, []
+        self._socket, self._received, self._id, self.events = ours, b"", 0, []
+        self._target: dict[str, str] = {}
+        self._session: dict[str, str] = {}
 
     def open(self, url, width=1100, height=900):
-        """Show a page and wait until it is loaded."""
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        """Show a page in place of the one before, and wait until it is loaded."""
+        before, self._session = self._target, {}
+        self._target = {"targetId": self.call("Target.createTarget", url="about:blank")["targetId"]}
+        if before:
+            self.call("Target.closeTarget", **before)
+        session = self.call("Target.attachToTarget", **self._target, flatten=True)["sessionId"]
         self._session = {"sessionId": session}
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
@@ -91,6 +96,7 @@ class Chromium:
             self._received += self._socket.recv(1 << 16)
         message, _, self._received = self._received.partition(b"\0")
         answer = json.loads(message)
-        if "method" in answer:
+        # A page before may still tell of requests that it had begun.
+        if "method" in answer and answer.get("sessionId") == self._session.get("sessionId"):
             self.events.append(answer)
         return answer
