@@ -42,7 +42,7 @@ class Cut:
 
     Args:
         model: The network, on the device where everything is to run.
-        images: The data set, set up.
+        images: The data set, set up. What it leaves open of sizes is as the network's own library has it.
         task: Loss and metrics.
         at: The split point's name; where several tensors are sent together, their names joined by `+`, or
             the last of them.
@@ -74,7 +74,8 @@ class Cut:
         cache: FeatureCache | None = None,
         made: Mapping[str, Any] | None = None,
     ):
-        self.model, self.images, self.task, self.cache = model, images, task, cache
+        self.images = images = images.suited(model.preprocessing)
+        self.model, self.task, self.cache = model, task, cache
         self.made = dict(made or {})
         self.image: Tensor = images.subset("val")[0][0][None].to(device_of(model))
         task.check_output(output_for(model, images, self.image), self.image)

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
 
 from bottleneck import models
 from bottleneck.cut import Cut
-from bottleneck.data import Digits
+from bottleneck.data import Digits, ImageFolder
 from bottleneck.features import FeatureCache
 from bottleneck.loss import OperatingPoint
 from bottleneck.tasks import Classification
@@ -39,6 +40,21 @@ def test_frozen_row_is_the_networks_own(cut, digits_network, images):
     assert (frozen.kind, frozen.n, frozen.split) == ("frozen", 80, "layer2")
     assert frozen.value == pytest.approx(sum(hits) / 80)
     assert frozen.drop == 0
+
+
+def test_images_are_prepared_as_each_network_wants_them(photographs):
+    """What its library does to images is done here too, and not to those of another network."""
+    images, cuts = ImageFolder(photographs), []
+    for side in (16, 24):
+        network = models.wrap(
+            nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), side=side
+        )
+        network.preprocessing = {"size": [side, side], "interpolation": "bicubic"}
+        cuts.append(Cut(network, images, Classification(2), "0"))
+    for cut, side in zip(cuts, (16, 24), strict=True):
+        assert cut.image.shape == cut.images.subset("train")[0][0][None].shape == (1, 3, side, side)
+        assert cut.images.preprocessing == cut.model.preprocessing
+    assert images.preprocessing == {"short_side": 256, "crop": 224}
 
 
 def test_measure_returns_the_channels_and_nothing_else(cut):

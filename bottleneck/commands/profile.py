@@ -31,7 +31,7 @@ def run(cfg: DictConfig) -> None:
     traced = trace(model, torch.zeros(1, *shape, dtype=torch.uint8))
     points, stages = points_of(traced, cfg.tensors), boundaries(traced, cfg.depth)
     print(profile_table(points), stage_table(stages), verdict(points), seen(traced), sep="\n\n")
-    if (preprocessing := getattr(model, "preprocessing", None)) is not None:
+    if (preprocessing := model.preprocessing) is not None:
         told = " ".join(f"data.{key}={value}" for key, value in preprocessing.items()).replace(", ", ",")
         print(f"\nIts own library feeds it images of {told}, and so do data sets of photographs.")
     for rows, file in ((points, "profile.jsonl"), (stages, "stages.jsonl")):

@@ -61,7 +61,6 @@ def cut_of(cfg: DictConfig, kind: str | None = None) -> Cut:
     if not images.count(cfg.subset):
         raise ValueError(f"subset={cfg.subset} is empty. Set data.holdout to a share above 0, such as 0.1.")
     model: Network = construct(cfg.model).to(torch_device(cfg.device)).eval()
-    images.suit(getattr(model, "preprocessing", None))
     task: Task = construct(cfg.task, num_classes=images.num_classes)
     made = cast(dict[str, Any], OmegaConf.to_container(cfg.model, resolve=True))
     cache = cfg.cache

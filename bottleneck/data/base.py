@@ -11,7 +11,7 @@ import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import PIL
@@ -103,14 +103,15 @@ class ImageData(LightningDataModule, ABC):
         """Options of `preprocess`, as a bundle stores them; empty where images keep their size."""
         return {}
 
-    def suit(self, own: dict[str, Any] | None) -> None:
-        """Prepare images as a network's own library does, as far as this data set leaves it open.
+    def suited(self, own: dict[str, Any] | None) -> Self:
+        """The data set with images as a network's own library prepares them, as far as it leaves that open.
 
         Args:
             own: What that library does, as options of `preprocess`; ``None`` where nobody knows.
         """
         if own is not None:
             log.info("%s keeps its images' size; the network's own library makes them %s.", self.name, own)
+        return self
 
     @property
     def target_layout(self) -> tuple[tuple[int, ...], str] | None:

@@ -61,7 +61,7 @@ class Frames(Resized):
         self.usual = (side, side)
         self.network, self.fit = network.eval(), fit
         super().__init__(holdout=holdout, crop=crop, **shared)
-        self.suit(getattr(network, "preprocessing", None))
+        self._prepare(network.preprocessing)
         if holdout:
             raise ValueError(f"data.holdout={holdout}: frames stay in order. Use data.holdout=0.")
         if not 0 < fit < 1:

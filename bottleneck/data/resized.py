@@ -1,6 +1,7 @@
 """Data sets of photographs of any size, which are resized and cropped to one."""
 
-from typing import Any
+import copy
+from typing import Any, Self
 
 from bottleneck.data.base import ImageData
 
@@ -8,7 +9,7 @@ from bottleneck.data.base import ImageData
 class Resized(ImageData):
     """What `ImageData` is where the photographs have any size, and the network takes one.
 
-    Where nothing is asked for, photographs are prepared as the network's own library does it (`suit`), or,
+    Where nothing is asked for, photographs are prepared as the network's own library does it (`suited`), or,
     where nobody knows how, as `usual` says. Where any size is asked for, its own sizes do not count.
 
     Args:
@@ -40,7 +41,7 @@ class Resized(ImageData):
         sizes: dict[str, Any] = {"short_side": short_side, "crop": crop, "size": size}
         self._sizes = {key: value for key, value in sizes.items() if value is not None}
         self._interpolation = interpolation
-        self.suit(None)
+        self._prepare(None)
         self.transform("val")  # sizes that do not fit are reported now, not at the first image
 
     @property
@@ -52,7 +53,12 @@ class Resized(ImageData):
     def preprocessing(self) -> dict[str, Any]:
         return self._preprocessing
 
-    def suit(self, own: dict[str, Any] | None) -> None:
+    def suited(self, own: dict[str, Any] | None) -> Self:
+        suited = copy.copy(self)  # a network's wishes are not for the next one
+        suited._prepare(own)
+        return suited
+
+    def _prepare(self, own: dict[str, Any] | None) -> None:
         usual: dict[str, Any] = dict(zip(("short_side", "crop"), self.usual, strict=True))
         own = own or usual
         sizes = self._sizes or {key: value for key, value in own.items() if key != "interpolation"}

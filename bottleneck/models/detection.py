@@ -39,6 +39,7 @@ class Detector(nn.Module, ABC):
     """
 
     transparent_prefixes = ("network.backbone.body.", "network.backbone.", "network.")
+    preprocessing: dict[str, Any] | None = None  # it takes images of any size, and resizes them itself
 
     def __init__(self, network: nn.Module, name: str, input_shape: tuple[int, int, int]):
         super().__init__()

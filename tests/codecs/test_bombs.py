@@ -11,7 +11,6 @@ import pytest
 from bottleneck import codecs
 
 MOST_S, MOST_TIMES = 1.0, 10  # of processor time, and of the array's bytes
-MORE_TIMES = {"context": 12}  # it does not keep to that yet: 64 hidden units of each place, in float64
 SHAPES = {"symbols": (128, 32, 32), "feature": (128, 32, 32), "pixels": (3, 512, 512)}
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -81,5 +80,4 @@ def test_no_payload_takes_much_time_or_memory(name):
             seconds, _ = cost(codec, payload)
         about = f"{len(payload):,} bytes from {payload[:16].hex()}"
         assert seconds <= MOST_S, f"{seconds:.1f} s for {about}"
-        most = MORE_TIMES.get(name, MOST_TIMES) * size
-        assert memory <= most, f"{memory / size:.1f} times the array for {about}"
+        assert memory <= MOST_TIMES * size, f"{memory / size:.1f} times the array for {about}"

@@ -94,8 +94,7 @@ def test_whole_way_from_the_command_line(name, photographs, tmp_path):
 
     model = construct(cfg.model)
     device, server = bottleneck.load(bundle, model)
-    images = construct(cfg.data)
-    images.suit(model.preprocessing)
+    images = construct(cfg.data).suited(model.preprocessing)
     assert device.bundle.preprocessing == images.preprocessing
     image, _ = images.subset("val")[0]
     payload = device(image)

@@ -40,8 +40,7 @@ def root(tmp_path):
 )
 def test_what_is_not_asked_for_is_the_librarys(root, asked, own, expected):
     """Sizes count together, the interpolation by itself, and images have the size that is said."""
-    data = ImageFolder(root, **asked)
-    data.suit(own)
+    data = ImageFolder(root, **asked).suited(own)
     assert data.preprocessing == expected
     image, _ = data.subset("val")[0]
     assert tuple(image.shape) == data.image_shape
@@ -61,6 +60,5 @@ def test_frames_are_prepared_for_their_network(root):
 
 def test_augmented_training_images_have_the_size(root):
     """Random crops have the height and width that the network takes."""
-    data = ImageFolder(root, augment=True)
-    data.suit(OWN)
+    data = ImageFolder(root, augment=True).suited(OWN)
     assert data.subset("train")[0][0].shape == (3, 20, 24)

@@ -135,21 +135,6 @@ def group_bounds(channels: int, groups: int) -> list[int]:
     return [channels * number // groups for number in range(groups + 1)]
 
 
-class Known(NamedTuple):
-    """What is known of a sample so far.
-
-    Attributes:
-        sums: What it tells the hidden units. Shape ``(W, height * width)``.
-        edged: Values and magnitudes in coding order, with zeros around them. Shape
-            ``(channels, 2, height + 2, width + 2)``.
-        windows: A view of it: for each place of the kernels, what they meet.
-    """
-
-    sums: Floats
-    edged: NDArray[np.float32]
-    windows: NDArray[np.float32]
-
-
 class Predictor:
     """Expects a sample's groups one after the other.
 
@@ -176,14 +161,11 @@ class Predictor:
             weights.told[:, low - first : high - first].astype(np.float64) for low, high in groups[1:]
         ]
 
-    def begin(self) -> Known:
-        """Where nothing is known yet."""
-        height, width = self.plane
-        edged = np.zeros((self.bounds[-2], 2, height + SIDE - 1, width + SIDE - 1), np.float32)  # < 2^24
-        windows = sliding_window_view(edged, self.plane, axis=(2, 3))  # channels, 2, 3, 3, height, width
-        return Known(np.zeros((self._bias.shape[1], height * width)), edged, windows)
+    def begin(self) -> Floats:
+        """What the hidden units are told where nothing is known yet. Shape ``(W, height * width)``."""
+        return np.zeros((self._bias.shape[1], math.prod(self.plane)))
 
-    def expect(self, group: int, known: Known) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def expect(self, group: int, known: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """What is likely, given the groups before.
 
         Returns:
@@ -191,11 +173,11 @@ class Predictor:
             shape ``(channels of the group, height * width)``.
         """
         low, high = self.bounds[group], self.bounds[group + 1]
-        found = np.repeat(self._base[:, low:high], known.sums.shape[1], axis=2)
+        found = np.repeat(self._base[:, low:high], known.shape[1], axis=2)
         if group:
             for begin in range(0, found.shape[2], _PLACES):
                 places = slice(begin, begin + _PLACES)
-                active = known.sums[:, places] + self._bias[group - 1]
+                active = known[:, places] + self._bias[group - 1]
                 active *= self._shrink
                 np.clip(np.floor(active, out=active), 0, _MOST_HIDDEN, out=active)
                 told = self._told[group - 1] @ active
@@ -205,7 +187,7 @@ class Predictor:
         mean, scale = np.floor(found + 0.5).astype(np.int64)
         return mean, np.minimum(np.maximum(scale, NARROWEST), WIDEST)
 
-    def see(self, group: int, known: Known, symbols: NDArray[np.int32]) -> None:
+    def see(self, group: int, known: Floats, symbols: NDArray[np.int32]) -> None:
         """Add what a group tells to what is known, in place.
 
         Args:
@@ -215,15 +197,15 @@ class Predictor:
         """
         if group == len(self._kernels):
             return
-        low, high = self.bounds[group], self.bounds[group + 1]
-        seen = np.minimum(np.maximum(symbols, -self._reach), self._reach).reshape(high - low, *self.plane)
+        height, width = self.plane
+        seen = np.minimum(np.maximum(symbols, -self._reach), self._reach).reshape(-1, height, width)
+        edged = np.zeros((len(seen), 2, height + SIDE - 1, width + SIDE - 1))
         edge = SIDE // 2
-        inside = known.edged[low:high, :, edge : edge + self.plane[0], edge : edge + self.plane[1]]
+        inside = edged[..., edge : edge + height, edge : edge + width]
         inside[:, 0], inside[:, 1] = seen, np.abs(seen)
+        windows = sliding_window_view(edged, self.plane, axis=(2, 3))  # channels, 2, 3, 3, height, width
         kernels = self._kernels[group]
-        rows = max(1, _PLACES // max(1, self.plane[1]))
-        for begin in range(0, self.plane[0], rows):
-            met = known.windows[low:high, ..., begin : begin + rows, :].astype(np.float64, order="C")
-            met = met.reshape(kernels.shape[1], -1)
-            begin *= self.plane[1]
-            known.sums[:, begin : begin + met.shape[1]] += kernels @ met
+        rows = max(1, _PLACES // max(1, width))
+        for begin in range(0, height, rows):
+            met = windows[..., begin : begin + rows, :].reshape(kernels.shape[1], -1)
+            known[:, begin * width : begin * width + met.shape[1]] += kernels @ met
