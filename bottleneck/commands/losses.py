@@ -5,12 +5,13 @@ channel ─► in packets ─┬─► × packets, bursts, trace × rates × con
 """
 
 import itertools
+import logging
 from collections.abc import Callable, Sequence
 
 from omegaconf import DictConfig
 
 from bottleneck.channel import Channel
-from bottleneck.codecs.packets.stage import in_packets
+from bottleneck.codecs.packets.stage import packed
 from bottleneck.commands.setup import checked_seed, listed
 from bottleneck.cut import Cut
 from bottleneck.lossy.concealment import create
@@ -18,6 +19,8 @@ from bottleneck.lossy.link import LossyLink
 from bottleneck.lossy.losses import Channels, Elements, Losses, Packets
 from bottleneck.lossy.processes import GilbertElliott, Independent, Trace
 from bottleneck.lossy.protection import Bare, Protection, ReedSolomon, Repeated
+
+log = logging.getLogger(__name__)
 
 
 def on_lossy_links(cfg: DictConfig, cut: Cut, channels: Sequence[Channel]) -> list[Channel]:
@@ -34,23 +37,28 @@ def on_lossy_links(cfg: DictConfig, cut: Cut, channels: Sequence[Channel]) -> li
     models = _models(cfg)
     found: list[Channel] = []
     for channel in channels:
-        packets = cut.channel(
-            in_packets(channel.codec, cfg.by, cfg.mtu),
-            channel.unit,
-            name=f"{channel.name}-packets",
-            family=f"{channel.family}-packets",
-            setting=channel.setting,
-        )
+        found.append(channel)
+        codec = packed(channel.codec, cfg.by, cfg.mtu)
+        bases = {False: channel}  # by whether packets are lost
+        if codec.name == "packets":
+            label = {"name": f"{channel.name}-packets", "family": f"{channel.family}-packets"}
+            bases[True] = cut.channel(codec, channel.unit, **label, setting=channel.setting)
+            found.append(bases[True])
+        else:
+            log.warning(
+                "%s codes whole samples only, of which a lost packet leaves nothing: left out there. "
+                "Bundles send the same latent in packets with also_codecs=[range].",
+                channel.name,
+            )
         batches = cut.features.batches
         fitted = [
             create(name).fit(array for given, _ in batches("train") for array in channel.coded(given))
             for name in listed(cfg.concealments)
         ]
-        found += [channel, packets]
         for (model, (in_parts, losses)), conceal in itertools.product(models.items(), fitted):
-            base = packets if in_parts else channel
             rates = [0.0] if model == "trace" else listed(cfg.rates)  # a trace has its own
-            found += [base.through(LossyLink(model, losses(rate), conceal)) for rate in rates]
+            if in_parts in bases:
+                found += [bases[in_parts].through(LossyLink(model, losses(rate), conceal)) for rate in rates]
     return found
 
 
@@ -65,15 +73,17 @@ def _models(cfg: DictConfig) -> dict[str, tuple[bool, Callable[[float], Losses]]
         "channels": (False, lambda rate: Channels(Independent(rate, cfg.seed))),
         "elements": (False, lambda rate: Elements(Independent(rate, cfg.seed))),
     }
-    for key in ("models", "concealments", "rates"):
+    names = listed(cfg.models)
+    rated = ["rates"] if set(names) - {"trace"} else []  # a trace has its own
+    for key in ["models", "concealments", *rated]:
         if not listed(cfg[key]):
             raise ValueError(f"suite.loss.{key}={cfg[key]} leaves nothing to measure. Name one or more.")
-    for name in listed(cfg.models):
+    for name in names:
         if name not in every:
             raise ValueError(f"suite.loss.models={name} is unknown. Choose from {', '.join(every)}.")
-    if "trace" in listed(cfg.models) and cfg.trace is None:
+    if "trace" in names and cfg.trace is None:
         raise ValueError("suite.loss.models=[trace] needs suite.loss.trace=FILE, a recording.")
-    return {name: every[name] for name in listed(cfg.models)}
+    return {name: every[name] for name in names}
 
 
 def _protection(cfg: DictConfig) -> Protection:

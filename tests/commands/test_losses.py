@@ -50,6 +50,18 @@ def test_every_row_says_what_was_lost(digits_network, digits_bundle, tmp_path):
         assert (tmp_path / name).stat().st_size > 100
 
 
+def test_what_codes_whole_samples_is_left_out_where_packets_are_lost(digits_bundle, tmp_path, caplog):
+    """The same latent in context is measured in one piece, and said to be, beside the one in packets."""
+    few = ["suite.loss.rates=[0.3]", "suite.loss.concealments=[zero]", "suite.feature=null"]
+    few += ["suite.loss.models=[packets,elements]", "also_codecs=[context]", "data.train_limit=20"]
+    evaluate(composed(*few, f"bundles=[{digits_bundle}]"), tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    in_context = {row["loss_model"] for row in rows if "context" in row["method"]}
+    assert in_context == {None, "elements"}
+    assert {row["loss_model"] for row in rows} == {None, "elements", "packets"}
+    assert "context codes whole samples only" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
