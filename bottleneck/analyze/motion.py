@@ -76,7 +76,7 @@ class Motion:
         """
         if radius < 0:
             raise ValueError(f"motion.radius={radius} is no distance. Use 0 or more.")
-        if not pixels or not all(0 <= shift < images.shape[-1] for shift in pixels):
+        if not pixels or not all(type(shift) is int and 0 <= shift < images.shape[-1] for shift in pixels):
             raise ValueError(
                 f"motion.pixels={list(pixels)} is no way to move images of width {images.shape[-1]}. Use 0 "
                 f"to {images.shape[-1] - 1}."

@@ -78,11 +78,13 @@ class Quantization:
             metric: Of features, through the tail.
 
         Raises:
-            ValueError: If there is nothing to try, or an N or a w is impossible.
+            ValueError: If there is nothing to try, or an N, a w or the drop is impossible.
         """
         levels, sigmas = sorted(options.levels), list(options.sigmas)
         if not levels or not sigmas:
             raise ValueError(f"quantization: levels={levels}, sigmas={sigmas} leave nothing to try.")
+        if not 0 <= options.drop <= 1:
+            raise ValueError(f"quantization.drop={options.drop} is no share of a metric. Use 0 to 1.")
         baseline = metric(features)
         value: dict[str, Grid] = {}
         squared_error: dict[str, Grid] = {}

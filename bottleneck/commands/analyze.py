@@ -62,9 +62,11 @@ def answer(question: str, samples: Samples, cfg: DictConfig) -> Any:
 def run(cfg: DictConfig) -> None:
     """Ask every question, write and draw the answers."""
     folder = Path(HydraConfig.get().runtime.output_dir)
+    if not (questions := listed(cfg.analyses)):
+        raise ValueError(f"analyses={cfg.analyses} asks nothing. Choose from {', '.join(figures.DRAW)}.")
     samples = Samples.of(cut_of(cfg), cfg.samples, cfg.subset)
     print(samples.title)
-    for question in listed(cfg.analyses):
+    for question in questions:
         found = answer(question, samples, cfg)
         print(f"{question}: {found.summary}")
         (folder / f"{question}.json").write_text(json.dumps(dataclasses.asdict(found), indent=1) + "\n")

@@ -29,6 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
+    InterpolationResolutionError,
     MissingMandatoryValue,
     OmegaConfBaseException,
 )
@@ -37,7 +38,8 @@ from bottleneck.commands.config import config_dir
 from bottleneck.commands.exhausted import exhausted
 
 _MISTAKES = (ValueError, OSError, ModuleNotFoundError)
-_NO_NUMBER = ("invalid literal for int", "could not convert string")  # Python's words, which name no key
+# Python's words, which name no key.
+_NO_NUMBER = ("invalid literal for int", "could not convert string", "cannot convert float")
 
 
 @contextlib.contextmanager
@@ -95,7 +97,7 @@ def check_kinds(command: str) -> None:
     for each in given:
         if each.is_delete() or each.key_or_group in job.runtime.choices:
             continue
-        default, value = OmegaConf.select(defaults, each.key_or_group), each.value()
+        default, value = _default(defaults, each.key_or_group), each.value()
         if isinstance(default, bool):
             if not isinstance(value, bool):
                 raise ValueError(f"{each.input_line} must be true or false.")
@@ -111,6 +113,14 @@ def _given(command: str) -> tuple[list[Any], DictConfig]:
     given = OverridesParser.create().parse_overrides(job.overrides.task)
     chosen = [str(each.input_line) for each in given if each.key_or_group in job.runtime.choices]
     return given, _composed(command, chosen)
+
+
+def _default(defaults: DictConfig, key: str) -> Any:
+    """What a key has without its override; `None` also where that hangs on another key without a value."""
+    try:
+        return OmegaConf.select(defaults, key)
+    except InterpolationResolutionError:
+        return None
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -156,26 +166,33 @@ def _other_kind(command: str, error: BaseException) -> str | None:
         return None
     job = HydraConfig.get()
     given, defaults = _given(command)
-    suspects: dict[int, list[str]] = {0: [], 1: []}  # of whom the first is likelier
+    suspects: dict[int, list[str]] = {0: [], 1: [], 2: []}  # of whom the first are likelier
     for each in given:
         if each.is_delete() or each.key_or_group in job.runtime.choices:
             continue
-        default, value = OmegaConf.select(defaults, each.key_or_group), each.value()
+        default, value = _default(defaults, each.key_or_group), each.value()
         if (wanted := _wanted(default, value, str(error))) is not None:
             return f"{each.input_line} must be {wanted}."
         constructs = each.key_or_group.endswith(("._target_", "._partial_"))
         differs = default is not None and _kind(value) not in (_kind(default), "none")
-        if each.is_add() or constructs or differs:
+        if value is None and default is not None and "NoneType" in str(error):
             suspects[0].append(str(each.input_line))
-        elif default is None or value is None:  # anything may be allowed there
+        elif each.is_add() or constructs or differs:
             suspects[1].append(str(each.input_line))
-    if not (likeliest := suspects[0] or suspects[1]):
+        elif default is None or value is None:  # anything may be allowed there
+            suspects[2].append(str(each.input_line))
+    if not (likeliest := suspects[0] or suspects[1] or suspects[2]):
         return None
     which = likeliest[0] if len(likeliest) == 1 else f"one of {', '.join(likeliest)}"
     if "os.PathLike" in str(error):
         return f"{which} must be a path."
     file = Path(job.runtime.output_dir) / "error.txt"  # it may be a defect all the same
     file.write_text("".join(traceback.format_exception(error)))
+    if suspects[0]:
+        return f"{which} gives no value where one is needed. {file} says where."
+    if isinstance(error, ValueError) and likeliest is suspects[2]:  # the kind is right, the value is not
+        every = " ".join(str(each.input_line) for each in given)
+        return f"{_first_line(error)}, in {every}. {file} says where."
     return f"{which} is of a wrong kind ({_first_line(error)}). {file} says where it was used."
 
 
@@ -187,19 +204,26 @@ def _wanted(default: Any, value: Any, told: str) -> str | None:
         return f"a list, such as {default}"
     if isinstance(default, DictConfig) and not isinstance(value, dict):
         return f"a mapping, of {', '.join(map(str, default))}"
-    if isinstance(default, bool) or not isinstance(default, numbers.Real) or isinstance(value, list):
+    if OmegaConf.is_list(default) and isinstance(value, list) and all(map(_is_number, default)) and default:
+        fit = all(_is_number(each) or isinstance(each, list) for each in value)  # lists: several cuts' own
+        return None if fit else f"a list of numbers, such as {default}"
+    if not _is_number(default) or isinstance(value, list):
         return None
     whole = isinstance(default, int)  # a key that takes fractions has a default with a point
-    if not isinstance(value, bool) and isinstance(value, int if whole else numbers.Real):
+    if _is_number(value) and (isinstance(value, int) or not whole):
         return None
     return f"a {'whole ' * whole}number, such as {default}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _kind(value: Any) -> str:
     """What a value is like, as far as one of another kind may be wrong in its place."""
     if value is None or isinstance(value, bool):
         return "none" if value is None else "yes or no"
-    if isinstance(value, numbers.Real):
+    if _is_number(value):
         return "number"
     return "word" if isinstance(value, str) else "several"
 

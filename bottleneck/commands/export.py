@@ -35,7 +35,10 @@ def run(cfg: DictConfig) -> None:
         raise ValueError(f"target={cfg.target} is unknown. Choose onnx or torch.")
     if not isinstance(cfg.folder, str | None):
         raise ValueError(f"folder={cfg.folder} must be a path, or null: beside the bundle's files.")
-    cfg.bundle = str(found(cfg.bundle))
+    place = found(cfg.bundle)
+    if (points := sorted(place.glob("point-*"))) and not (place / "bundle.json").exists():
+        raise ValueError(f"bundle={cfg.bundle} is a frontier. Give one of its points, such as {points[-1]}.")
+    cfg.bundle = str(place)
     folder = Path(cfg.folder or Path(cfg.bundle) / cfg.target).expanduser()
     export(cfg.bundle, network_of(cfg, Bundle.read(cfg.bundle)), folder, cfg.target)
     for file in sorted(folder.iterdir()):

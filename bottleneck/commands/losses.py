@@ -18,7 +18,7 @@ from bottleneck.lossy.concealment import create
 from bottleneck.lossy.link import LossyLink
 from bottleneck.lossy.losses import Channels, Elements, Losses, Packets
 from bottleneck.lossy.processes import GilbertElliott, Independent, Trace
-from bottleneck.lossy.protection import Bare, Protection, ReedSolomon, Repeated
+from bottleneck.lossy.protection import MOST_COPIES, Bare, Protection, ReedSolomon, Repeated
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +87,10 @@ def _models(cfg: DictConfig) -> dict[str, tuple[bool, Callable[[float], Losses]]
 
 
 def _protection(cfg: DictConfig) -> Protection:
-    if cfg.copies < 1:
-        raise ValueError(f"suite.loss.copies={cfg.copies}: a packet is sent at least once.")
+    if not 1 <= cfg.copies <= MOST_COPIES:
+        raise ValueError(
+            f"suite.loss.copies={cfg.copies}: a packet is sent at least once, at most {MOST_COPIES} times."
+        )
     if not 0 <= cfg.parity <= 10:
         raise ValueError(f"suite.loss.parity={cfg.parity} must be 0 (none) to 10.")
     if cfg.parity and cfg.copies > 1:

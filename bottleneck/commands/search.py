@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from tabulate import tabulate
 
 from bottleneck.commands.construct import construct
-from bottleneck.commands.setup import cut_of, point_of, recipe_of, suite_channels
+from bottleneck.commands.setup import checked_seed, cut_of, point_of, recipe_of, suite_channels
 from bottleneck.commands.stopping import resumable
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import Point
@@ -69,6 +69,7 @@ def search_from(cfg: DictConfig) -> list[Point]:
         pruning=Pruning(**study.pruning),
     )
     untrained = suite_channels(cfg.suite, cut, "feature")
+    checked_seed("study.seed", study.seed)
     space, sampler = construct(cfg.space), construct(cfg.sampler)
     return search(cut, point, recipe_of(cfg), space, sampler, plan, untrained, _settings(cfg, cut))
 

@@ -97,8 +97,12 @@ def point_of(cfg: DictConfig) -> OperatingPoint:
 def recipe_of(cfg: DictConfig) -> Recipe:
     """How the configuration trains. Loggers and callbacks are made for each run."""
     trainer = cast(dict[str, Any], OmegaConf.to_container(cfg.trainer, resolve=True))
-    if trainer.get("max_epochs") is None and trainer.get("max_steps") is None:
-        raise ValueError("trainer.max_epochs=null never ends. Give a whole number, or +trainer.max_steps=...")
+    epochs, steps = trainer.get("max_epochs"), trainer.get("max_steps")
+    if epochs in (None, -1) and steps in (None, -1):
+        told = "null" if epochs is None else epochs
+        raise ValueError(
+            f"trainer.max_epochs={told} never ends. Give a whole number, or +trainer.max_steps=..."
+        )
     return Recipe(
         optimizer=construct(cfg.optimizer),
         scheduler=construct(cfg.scheduler),

@@ -17,7 +17,7 @@ from bottleneck.commands.transport import packing_of
 from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.controller import Controller
 from bottleneck.runtime.device.cascade import Cascade
-from bottleneck.runtime.device.client import Client
+from bottleneck.runtime.device.client import Client, check_timeout
 from bottleneck.runtime.device.graphs import GraphHalf
 from bottleneck.runtime.device.half import Half
 from bottleneck.runtime.device.routes import Fixed
@@ -74,7 +74,7 @@ def client_of(
         half.payload(images[0], cascade.route)  # refuses a codec that makes no pictures of these
     if cfg.strategy is not None:
         options["route"] = _named(cfg.strategy, half)
-    elif cfg.policy or cfg.plan or cfg.budget.latency is not None:
+    elif cfg.policy or cfg.plan is not None or cfg.budget.latency is not None:
         if cfg.plan is None:
             strategies = tried(half, images, server, security, cfg.timeout)
         else:
@@ -95,10 +95,11 @@ def check_playing(cfg: DictConfig) -> None:
     """Refuse what a device cannot keep to, before anything is started for it.
 
     Raises:
-        ValueError: If the pace is none, or the link, or the policy or one of its limits.
+        ValueError: If the pace is none, or the time-out, the link, the policy or one of its limits.
     """
     if cfg.fps is not None:
         check_pace(cfg.fps)
+    check_timeout(cfg.timeout)
     link_of(cfg)
     policy_of(cfg, 1.0)
 

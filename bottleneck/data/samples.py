@@ -88,5 +88,5 @@ class Samples(Dataset[tuple[Tensor, Any]]):
 
     def spread(self, count: int) -> list[tuple[Tensor, Any]]:
         """At most so many samples, evenly spread, so that all classes take part."""
-        positions = np.unique(np.linspace(0, len(self) - 1, count).round().astype(int))
+        positions = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int))
         return [self[position] for position in positions.tolist()]

@@ -12,6 +12,7 @@ import numpy as np
 import reedsolo
 from numpy.typing import NDArray
 
+MOST_COPIES = 100  # of a packet
 _MOST_SYMBOLS = 255  # of a code word over bytes
 _HEADER = 2  # bytes in front of each packet: which it is, and of how many
 _LENGTH = 2  # bytes that say how long a packet is, where packets are filled up to one length
@@ -46,12 +47,12 @@ class Repeated(Bare):
         times: How often.
 
     Raises:
-        ValueError: If that is not once at least.
+        ValueError: If that is not once at least, or beyond `MOST_COPIES`.
     """
 
     def __init__(self, times: int = 2):
-        if times < 1:
-            raise ValueError(f"times={times}: a packet is sent at least once.")
+        if not 1 <= times <= MOST_COPIES:
+            raise ValueError(f"times={times}: a packet is sent at least once, at most {MOST_COPIES} times.")
         self.times = times
 
     def protect(self, packets: Sequence[bytes]) -> list[bytes]:

@@ -95,9 +95,10 @@ def on_device(strategies: Sequence[Strategy], path: Path) -> list[Strategy]:
         times = json.loads(path.read_text())
         return [dataclasses.replace(one, device_ms=Spread(times[one.name])) for one in strategies]
     except (KeyError, TypeError, ValueError) as error:
+        lacking = error if isinstance(error, KeyError) else f"the plan's strategies ({error})"
         raise ValueError(
-            f"device_times={path} has no times of {error}. Write it on the device, from a plan.json with the "
-            "same strategies: python -m bottleneck.runtime.device_times"
+            f"device_times={path} has no times of {lacking}. Write it on the device, from a plan.json "
+            "with the same strategies: python -m bottleneck.runtime.device_times"
         ) from error
 
 

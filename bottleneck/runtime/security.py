@@ -2,6 +2,7 @@
 
 import hmac
 import re
+import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,33 +44,62 @@ class Security:
             path = getattr(self, name)
             if path is not None and not Path(path).expanduser().is_file():
                 raise FileNotFoundError(f"tls.{name}={path} is missing. Give the path of a PEM file.")
-        if self.token is not None and not re.fullmatch("[!-~]([ -~]*[!-~])?", str(self.token)):
+        word = str(self.token) if isinstance(self.token, (str, int)) else ""  # a number may be one
+        if self.token is not None and not re.fullmatch("[!-~]([ -~]*[!-~])?", word):
             raise ValueError(
                 f"token={self.token!r} cannot be sent. Use ASCII, no space at its ends, or leave it out."
             )
 
     def server_credentials(self) -> grpc.ServerCredentials | None:
-        """What a server listens with; `None` in the clear."""
+        """What a server listens with; `None` in the clear.
+
+        Raises:
+            ValueError: If a file is not what it should be, or the server's own is missing.
+        """
         if self.certificate is None or self.key is None:
             if self.authority is not None:
                 raise ValueError(
                     "tls.authority asks devices for certificates; the server needs tls.certificate."
                 )
             return None
+        self._check_files()
         authority = _read(self.authority)
         return grpc.ssl_server_credentials(
             [(_read(self.key), _read(self.certificate))], authority, require_client_auth=authority is not None
         )
 
     def channel_credentials(self) -> grpc.ChannelCredentials | None:
-        """What a device connects with; `None` in the clear."""
+        """What a device connects with; `None` in the clear.
+
+        Raises:
+            ValueError: If a file is not what it should be, or the server's authority is missing.
+        """
         if self.authority is None:
             if self.certificate is not None:
                 raise ValueError(
                     "tls.certificate is this device's own; tls.authority, the server's, is missing."
                 )
             return None
+        self._check_files()
         return grpc.ssl_channel_credentials(_read(self.authority), _read(self.key), _read(self.certificate))
+
+    def _check_files(self) -> None:
+        """Of wrong ones gRPC would say that the port is taken, or that nobody answers."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            if self.authority is not None:
+                context.load_verify_locations(Path(self.authority).expanduser())
+        except ssl.SSLError as error:
+            raise ValueError(f"tls.authority={self.authority} is no certificate in PEM ({error}).") from error
+        try:
+            if self.certificate is not None and self.key is not None:
+                own = Path(self.certificate).expanduser(), Path(self.key).expanduser()
+                context.load_cert_chain(*own, password=lambda: "")  # nobody is asked for one
+        except ssl.SSLError as error:
+            raise ValueError(
+                f"tls.certificate={self.certificate} and tls.key={self.key} are no certificate in PEM and "
+                f"its key without a password ({error})."
+            ) from error
 
     def require_clear(self) -> None:
         """Refuse datagrams beside TLS, which would go past it.

@@ -104,9 +104,8 @@ def search(
 
     Raises:
         ValueError: If a trial would train on several devices, no trial can have the targets of the space,
-            the cut is open, nothing untrained is there to compare with, the study was begun with other
-            settings, or without trials is unknown.
-        RuntimeError: If too many trials failed.
+            the cut is open, nothing untrained is there to compare with, or no images to rank trials on, the
+            study was begun with other settings, or without trials is unknown, or too many trials failed.
         OSError: If the machine fails: a full disk, a storage that is away, a folder that cannot be written.
             The same call goes on later.
     """
@@ -165,6 +164,11 @@ def _check(
         raise ValueError(
             "open_cut=true is for train. A study ends in bundles, which are deployed at closed cuts."
         )
+    if not cut.images.count("select"):
+        raise ValueError(
+            "No images are held out that trials could be ranked on. Set data.holdout to a share above 0, "
+            "such as 0.1."
+        )
     if not untrained:
         raise ValueError(
             "suite.feature is empty: a study's hypervolume ends at the smallest untrained method. Leave one, "
@@ -200,11 +204,12 @@ def _run(study: optuna.Study, trial: optuna.Trial, bench: Bench, progress: Progr
 
 
 def _check_failures(study: optuna.Study, plan: Plan) -> None:
-    failed = [t.number for t in study.get_trials(deepcopy=False) if fate(t) == "failed"]
+    failed = [trial for trial in study.get_trials(deepcopy=False) if fate(trial) == "failed"]
     if len(failed) > plan.max_failures:
-        raise RuntimeError(
-            f"{len(failed)} trials failed (numbers {failed}), study.max_failures={plan.max_failures}. "
-            "The log has their errors; raise the limit to go on."
+        raise ValueError(
+            f"{len(failed)} trials failed, study.max_failures={plan.max_failures}. Number "
+            f"{failed[-1].number} ended with {failed[-1].user_attrs['error'].rstrip('.')}. The log has all "
+            "errors; mend what they name, or raise the limit to go on."
         )
 
 

@@ -89,9 +89,9 @@ def test_two_protections_are_refused(digits_network, tmp_path):
 
 
 def test_a_recording_is_replayed(digits_network, tmp_path):
-    """A trace has its own rate, and one row for each concealment."""
+    """A trace has its own rate, so none is asked for, and one row for each concealment."""
     (tmp_path / "trace.txt").write_text("0001" * 5)
-    few = ["suite.loss.models=[trace]", f"suite.loss.trace={tmp_path / 'trace.txt'}"]
+    few = ["suite.loss.models=[trace]", f"suite.loss.trace={tmp_path / 'trace.txt'}", "suite.loss.rates=[]"]
     rows = evaluate(composed(*few, "suite.loss.concealments=[mean]", "suite.loss.parity=0.5"), tmp_path)
     (row,) = [row for row in rows if row.loss_model]
     assert (row.loss_model, row.loss_rate, row.concealment) == ("trace", 0.25, "mean")

@@ -6,8 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
+from torchvision.models import squeezenet1_1
 
 from bottleneck.commands import main
 from bottleneck.commands.config import config_dir
@@ -102,12 +104,12 @@ COMMANDS = {
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
     """Runs a command in this process; its exit code and what it said, errors last."""
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     monkeypatch.setenv("TQDM_DISABLE", "1")
 
     def given(command, overrides):
         arguments = [*COMMANDS.get(command, ()), *overrides.split(), f"hydra.run.dir={tmp_path}/run"]
         arguments = [argument.replace("PATH", str(tmp_path)) for argument in arguments]
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # a command sets it
         monkeypatch.setattr(sys, "argv", ["bottleneck", command, *arguments])
         code = 0
         try:
@@ -126,6 +128,9 @@ def run(monkeypatch, capsys, tmp_path):
         ("search", "study.n_trials=-1", "study.n_trials=-1 must be a whole number of at least 0"),
         ("search", "study.max_failures=-1", "study.max_failures=-1 must be a whole number of at least 0"),
         ("search", "study.workers=0", "study.workers=0 is no number of processes"),
+        ("search", "study.seed=-1", "study.seed=-1 must be a whole number from 0"),
+        ("search", "sampler=nsga2 sampler.sampler.population_size=0", "sampler.sampler.population_size=0. "),
+        ("search", "trainer.max_epochs=-1", "trainer.max_epochs=-1 never ends"),
         ("search", "study.name=null", "study.name=None names no study"),
         ("search", "space.step=0", "space.step=(0.0, 0.0): a quantization step must be positive"),
         ("search", "space.latent_channels=[0]", "space.latent_channels=(0,): give positive whole numbers"),
@@ -133,11 +138,17 @@ def run(monkeypatch, capsys, tmp_path):
         ("search", "study.constraints.max_bytes=nan", "study.constraints.max_bytes=nan must be a number"),
         ("evaluate", "suite=loss suite.loss.rates=[]", "suite.loss.rates=[] leaves nothing to measure"),
         ("evaluate", "suite=loss suite.loss.copies=0", "suite.loss.copies=0: a packet is sent at least once"),
+        ("evaluate", "suite=loss suite.loss.copies=1000000000", "sent at least once, at most 100"),
         ("evaluate", "bundles=[zoo:digits/default] offsets=[0.7]", "offset=0.7 must be from 0"),
         ("evaluate", "adaptive.mean_bytes=[-1]", "adaptive.mean_bytes=-1 is no number of bytes"),
         ("evaluate", "data.val_limit=0", "data.val_limit=0 is no number of samples"),
         ("evaluate", "subset=select data.holdout=0", "subset=select is empty. Set data.holdout"),
         ("analyze", "samples=0", "samples=0 leaves nothing to analyse"),
+        ("analyze", "samples=null", "samples=null gives no value where one is needed"),
+        ("analyze", "analyses=[]", "analyses=[] asks nothing"),
+        ("analyze", "analyses=[fourier] fourier.fractions=[a]", "fractions=[a] must be a list of numbers"),
+        ("analyze", "analyses=[motion] motion.pixels=[1.5]", "motion.pixels=[1.5] is no way to move images"),
+        ("analyze", "analyses=[quantization] quantization.drop=nan", "quantization.drop=nan is no share"),
         ("analyze", "analyses=[differences] differences.pan=8", "differences.pan=8 is no way to move images"),
         ("analyze", "analyses=[sizes] sizes.bins=1000000000000", "sizes.bins=1000000000000 give no bins"),
         ("analyze", "analyses=[relevance] relevance.top=0", "relevance.top=0 is no share"),
@@ -150,15 +161,25 @@ def run(monkeypatch, capsys, tmp_path):
         ("plan", "energy.computing=-1", "energy.computing=-1 is no energy"),
         ("serve", "batch.wait_ms=nan", "batch.wait_ms=nan make no batch"),
         ("serve", "limits.devices=0", "limits.devices=0 lets nothing through"),
+        ("serve", "batch.wait_ms=1e30", "batch.wait_ms=1e+30 make no batch"),
         ("serve", "limits.message=0", "limits.message=0 lets nothing through"),
+        ("serve", "limits.message=100000000000", "limits.message=100000000000 is more than gRPC carries"),
+        ("serve", "token=[]", "token=[] cannot be sent"),
+        ("serve", f"tls.certificate={__file__} tls.key={__file__}", "are no certificate in PEM"),
         ("serve", "datagrams.deadline=0", "datagrams.deadline=0 lets nothing through"),
         ("serve", "limits.grace=-1", "limits.grace=-1 is no time"),
         ("stream", "fps=1e-30", "fps=1e-30 is no pace"),
+        ("stream", "fps=a", "fps=a is no pace"),
         ("stream", "timeout=1e30", "timeout=1e+30 is no time to wait"),
+        ("stream", "timeout=nan policy=accuracy", "timeout=nan is no time to wait"),
+        ("stream", "plan=[]", "plan=[] must be a path"),
+        ("stream", "cascade.sure=0.8 cascade.then.name=range", "codec 'range' codes no pictures"),
+        ("stream", f"tls.authority={__file__}", "is no certificate in PEM"),
         ("stream", "link.rtt=-1", "link.rtt=-1 is no link"),
         ("demo", "slower=1e30", "slower=1e+30 makes no slower device"),
         ("demo", "link.loss=1", "link.loss=1 is no link"),
         ("export", "bundle=zoo:digits/early folder=5", "folder=5 must be a path"),
+        ("export", "bundle=zoo:digits/early", "early is a frontier. Give one of its points"),
     ],
 )
 def test_beyond_the_limits_a_sentence_names_the_key(command, overrides, problem, run):
@@ -176,6 +197,7 @@ def test_beyond_the_limits_a_sentence_names_the_key(command, overrides, problem,
         ("search", "space.step=1e30", "No trial has been finished within the constraints"),
         ("search", "study.constraints.min_value=2 space.step=0.1", "No trial has been finished within"),
         ("evaluate", "data.val_limit=1 suite=features", "Written to"),
+        ("analyze", "samples=1000000000 analyses=[coefficients]", "Written to"),
         ("analyze", "samples=1 analyses=[coefficients,differences,fourier,similarity]", "Written to"),
         ("choose", "kbit_s=1e-30", "Point 5: "),
         ("choose", "max_ms=1e30", "Point 5: "),
@@ -214,10 +236,12 @@ def images(tmp_path):
 
 
 ONE_EPOCH = "trainer.max_epochs=1 suite.feature=null suite.input=null also_codecs=[]"
+STUDY = "study.name=few space.latent_channels=[2] space.stride=[1] data.holdout=0.5"
 EACH = [("train", ONE_EPOCH), ("evaluate", "suite=features"), ("analyze", "analyses=[coefficients,fourier]")]
+REFUSING = [*EACH, ("search", STUDY), ("plan", "frontier=PATH")]
 
 
-@pytest.mark.parametrize(("command", "overrides"), EACH)
+@pytest.mark.parametrize(("command", "overrides"), REFUSING)
 def test_one_class_is_refused(command, overrides, images, run):
     """Whatever is answered would be right."""
     code, said = run(command, images(1, 4, 2) + overrides)
@@ -225,7 +249,7 @@ def test_one_class_is_refused(command, overrides, images, run):
     assert "The data set has 1 class, and any answer is right" in said.splitlines()[-1]
 
 
-@pytest.mark.parametrize(("command", "overrides"), EACH)
+@pytest.mark.parametrize(("command", "overrides"), REFUSING)
 def test_empty_val_is_refused(command, overrides, images, run):
     """What has no image is named, with its folder."""
     code, said = run(command, images(2, 4, 0) + overrides)
@@ -241,3 +265,40 @@ def test_one_image_and_equal_images_have_a_sane_result(command, overrides, train
     assert code == 0, said
     assert "Written to" in said
     assert "nan" not in said
+
+
+def test_a_study_has_images_to_rank_on_and_images_to_learn_from(images, run):
+    """Where it has none, a line says which key gives it some, however many trials may fail."""
+    few = images(2, 1, 1) + STUDY
+    code, said = run("search", f"{few} data.holdout=0")
+    assert (code, "No images are held out" in said.splitlines()[-1]) == (1, True)
+    code, said = run("search", f"{few} study.max_failures=0")
+    assert code == 1
+    assert "no batch of two training samples or more" in said.splitlines()[-1]
+    assert "1 trials failed, study.max_failures=0" in said.splitlines()[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("train", "val", "equal"), [(1, 1, False), (4, 2, True)])
+def test_one_image_and_equal_images_are_planned_with_and_streamed(train, val, equal, images, run, tmp_path):
+    """A plan of the unit that was trained on them, and a device that sends them, alone as it is."""
+    torch.save(squeezenet1_1(num_classes=2).state_dict(), tmp_path / "weights.pth")
+    few = f"{images(2, train, val, equal)} model.weights=PATH/weights.pth"
+    network = few[few.index("model=") : few.index("split=")] + "model.weights=PATH/weights.pth"
+    for command, overrides, written in (
+        ("train", f"{few} {ONE_EPOCH}", "bundle/"),
+        ("plan", f"{few} split=input frontier=PATH/run/bundle", "plan.json"),
+        ("stream", f"{network} frontier=PATH/run/bundle source=PATH/images/val", "frames.jsonl"),
+    ):
+        code, said = run(command, overrides)
+        assert code == 0, said
+        assert written in said
+        assert "nan" not in said
+
+
+@pytest.mark.slow
+def test_a_study_of_equal_images_ends_in_words(images, run):
+    """Nothing can be learned from them: no trial is of use, and that is said."""
+    code, said = run("search", images(2, 6, 2, True) + STUDY)
+    assert code == 0, said
+    assert "No trial has been finished within the constraints" in said

@@ -58,7 +58,7 @@ class Client:
     Raises:
         RefusedError: If the server takes no such device: another network, frontier or token. A server that is
             not there is no error: the device is alone until it comes.
-        ValueError: If `server` is no address, or the time-out no time.
+        ValueError: If `server` is no address, the time-out no time, or a certificate none.
     """
 
     def __init__(
@@ -76,13 +76,11 @@ class Client:
         journal: Journal | None = None,
     ):
         check_address(server)
-        if not 0 < timeout <= _LONGEST_S:
-            raise ValueError(
-                f"timeout={timeout} is no time to wait for an answer. Use above 0 s to a day, such as 2."
-            )
+        check_timeout(timeout)
         security = security or Security()
         if half.packing is not None:
             security.require_clear()
+        security.channel_credentials()  # wrong files are told here; a thread would try them for ever
         mtu = None if half.packing is None else half.packing.mtu
         self._half, self._timeout, self._cascade = half, timeout, cascade
         self._clock = time.monotonic
@@ -302,3 +300,15 @@ class Client:
         self._drop(frame, f"{refusal.reason.name.lower()}: {refusal.text}", final)
         if self._uplink.is_deaf:
             self._line.lose(f"none of {MOST_LOST} frames got through by UDP")
+
+
+def check_timeout(timeout: float) -> None:
+    """Refuse what is no time to wait for an answer.
+
+    Raises:
+        ValueError: Then.
+    """
+    if not 0 < timeout <= _LONGEST_S:
+        raise ValueError(
+            f"timeout={timeout} is no time to wait for an answer. Use above 0 s to a day, such as 2."
+        )

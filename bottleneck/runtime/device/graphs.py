@@ -15,6 +15,7 @@ from bottleneck.runtime.answers import answer_of, require_top
 from bottleneck.runtime.datagrams.packetiser import room
 from bottleneck.runtime.datagrams.packing import Packing
 from bottleneck.runtime.device.routes import Route, key_of, routes_of
+from bottleneck.runtime.pictures import picture_codec
 
 _WIDE = 16  # times its shorter side: what is longer is cut before it is resized, as `preprocess` does
 
@@ -91,7 +92,7 @@ class GraphHalf:
     def _picture(self, route: Route) -> codecs.Codec:
         if (key := key_of(route)) not in self._pictures:
             shape = self._best.about["image_shape"]
-            self._pictures[key] = codecs.create(shape=shape, **(route.codec or {}))
+            self._pictures[key] = picture_codec(route.codec or {}, shape)
         return self._pictures[key]
 
     def _point(self, route: Route) -> "_Point":

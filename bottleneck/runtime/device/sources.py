@@ -155,7 +155,7 @@ def check_pace(fps: float) -> None:
     Raises:
         ValueError: Then.
     """
-    if not _SLOWEST <= fps < float("inf"):
+    if not isinstance(fps, (int, float)) or not _SLOWEST <= fps < float("inf"):
         raise ValueError(f"fps={fps} is no pace. Give images a second, such as 10; {_SLOWEST:g} or more.")
 
 

@@ -19,6 +19,7 @@ from bottleneck.runtime.answers import answer_of, require_top
 from bottleneck.runtime.datagrams.packetiser import room
 from bottleneck.runtime.datagrams.packing import Packing
 from bottleneck.runtime.device.routes import Route, key_of, routes_of
+from bottleneck.runtime.pictures import picture_codec
 
 
 class TorchHalf:
@@ -66,7 +67,7 @@ class TorchHalf:
         if route.codec is None:
             return self._device(route)(image)
         if (key := key_of(route)) not in self._pictures:
-            self._pictures[key] = codecs.create(shape=self._bundle.image_shape, **route.codec)
+            self._pictures[key] = picture_codec(route.codec, self._bundle.image_shape)
         size = self._bundle.letterboxed(image)
         picture = self._pictures[key].encode(self._preprocess(image).numpy())
         return picture if size is None else size.pack() + picture

@@ -11,6 +11,8 @@ import math
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
+_LONGEST_WAIT = 60  # seconds; every device has given up by then
+
 
 class Job(Protocol):
     """What waits: a frame of some device."""
@@ -36,10 +38,10 @@ class Waiting(Generic[JobT]):
     """
 
     def __init__(self, max_batch: int, max_wait: float = 0.0, patience: float = 1.5, oldest: float = 2.0):
-        if max_batch < 1 or not max_wait >= 0:
+        if max_batch < 1 or not 0 <= max_wait <= _LONGEST_WAIT:
             raise ValueError(
                 f"batch.max={max_batch} and batch.wait_ms={1000 * max_wait:g} make no batch. "
-                "Use at least 1 frame, and 0 ms or more."
+                f"Use at least 1 frame, and 0 to {1000 * _LONGEST_WAIT} ms."
             )
         self._max_batch, self._max_wait, self._patience, self._oldest = max_batch, max_wait, patience, oldest
         self._seconds: dict[int, float] = {}  # mean time of a batch, by its frames

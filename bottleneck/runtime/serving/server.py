@@ -82,6 +82,10 @@ class Limits:
                 raise ValueError(
                     f"{_KEYS.get(name, name)}={getattr(self, name)} lets nothing through. Use more than 0."
                 )
+        if not self.longest < 2**31:
+            raise ValueError(
+                f"limits.message={self.longest} is more than gRPC carries. Use up to {2**31 - 1} bytes."
+            )
         for name in ("grace", "patience"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{_KEYS[name]}={getattr(self, name)} is no time. Use 0 seconds or more.")

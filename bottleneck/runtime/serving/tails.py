@@ -27,6 +27,7 @@ from bottleneck.deploy.sides import Server
 from bottleneck.devices import device_of
 from bottleneck.models.image_sizes import LETTERBOXED_BYTES, Letterboxed
 from bottleneck.runtime.datagrams.packetiser import room
+from bottleneck.runtime.pictures import picture_codec
 from bottleneck.runtime.serving.numbers import MOST, Numbers
 from bottleneck.runtime.serving.partial import PacketServer, concealment_of
 from bottleneck.splitting import SplitModel, split
@@ -241,13 +242,9 @@ class Tails:
     def _picture(self, name: str, options: Mapping[str, Any]) -> PictureServer:
         bundle = next(iter(self._bundles.values()))
         try:
-            codec = codecs.create(name, shape=bundle.image_shape, **options)
+            codec = picture_codec({"name": name, **options}, bundle.image_shape)
         except (TypeError, ValueError, ModuleNotFoundError) as error:
             raise UnknownPointError(f"codec {name!r} cannot be made here: {error}") from error
-        if codec.input != "pixels":
-            raise UnknownPointError(f"codec {name!r} codes no pictures.")
-        if not codec.fitted:
-            raise UnknownPointError(f"codec {name!r} comes without its tables. Make the plan again.")
         example = torch.zeros(1, *bundle.image_shape, dtype=torch.uint8, device=device_of(self._network))
         cut = (("input", False, None), bundle.image_shape)
         net = self._net(cut, lambda: split(self._network, "input", example).freeze())
