@@ -20,5 +20,5 @@ def by_datagrams(cfg: DictConfig) -> bool:
 
 
 def packing_of(cfg: DictConfig) -> Packing | None:
-    """How the device cuts its payloads; `None` where they go on gRPC."""
-    return Packing(cfg.datagrams.by, cfg.datagrams.mtu) if by_datagrams(cfg) else None
+    """How the device cuts and sends its payloads; `None` where they go on gRPC."""
+    return Packing(cfg.datagrams.by, cfg.datagrams.mtu, cfg.datagrams.copies) if by_datagrams(cfg) else None

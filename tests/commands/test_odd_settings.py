@@ -171,6 +171,7 @@ def run(monkeypatch, capsys, tmp_path):
         ("stream", "fps=1e-30", "fps=1e-30 is no pace"),
         ("stream", "fps=a", "fps=a is no pace"),
         ("stream", "timeout=1e30", "timeout=1e+30 is no time to wait"),
+        ("stream", "transport=datagram datagrams.copies=0", "datagrams.copies=0: a datagram is sent at least"),
         ("stream", "timeout=nan policy=accuracy", "timeout=nan is no time to wait"),
         ("stream", "plan=[]", "plan=[] must be a path"),
         ("stream", "cascade.sure=0.8 cascade.then.name=range", "codec 'range' codes no pictures"),

@@ -81,7 +81,7 @@ class Client:
         if half.packing is not None:
             security.require_clear()
         security.channel_credentials()  # wrong files are told here; a thread would try them for ever
-        mtu = None if half.packing is None else half.packing.mtu
+        self._copies = 1 if half.packing is None else half.packing.copies
         self._half, self._timeout, self._cascade = half, timeout, cascade
         self._clock = time.monotonic
 
@@ -97,7 +97,7 @@ class Client:
         self._last_number = -1  # what the last frame that was sent is called on the line
         self._line = Line(
             server,
-            lambda: Connection(server, security, timeout, checked, mtu),
+            lambda: Connection(server, security, timeout, checked, half.packing),
             half,
             self._state,
             first=lambda: [self._choice.route, *([] if cascade is None else [cascade.route])],
@@ -242,7 +242,8 @@ class Client:
         if connection is None or point is None:
             self._coding.broken()
             return False
-        frame.record.bytes = (frame.record.bytes or 0) + 1 + sum(map(len, packets))  # a byte names the point
+        once = 1 + sum(map(len, packets))  # a byte names the point
+        frame.record.bytes = (frame.record.bytes or 0) + self._copies * once
         number = self._last_number = max(self._last_number + 1, frame.record.id)
         nbytes, frame.record.packets = connection.send_frame(number, point, packets)
         self._uplink.sent(number, nbytes, self._clock(), frame)

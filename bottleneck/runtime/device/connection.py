@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from bottleneck.runtime.datagrams.greeting import DATAGRAMS
+from bottleneck.runtime.datagrams.packing import Packing
 from bottleneck.runtime.device.datagram_path import DatagramPath
 from bottleneck.runtime.messages import LONGEST, Announcement, Frame, Message, pack, unpack
 from bottleneck.runtime.security import Security
@@ -42,7 +43,7 @@ class Connection:
         security: Certificates and token.
         timeout: Seconds until a server that is there answers; loading a point may take longer.
         checked: Whether messages carry a CRC.
-        mtu: Bytes of a datagram at most, where frames go by UDP; `None`: they do not.
+        packing: How payloads are sent, where they go by UDP; `None`: they do not.
 
     Raises:
         ConnectionError: If there is no server.
@@ -55,7 +56,7 @@ class Connection:
         security: Security,
         timeout: float,
         checked: bool = False,
-        mtu: int | None = None,
+        packing: Packing | None = None,
     ):
         options = [
             ("grpc.use_local_subchannel_pool", 1),  # a new attempt is not held back by the last one's failure
@@ -72,14 +73,14 @@ class Connection:
             else grpc.secure_channel(server, credentials, options)
         )
         self._server, self._metadata = server, security.metadata
-        self._checked, self._mtu, self._timeout = checked, mtu, timeout
+        self._checked, self._packing, self._timeout = checked, packing, timeout
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._stream: Any = None
         self._path: DatagramPath | None = None
         try:
             about = self._call("Describe", b"", timeout, network=str, datagrams=bool)
             self.network: str = about["network"]
-            if mtu is not None and not about["datagrams"]:
+            if packing is not None and not about["datagrams"]:
                 raise RefusedError(
                     f"{server} takes no datagrams. Set transport=datagram there, or transport=grpc here."
                 )
@@ -103,15 +104,15 @@ class Connection:
         Raises:
             ConnectionError: When it breaks, or no datagram gets through.
         """
-        asked = () if self._mtu is None else ((DATAGRAMS, ""),)
+        asked = () if self._packing is None else ((DATAGRAMS, ""),)
         self._stream = self._channel.stream_stream(_SERVICE + "Stream")(
             iter(self._out.get, None), metadata=(*self._metadata, *asked)
         )
-        if self._mtu is not None:
+        if self._packing is not None:
             told = dict(self._stream.initial_metadata() or ()).get(DATAGRAMS)
             if told is None:
                 raise ConnectionError(f"{self._server} ended the stream before it began.")
-            self._path = DatagramPath(self._server, bytes.fromhex(told), self._mtu, self._timeout)
+            self._path = DatagramPath(self._server, bytes.fromhex(told), self._packing, self._timeout)
         return self._received()
 
     def send(self, message: Message) -> int:
@@ -124,7 +125,7 @@ class Connection:
         """Send a frame, by UDP where that is open.
 
         Returns:
-            Its bytes, and the number of its datagrams if it went in some.
+            The bytes that the server waits for, and in how many datagrams, without copies, if in some.
         """
         if self._path is None:
             return self.send(Frame(number, point, b"".join(packets))), None

@@ -1,6 +1,6 @@
 """A stream's way to the server by UDP; what is said of its frames goes over gRPC.
 
-greeting ──► echo: the address that answers is the one       frame ──► datagrams, each once
+greeting ──► echo: the address that answers is the one       frame ──► datagrams, and all of them again
 """
 
 import contextlib
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from bottleneck.runtime.datagrams.greeting import greeting_of
 from bottleneck.runtime.datagrams.packetiser import Packetiser
+from bottleneck.runtime.datagrams.packing import Packing
 
 _AGAIN = 0.1  # seconds until a greeting that is not answered is sent again
 
@@ -20,25 +21,26 @@ class DatagramPath:
     Args:
         server: `HOST:PORT`, the same as of gRPC.
         greeting: What the server wants to see first.
-        mtu: Bytes of a datagram at most.
+        packing: How long datagrams are, and how often each is sent.
         timeout: Seconds that the server has to answer the greeting.
 
     Raises:
         ConnectionError: If it does not.
     """
 
-    def __init__(self, server: str, greeting: bytes, mtu: int, timeout: float):
-        self._packetiser = Packetiser(greeting_of(greeting)[0], mtu)
+    def __init__(self, server: str, greeting: bytes, packing: Packing, timeout: float):
+        self._packetiser = Packetiser(greeting_of(greeting)[0], packing.mtu)
+        self._copies = packing.copies
         self._socket = _greeted(server, greeting, timeout)
 
     def send(self, frame: int, point: int, packets: Sequence[bytes]) -> int:
-        """Send a frame; the number of its datagrams.
+        """Send a frame; the number of its datagrams, without copies.
 
         Raises:
             ValueError: If it is empty, or too long.
         """
         datagrams = self._packetiser.cut(frame, packets, point)
-        for datagram in datagrams:
+        for datagram in datagrams * self._copies:
             with contextlib.suppress(OSError):  # one that the system does not take is lost like another
                 self._socket.send(datagram)
         return len(datagrams)

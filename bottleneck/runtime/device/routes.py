@@ -50,7 +50,7 @@ def wanted(route: Route, packing: Packing | None = None) -> dict[str, Any]:
     """What a server is asked to load for it, and how its payloads are cut; pictures never are."""
     if route.codec is not None:
         return {"codec": dict(route.codec)}
-    return {"bundle": route.bundle} | ({} if packing is None else {"packing": packing._asdict()})
+    return {"bundle": route.bundle} | ({} if packing is None else {"packing": packing.cut()})
 
 
 def key_of(route: Route) -> str:

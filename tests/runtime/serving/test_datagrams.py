@@ -99,6 +99,29 @@ def test_what_is_lost_is_concealed_and_said(lossy, cut, digits_images):
     )
 
 
+def test_copies_arrive_where_one_is_lost(lossy, frontier, digits_network, cut, digits_images):
+    """Sent four times each, hardly a datagram is missed where half is lost; all copies count as bytes."""
+    often = TorchHalf([frontier], digits_network, packing=Packing("channels", 100, copies=4))
+    _, port, _ = lossy(0.5)
+    shares, sizes = [], []
+    for half in (cut, often):
+        with Client(f"127.0.0.1:{port}", half, timeout=PATIENCE) as client:
+            records = [client.ask(image) for image in digits_images[:40]]
+        answered = [record for record in records if not record.dropped]
+        shares.append(sum(r.lost_packets for r in answered) / sum(r.packets for r in answered))
+        sizes.append(np.mean([record.bytes for record in records]))
+    assert sizes[1] == 4 * sizes[0]
+    assert shares[0] > 0.35
+    assert shares[1] < 0.15
+
+
+@pytest.mark.parametrize("copies", [0, 101, 1.5, True])
+def test_copies_beyond_the_limits_are_refused(copies):
+    """By the key."""
+    with pytest.raises(ValueError, match=f"datagrams.copies={copies}: a datagram is sent at least once"):
+        Packing(copies=copies)
+
+
 class Thrifty:
     """Sends some of a device's datagrams only."""
 
@@ -292,7 +315,7 @@ def test_impossible_cuts_are_refused_by_switch(serve, cut, packing):
 def test_announced_and_never_come(serve, cut):
     """An announcement alone is answered with a refusal, and a frame without one by the deadline."""
     _, port = serve(datagrams=True, limits=Limits(deadline=0.3))
-    connection = Connection(f"127.0.0.1:{port}", Security(), PATIENCE, mtu=PACKING.mtu)
+    connection = Connection(f"127.0.0.1:{port}", Security(), PATIENCE, packing=PACKING)
     try:
         point, _ = connection.switch(wanted(cut.routes[0], PACKING))
         messages = connection.open()
@@ -316,7 +339,7 @@ def test_announced_and_never_come(serve, cut):
 def test_announcements_of_frames_that_have_come_are_not_kept(serve):
     """A device that announces old frames all day fills no memory."""
     server, port = serve(datagrams=True)
-    connection = Connection(f"127.0.0.1:{port}", Security(), PATIENCE, mtu=PACKING.mtu)
+    connection = Connection(f"127.0.0.1:{port}", Security(), PATIENCE, packing=PACKING)
     try:
         messages = connection.open()
         connection.send(Announcement(500, 100, 1))
