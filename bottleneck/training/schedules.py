@@ -50,7 +50,13 @@ def one_cycle(optimizer: Optimizer, total_steps: int, warm_up: float = 0.3) -> O
 
 
 def cosine(optimizer: Optimizer, total_steps: int, floor: float = 0.0) -> CosineAnnealingLR:
-    """Fall from the peak to `floor` along half a cosine."""
+    """Fall from the peak to `floor` along half a cosine.
+
+    Raises:
+        ValueError: If that is no learning rate.
+    """
+    if not isinstance(floor, (int, float)) or not 0 <= floor < float("inf"):
+        raise ValueError(f"scheduler.floor={floor} is no learning rate. Use 0 or more.")
     return _Cosine(optimizer, T_max=total_steps, eta_min=floor)
 
 

@@ -41,3 +41,11 @@ def test_a_resumed_training_may_be_longer(schedule):
     whole, _, _ = rates(40, 0, 39)
     resumed, _, _ = rates(40, 19, 39, state, lr)
     assert resumed[1:] == pytest.approx(whole[20:])  # the step behind the checkpoint has the old rate
+
+
+@pytest.mark.parametrize("floor", [float("nan"), -1, float("inf"), "low"])
+def test_a_floor_that_is_no_rate_is_refused(floor):
+    """By the key, before a step is taken."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    with pytest.raises(ValueError, match=f"scheduler.floor={floor} is no learning rate"):
+        cosine(optimizer, total_steps=10, floor=floor)
