@@ -61,6 +61,23 @@ def test_identity_holds_what_weights_do_not(change):
     assert digest(behaviour(one, SHAPE)) != digest(behaviour(other, SHAPE))
 
 
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::UserWarning"
+)  # of torch.ao, which leaves torch
+def test_quantised_weights_are_seen():
+    """Packed weights are no tensors that a module has, and are seen in what it computes."""
+
+    def quantised(weight: float) -> nn.Module:
+        model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 4))
+        nn.init.constant_(model[1].weight, weight)
+        nn.init.zeros_(model[1].bias)
+        return models.wrap(torch.ao.quantization.quantize_dynamic(model, {nn.Linear}), side=8)
+
+    one, other = quantised(0.1), quantised(0.2)
+    assert weights_identity(one) == weights_identity(other)
+    assert Identity.of(one, (3, 8, 8)).difference(Identity.of(other, (3, 8, 8))) == "behaviour"
+
+
 def test_epsilon_is_seen():
     """A BatchNorm's epsilon is seen where it counts."""
     one = Attention()

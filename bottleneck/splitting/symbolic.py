@@ -52,6 +52,10 @@ def see_by_fx(model: nn.Module, batch: Tensor) -> Seen:
     return Seen("torch.fx", root, graph, tracer.seen, tracer.kept_whole)
 
 
+#: Of torch.nn, and yet with layers of their own, which torch.fx would pass by as it does a convolution's inside.
+_NO_LEAVES = (nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder, nn.DataParallel)
+
+
 class _Tracer(fx.Tracer):
     """Trace a model, remembering which module calls returned each node.
 
@@ -66,6 +70,10 @@ class _Tracer(fx.Tracer):
         self.given: set[str] = set()  # modules kept whole that are given lists or dicts
         self.seen: list[Call] = []
         self.kept_whole: dict[str, str] = {}
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """As fx has it, but for what holds layers of its own."""
+        return super().is_leaf_module(m, module_qualified_name) and not isinstance(m, _NO_LEAVES)
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         """As fx has it, in this thread."""

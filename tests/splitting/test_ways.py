@@ -352,6 +352,34 @@ def test_dropped_operations_in_place_are_not_lost(view):
     assert net.point.seen.startswith("torch.export")
 
 
+class OwnTransformer(nn.Module):
+    """Patches as tokens, in an encoder of torch.nn's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 4, stride=4)
+        layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
+        self.last = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.last(self.encoder(self.patches(x).flatten(2).transpose(1, 2)).mean(1))
+
+
+def test_layers_of_an_encoder_of_torch_are_cuts():
+    """What torch.fx would take for one operation has layers, and between them a network can be cut."""
+    torch.manual_seed(0)
+    net = assert_halves_are_the_network(OwnTransformer().eval(), "encoder.layers.1")
+    assert net.point.seen.startswith("torch.export")
+
+
+def test_a_parallel_part_of_a_network_is_looked_into():
+    """`DataParallel` inside of a network hides none of its layers."""
+    model = nn.Sequential(conv(inputs=3), nn.DataParallel(nn.Sequential(conv(), conv())), conv(1))
+    assert "1.module.0" in names(model)
+    assert_halves_are_the_network(model, "1.module.0")
+
+
 def test_network_whose_samples_influence_each_other_is_refused():
     """BatchNorm without running statistics makes a sample's output depend on its batch."""
     model = nn.Sequential(conv(inputs=3), nn.BatchNorm2d(4, track_running_stats=False), conv(1))
