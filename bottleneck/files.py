@@ -61,6 +61,12 @@ def replace_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file, or leave the one that is there; a reader never sees a part."""
+    with replace_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 @contextlib.contextmanager
 def replace_folder(path: Path, *ours: str) -> Iterator[Path]:
     """Write a folder next to its final place and exchange it with what is there at the end.

@@ -19,6 +19,7 @@ from bottleneck.analyze.samples import Samples
 from bottleneck.analyze.similarity import Similarity
 from bottleneck.analyze.sizes import Sizes
 from bottleneck.commands.setup import cut_of, listed
+from bottleneck.files import replace_text
 
 
 def answer(question: str, samples: Samples, cfg: DictConfig) -> Any:
@@ -69,6 +70,6 @@ def run(cfg: DictConfig) -> None:
     for question in questions:
         found = answer(question, samples, cfg)
         print(f"{question}: {found.summary}")
-        (folder / f"{question}.json").write_text(json.dumps(dataclasses.asdict(found), indent=1) + "\n")
+        replace_text(folder / f"{question}.json", json.dumps(dataclasses.asdict(found), indent=1) + "\n")
         figures.DRAW[question](found, samples.title, folder / f"{question}.png")
     print(f"\nWritten to {folder}: a .json and a .png of each")

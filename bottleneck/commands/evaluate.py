@@ -17,6 +17,7 @@ from bottleneck.cut import Cut
 from bottleneck.deploy.bundle import Bundle, Place
 from bottleneck.deploy.frontier import read_bundles
 from bottleneck.deploy.places import found
+from bottleneck.files import replace_text
 from bottleneck.measure.curves import curve_name
 from bottleneck.measure.results import Result, write_results
 from bottleneck.show.answers import answers, check_drawable, draw_answers, frozen_answers
@@ -100,11 +101,11 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
             row.agreement = row.value
     if "loss" in cfg.suite:
         write_results(rows, folder / "results.jsonl")
-        (folder / "loss.md").write_text(loss_table(rows) + "\n")
+        replace_text(folder / "loss.md", loss_table(rows) + "\n")
         draw_losses(rows, folder / "loss.png")
     else:
         write_outputs(rows, folder)
-        (folder / "curves.md").write_text(curves_table(rows) + "\n")
+        replace_text(folder / "curves.md", curves_table(rows) + "\n")
         draw_families(rows, folder / "families.png")
     write_report(_report(cfg, rows, sources), folder / "report.html")
     return rows

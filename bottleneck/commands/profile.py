@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from bottleneck.commands.construct import construct
+from bottleneck.files import replace_text
 from bottleneck.models import Detector
 from bottleneck.show.split_points import draw_sizes, draw_stages, profile_table, seen, stage_table, verdict
 from bottleneck.splitting import boundaries
@@ -36,7 +37,7 @@ def run(cfg: DictConfig) -> None:
         print(f"\nIts own library feeds it images of {told}, and so do data sets of photographs.")
     for rows, file in ((points, "profile.jsonl"), (stages, "stages.jsonl")):
         lines = (json.dumps(dataclasses.asdict(row)) for row in rows)
-        (folder / file).write_text("\n".join(lines) + "\n")
+        replace_text(folder / file, "\n".join(lines) + "\n")
     draw_sizes(points, model.name, folder / "profile.png")
     draw_stages(stages, model.name, folder / "stages.png")
     print(f"\nWritten to {folder}: profile.jsonl, profile.png, stages.jsonl, stages.png")

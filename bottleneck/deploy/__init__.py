@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from bottleneck.deploy.frontier import read_bundles, read_hardness
+from bottleneck.deploy.frontier import read_frontier
 from bottleneck.deploy.pairs import both_sides
 from bottleneck.deploy.places import found
 from bottleneck.deploy.sides import Device, Server
@@ -38,11 +38,11 @@ def load(
         ValueError: If a file cannot be read, is another one than the digest's, belongs to another network,
             or nobody knows how to make that network.
     """
-    points, bundles = read_bundles(found(path), digest)
+    points, bundles, hardness = read_frontier(found(path), digest)
     sides = both_sides(bundles, bundles[0].network_made() if model is None else model)
     if not points:
         return sides[0]
     return (
-        FrontierDevice(points, [device for device, _ in sides], read_hardness(found(path), digest)),
+        FrontierDevice(points, [device for device, _ in sides], hardness),
         FrontierServer(points, [server for _, server in sides]),
     )

@@ -103,48 +103,23 @@ def with_hardness(path: Path, hardness: Hardness, into: Path) -> None:
         hardness: Fitted for its points, in their order.
         into: The new one's folder; what is there is replaced.
     """
-    points, _ = read_bundles(path)
-    content, _ = description.read(path / _FILE, _FORMAT, [1, _VERSION], unsealed=[1])
-    about = {key: value for key, value in content.items() if key not in _OWN}
     with replace_folder(into, *FRONTIER_FILES) as fresh:
-        for name in [*(point.bundle for point in points), SHARED]:
-            if (path / name).is_dir():
-                shutil.copytree(path / name, fresh / name)
+
+        def copied(folder: Path) -> tuple[list[Point], dict[str, Any]]:
+            points, _, _ = _read(folder, None)
+            content, _ = description.read(folder / _FILE, _FORMAT, [1, _VERSION], unsealed=[1])
+            for name in [*(point.bundle for point in points), SHARED]:
+                shutil.rmtree(fresh / name, ignore_errors=True)  # of a state that was replaced meanwhile
+                if (folder / name).is_dir():
+                    shutil.copytree(folder / name, fresh / name)
+            return points, {key: value for key, value in content.items() if key not in _OWN}
+
+        points, about = read_folder(path, copied)
         write_frontier(fresh, points, about, hardness)
 
 
-def read_hardness(path: Path, digest: str | None = None) -> Hardness | None:
-    """Which image deserves which point of a frontier; `None` where that was not learned, or of a bundle.
-
-    Args:
-        path: As for `read_bundles`, as is the digest.
-        digest: Likewise.
-
-    Raises:
-        FileNotFoundError: If the file is missing.
-        ValueError: If it is not the one that the frontier names, or holds something else.
-    """
-
-    def read(folder: Path) -> Hardness | None:
-        if not (folder / _FILE).exists():
-            return None
-        content, _ = description.read(folder / _FILE, _FORMAT, [1, _VERSION], digest, unsealed=[1])
-        if (expected := content.get("hardness")) is None:
-            return None
-        file = folder / _HARDNESS
-        if file.stat().st_size > _MOST_HARDNESS:
-            raise ValueError(f"{file} is larger than any.")
-        data = file.read_bytes()
-        if hashlib.sha256(data).hexdigest() != expected:
-            raise ValueError(f"{file} is not the one that {_FILE} names. Let evaluate.py write it again.")
-        with description.described_by(file):
-            return Hardness.of(load(data), len(content["points"]))
-
-    return read_folder(path, read)
-
-
-def read_bundles(path: Path, digest: str | None = None) -> tuple[list[Point], list[Bundle]]:
-    """The operating points of a frontier, by rising bpp, or the one of a bundle.
+def read_frontier(path: Path, digest: str | None = None) -> tuple[list[Point], list[Bundle], Hardness | None]:
+    """A frontier, or a bundle, at one moment.
 
     Args:
         path: Folder of a frontier or of a bundle.
@@ -152,22 +127,44 @@ def read_bundles(path: Path, digest: str | None = None) -> tuple[list[Point], li
             folder is trusted.
 
     Returns:
-        Points and their bundles; no point for a bundle alone.
+        The operating points by rising bpp, none for a bundle alone; their bundles; and which image deserves
+        which point, where that was learned.
 
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If a description is not the digest's, damaged, foreign, newer, or has no points, or points
             that no frontier has; or as `Bundle.read`.
     """
+    return read_folder(path, lambda folder: _read(folder, digest))
 
-    def read(folder: Path) -> tuple[list[Point], list[Bundle]]:
-        if not (folder / _FILE).exists():
-            return [], [Bundle.read(folder, digest)]
-        points, digests = _read_points(folder, digest)
-        pairs = zip(points, digests, strict=True)
-        return points, [Bundle.read(folder / point.bundle, sha256) for point, sha256 in pairs]
 
-    return read_folder(path, read)
+def read_bundles(path: Path, digest: str | None = None) -> tuple[list[Point], list[Bundle]]:
+    """Points and bundles alone; see `read_frontier`."""
+    points, bundles, _ = read_frontier(path, digest)
+    return points, bundles
+
+
+def _read(folder: Path, digest: str | None) -> tuple[list[Point], list[Bundle], Hardness | None]:
+    if not (folder / _FILE).exists():
+        return [], [Bundle.read(folder, digest)], None
+    points, digests = _read_points(folder, digest)
+    pairs = zip(points, digests, strict=True)
+    bundles = [Bundle.read(folder / point.bundle, sha256) for point, sha256 in pairs]
+    return points, bundles, _read_hardness(folder, digest, len(points))
+
+
+def _read_hardness(folder: Path, digest: str | None, n_points: int) -> Hardness | None:
+    content, _ = description.read(folder / _FILE, _FORMAT, [1, _VERSION], digest, unsealed=[1])
+    if (expected := content.get("hardness")) is None:
+        return None
+    file = folder / _HARDNESS
+    if file.stat().st_size > _MOST_HARDNESS:
+        raise ValueError(f"{file} is larger than any.")
+    data = file.read_bytes()
+    if hashlib.sha256(data).hexdigest() != expected:
+        raise ValueError(f"{file} is not the one that {_FILE} names. Let evaluate.py write it again.")
+    with description.described_by(file):
+        return Hardness.of(load(data), n_points)
 
 
 def _read_points(folder: Path, digest: str | None) -> tuple[list[Point], list[str | None]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bottleneck.files import replace_file
+from bottleneck.files import replace_file, replace_text
 from bottleneck.tasks.intervals import Interval
 
 Kind = Literal["frozen", "trained", "untrained"]
@@ -110,8 +110,7 @@ def write_results(rows: Sequence[Result], path: Path) -> None:
     In the CSV what has several numbers, such as an interval, is JSON in one cell.
     """
     known = [dataclasses.asdict(row) for row in rows]
-    with replace_file(path) as temporary:
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in known))
+    replace_text(path, "".join(json.dumps(row) + "\n" for row in known))
     with replace_file(path.with_suffix(".csv")) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(field.name for field in dataclasses.fields(Result))

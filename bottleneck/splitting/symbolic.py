@@ -52,7 +52,7 @@ def see_by_fx(model: nn.Module, batch: Tensor) -> Seen:
     return Seen("torch.fx", root, graph, tracer.seen, tracer.kept_whole)
 
 
-#: Of torch.nn, and yet with layers of their own, which torch.fx would pass by as it does a convolution's inside.
+#: Of torch.nn, and yet with layers of their own, which torch.fx would pass by without a word.
 _NO_LEAVES = (nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder, nn.DataParallel)
 
 

@@ -1,6 +1,7 @@
 """Bombs: whatever a payload claims, a decoder takes at most a second and ten times its array's bytes."""
 
 import contextlib
+import copy
 import ctypes
 import time
 from pathlib import Path
@@ -72,12 +73,39 @@ def test_no_payload_takes_much_time_or_memory(name):
             valid.append(codec.encode(array))
     for payload in valid:  # what is loaded or compiled once is no payload's doing
         codec.decode(payload)
+    bear(lambda: codec, valid, size)
+
+
+def bear(receiver, valid, size):
+    """Attack receivers with valid payloads, with what is forged of them, and with runs of one byte.
+
+    Args:
+        receiver: Makes one, in the state that it is attacked in.
+        valid: Payloads.
+        size: Bytes of the array.
+    """
     attacks = [payload for own in valid for payload in forged(own, size)]
     attacks += [fill * count for fill in (b"\0", b"\x7f", b"\xff") for count in (1, 40, size)]
     for payload in attacks:
-        seconds, memory = cost(codec, payload)
+        seconds, memory = cost(receiver(), payload)
         if seconds > MOST_S:  # garbage may have been collected
-            seconds, _ = cost(codec, payload)
+            seconds, _ = cost(receiver(), payload)
         about = f"{len(payload):,} bytes from {payload[:16].hex()}"
         assert seconds <= MOST_S, f"{seconds:.1f} s for {about}"
         assert memory <= MOST_TIMES * size, f"{memory / size:.1f} times the array for {about}"
+
+
+def test_no_frame_of_a_stream_takes_much_time_or_memory():
+    """In a session too, where a payload is an update of the frame before."""
+    rng = np.random.default_rng(0)
+    codec = codecs.create("stream", SHAPES["symbols"])
+    first, _, noise = samples(codec, rng)
+    codec.fit([first])
+    after = first + (rng.random(first.shape) < 0.1).astype(np.int32)
+    valid = []
+    for frame in (after, noise):
+        sender, before = codec.session(), codec.session()
+        before.decode(sender.encode(first))
+        valid.append(sender.encode(frame))
+        copy.copy(before).decode(valid[-1])  # what is compiled once is no payload's doing
+    bear(lambda: copy.copy(before), valid, first.nbytes)

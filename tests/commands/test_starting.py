@@ -164,7 +164,7 @@ def test_mistakes_of_the_user_end_in_one_line(arguments, answer, digits_network,
         (("search", "study.constraints.min_value=abc"), "study.constraints.min_value=abc must be a number"),
         (("search", "study.pruning.after=2"), "study.pruning.after=2 must be a share"),
         (("search", "space.step=null"), "space.step=(None,): give [lowest, highest]"),
-        (("search", "space.stride=[abc]"), "space.stride=('abc',): give positive whole numbers"),
+        (("search", "space.stride=[abc]"), "space.stride=[abc] must be a list of numbers, such as ["),
         (("search", "study.storage=journal:///PATH"), "that file is no journal, and stays as it is."),
         (
             ("serve", "page.port=1.5", "port=0"),

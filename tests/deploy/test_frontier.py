@@ -225,7 +225,8 @@ def test_equal_weights_are_one_file(sharing, digits_network, digits_images, tmp_
     assert first[1:] == fourth[1:]
     assert bottleneck.load(sharing / "point-03", digits_network)[0](digits_images[0]) == fourth[1:]
     again = tmp_path_factory.mktemp("again") / "frontier"
-    with_hardness(sharing, Hardness(*(torch.zeros(4, 2) for _ in Hardness._fields)), again)
+    risk, spent = torch.zeros(4, 2), torch.tensor([[0.0, 9.0], [1.0, 2.0]])
+    with_hardness(sharing, Hardness(torch.zeros(2, 8), torch.zeros(2), risk, torch.ones(4), spent), again)
     assert len(list(again.rglob("*.safetensors"))) == 1 + 2 + 1  # shared, own, and the hardness
     assert len(read_bundles(again)[1]) == 4
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x55")

@@ -60,7 +60,9 @@ class StreamTables:
         """
         cells = sent(classes, block, prediction.shape[1:])
         row = of_cells(classes, block, prediction.shape[1:])[cells] - 1
-        return _index(prediction[:, cells] - self.typical[:, None], row, self.contexts)
+        relative = prediction[:, cells]
+        relative -= self.typical[:, None]
+        return _index(relative, row, self.contexts)
 
     def to_dict(self) -> dict[str, Any]:
         """The tables as JSON values."""
@@ -153,10 +155,15 @@ def vectors_of(symbols: NDArray[Any], shape: tuple[int, ...]) -> I64:
 
 
 def _index(relative: I64, row: I64, contexts: int) -> I32:
-    """Number of the table of predictions that lie so far from the typical symbol. Shape ``(C * n,)``."""
-    context = (relative + contexts // 2).clip(0, contexts - 1)
-    found: I32 = (row * contexts + context).astype(np.int32).reshape(-1)
-    return found
+    """Number of the table of predictions that lie so far from the typical symbol; `relative` is used up.
+
+    Returns:
+        Shape ``(C * n,)``.
+    """
+    relative += contexts // 2
+    np.clip(relative, 0, contexts - 1, out=relative)
+    relative += row * contexts
+    return relative.astype(np.int32).reshape(-1)
 
 
 def _geometric(span: int) -> Float64:

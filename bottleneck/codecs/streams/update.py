@@ -67,10 +67,11 @@ class Update(NamedTuple):
 
     def applied(self, lowest: int, highest: int) -> Reference:
         """The frame as both sides will know it, within the range that symbols have."""
-        symbols = self.prediction + self.scale * self.differences
+        symbols = self.scale * self.differences  # from here on in place: a decoder's memory is bounded
+        symbols += self.prediction
         if self.scale == 1:
             symbols = _wrapped(symbols)
-        return Reference(symbols.clip(lowest, highest), self.classes)
+        return Reference(symbols.clip(lowest, highest, out=symbols), self.classes)
 
 
 def update_of(
@@ -115,5 +116,8 @@ def untouched(symbols: NDArray[Any], block: int, of_class: int) -> Reference:
 
 
 def _wrapped(values: I64) -> I64:
-    """Modulo 2^32, to int32: differences of any two symbols fit, and their sum is exact again."""
-    return values.astype(np.int32).astype(np.int64)
+    """Modulo 2^32, to int32, in place: differences of any two symbols fit, and their sum is exact again."""
+    values -= LEAST
+    values &= 2**32 - 1
+    values += LEAST
+    return values

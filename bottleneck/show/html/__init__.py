@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from bottleneck.files import replace_file
+from bottleneck.files import replace_text
 from bottleneck.measure.curves import bytes_at, curve_name
 from bottleneck.measure.results import Result
 from bottleneck.show import provenance
@@ -119,8 +119,7 @@ def write_report(report: Report, path: Path) -> None:
     # The data come last: nothing is looked for in them.
     for place, text in (("style", _part("page.css")), ("script", _part("page.js")), ("report", data)):
         page = page.replace(f"{{{{{place}}}}}", text)
-    with replace_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    replace_text(path, page)
 
 
 def _part(name: str) -> str:
