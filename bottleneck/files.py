@@ -15,9 +15,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from filelock import FileLock
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 Read = TypeVar("Read")
 
@@ -134,7 +135,9 @@ def _exchange(one: Path, other: Path) -> bool:
     return rename is not None and not rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE)
 
 
-def _alone(path: Path) -> FileLock:
+def _alone(path: Path) -> "FileLock":
+    from filelock import FileLock  # a device that only reads does without
+
     return FileLock(path.with_name(f".{path.name}.lock"))
 
 

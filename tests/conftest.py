@@ -8,12 +8,14 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from bottleneck.integrity import description
 from tests.browser import Chromium
 
 torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
@@ -199,3 +201,16 @@ def chromium(tmp_path_factory):
     browser = Chromium(executable, tmp_path_factory.mktemp("profile"))
     yield browser
     browser.close()
+
+
+@pytest.fixture
+def rewrite() -> Callable[..., None]:
+    """Forges a description: changes fields, and writes a right checksum again; `...` removes a field."""
+
+    def forge(file: Path, **changes: Any) -> None:
+        content = {**json.loads(file.read_text()), **changes}
+        content.pop("checksum", None)
+        kept = {key: value for key, value in content.items() if value is not ...}
+        description.write(file, kept.pop("format"), kept.pop("version"), kept)
+
+    return forge

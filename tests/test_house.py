@@ -13,6 +13,7 @@ MODULES = sorted((ROOT / "bottleneck").rglob("*.py"))
 # Rows of the house from the top, one room each; a module imports from its own room and from rooms above it.
 ROOMS = [
     "files",
+    "integrity",
     "layouts",
     "devices",
     "identity",

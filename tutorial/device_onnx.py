@@ -4,7 +4,6 @@ pip install numpy onnxruntime && pip install --no-deps split-bottleneck
 python device_onnx.py EXPORT IMAGES.npy > payloads.txt
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -12,15 +11,16 @@ import numpy as np
 import onnxruntime
 
 from bottleneck import codecs
+from bottleneck.runtime.device.exports import exports_in
 
 
 class Device:
     """`payload = device(image)` for an image C×H×W as the network takes it."""
 
     def __init__(self, folder: Path):
-        description = json.loads((folder / "export.json").read_text())
-        self.codec = codecs.from_dict(description["codec"])
-        self.graph = onnxruntime.InferenceSession(folder / "device.onnx")
+        export = exports_in(folder)[0]  # refused where a bit of it has changed
+        self.codec = codecs.from_dict(export.about["codec"])
+        self.graph = onnxruntime.InferenceSession(export.graph("device"))
 
     def __call__(self, image: np.ndarray) -> bytes:
         (symbols,) = self.graph.run(None, {"image": image[None]})

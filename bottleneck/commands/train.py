@@ -21,7 +21,7 @@ from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import FRONTIER_FILES, Point, write_frontier
 from bottleneck.files import replace_folder
 from bottleneck.loss import OperatingPoint
-from bottleneck.measure.health import ailment
+from bottleneck.measure.health import ailment, divergence
 from bottleneck.measure.results import Result
 from bottleneck.models.checkpoints import write_state_dict
 from bottleneck.show.tables import table
@@ -96,12 +96,15 @@ def _train_one(
     also = also_channels(tuned, channel.unit, listed(cfg.also_codecs), channel.codec.name, **label)
     tuned.fit(also)
     trained = tuned.measure([channel, *also], cfg.subset, cfg.seed)
-    if (why := ailment(trained[0]) or cut.guesses(trained[0], cfg.subset)) is not None:
+    changed = [channel.unit] if tuned.trainable == "bottleneck" else [channel.unit, tuned.net.tail]
+    if (why := ailment(trained[0], *changed) or cut.guesses(trained[0], cfg.subset)) is not None:
         log.warning("this unit is of no use: %s", why)
     sent, lost = trained[0].payload_bytes or 0.0, trained[0].drop_interval or (0.0, 0.0)
     if (missed := point.missed(sent, lost)) is not None:
         log.warning("not what was asked for: %s", missed)
-    if cut.net.point.complete:
+    if divergence(*changed) is not None:
+        log.warning("no bundle is written: weights that are no numbers would not be read")
+    elif cut.net.point.complete:
         result = {**dataclasses.asdict(trained[0]), "alpha": point.alpha}
         tuned.bundle(channel, result).save(folder / "bundle")
     else:
@@ -119,7 +122,8 @@ def _train_rates(
         return []
     points, useful = [], []
     for row, channel in zip(trained, channels, strict=True):
-        if (why := ailment(row) or cut.guesses(row, cfg.subset)) is None:
+        assert channel.unit is not None, "it was trained"
+        if (why := ailment(row, channel.unit) or cut.guesses(row, cfg.subset)) is None:
             useful.append((row, channel))
         else:
             log.warning("the rate of %.1f bytes is no point of the frontier: %s", row.payload_bytes, why)

@@ -26,11 +26,11 @@ from torch import Tensor, nn
 
 from bottleneck import codecs, models
 from bottleneck.codecs import Codec
-from bottleneck.deploy import description
 from bottleneck.deploy.fields import check_fields, check_sizes, is_number
 from bottleneck.devices import device_of
 from bottleneck.files import read_folder, replace_folder
 from bottleneck.identity import Identity, precision, state_identity, weights_identity
+from bottleneck.integrity import description
 from bottleneck.models.checkpoints import write_state_dict
 from bottleneck.models.image_sizes import Letterboxed
 from bottleneck.splitting import SplitModel, split

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from bottleneck.deploy import description
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.devices import device_of
 from bottleneck.files import replace_folder
+from bottleneck.integrity import description
 from bottleneck.unit import Unit
 
 _FORMAT, _VERSION = "split-bottleneck export", 1

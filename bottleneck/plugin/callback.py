@@ -14,6 +14,7 @@ from torch import Tensor
 from bottleneck.identity import UNIT_NAME, tensor_digests
 from bottleneck.loss import L1Rate, OperatingPoint
 from bottleneck.loss.rates import RateFactory
+from bottleneck.measure.health import divergence
 from bottleneck.plugin.checkpoint import put, put_back
 from bottleneck.plugin.checks import check_name, check_training
 from bottleneck.plugin.fitting import new_hook
@@ -116,9 +117,18 @@ class BottleneckPlugin(Callback, _OtherCallback):
         submodule that can; `bundle.json` names it. With DDP the first process writes.
 
         Raises:
-            ValueError: If nothing is trained yet, or no network around the split point can be cut there.
+            ValueError: If nothing is trained yet or training diverged, or no network around the split point
+                can be cut there.
         """
         hook = self._trained("export")
+        if (why := divergence(hook.unit)) is not None:
+            raise ValueError(f"This unit makes no bundle: {why}. The plugin takes another as optimizer=.")
+        sizes = [size for name, size in self._measured.items() if name.endswith("/payload_bytes")]
+        if sizes and max(sizes) <= 1:
+            warnings.warn(
+                "This unit sends nothing, every latent is zero. Lower step, raise alpha, or train longer.",
+                stacklevel=2,
+            )
         hook.fit_tables()
         if self._is_first_process:
             bundle_of(self._module, hook, self._measured).save(folder)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottleneck import codecs
+from bottleneck.runtime.device.exports import Export, exports_in
 from bottleneck.runtime.plan import read_strategies
 from bottleneck.runtime.strategy import Spread, Strategy
 
@@ -34,38 +35,38 @@ def devices(
 
     Args:
         strategies: Of the plan.
-        exports: Folders that `bottleneck export` wrote.
+        exports: Folders that `bottleneck export` wrote, or frontiers or bundles that have them.
         shape: Of an image, (C, H, W).
 
     Raises:
         FileNotFoundError: If a folder is no export.
-        ValueError: If a bundle of the plan was not exported.
+        ValueError: If a bundle of the plan was not exported, or an export was changed since.
     """
     import onnxruntime  # the rest of this package does without
 
-    about = {folder: json.loads((folder / "export.json").read_text()) for folder in exports}
-    folders = {entry["bundle"]: folder for folder, entry in about.items()}
+    points = [export for folder in exports for export in exports_in(folder)]
+    exported = {export.about["bundle"]: export for export in points}
 
-    def graph(file: Path, name: str) -> Device:
-        session = onnxruntime.InferenceSession(file)
+    def graph(data: bytes, name: str) -> Device:
+        session = onnxruntime.InferenceSession(data)
         return lambda array: session.run(None, {name: array})[0]
 
-    def coded(folder: Path) -> Device:
-        head, codec = graph(folder / "device.onnx", "image"), codecs.from_dict(about[folder]["codec"])
+    def coded(export: Export) -> Device:
+        head, codec = graph(export.graph("device"), "image"), codecs.from_dict(export.about["codec"])
         return lambda image: codec.encode(head(image[None])[0])
 
-    def alone(folder: Path) -> Device:
-        head, tail = graph(folder / "device.onnx", "image"), graph(folder / "server.onnx", "symbols")
+    def alone(export: Export) -> Device:
+        head, tail = graph(export.graph("device"), "image"), graph(export.graph("server"), "symbols")
         return lambda image: tail(head(image[None]))
 
     found: dict[str, Device] = {}
     for strategy in strategies:
         if strategy.kind == "device":
-            found[strategy.name] = alone(exports[0])
+            found[strategy.name] = alone(points[0])
         elif strategy.codec is not None:
             found[strategy.name] = codecs.create(shape=shape, **strategy.codec).encode
-        elif strategy.bundle in folders:
-            found[strategy.name] = coded(folders[strategy.bundle])
+        elif strategy.bundle in exported:
+            found[strategy.name] = coded(exported[strategy.bundle])
         else:
             raise ValueError(
                 f"{strategy.name} was not exported. Run `bottleneck export` for bundle {strategy.bundle}."

@@ -4,7 +4,6 @@ strategies ──► those that keep the metric ──┬──► the policy's 
                                             └──► the fastest at every bandwidth, crossovers
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from bottleneck.files import replace_file
+from bottleneck.integrity import description
 from bottleneck.runtime.crossovers import Crossover, crossover, regions
 from bottleneck.runtime.energy import Energy
 from bottleneck.runtime.link import Link
@@ -100,8 +99,6 @@ class Plan:
     def write(self, path: Path) -> None:
         """Write everything as JSON; `read_strategies` reads the measured part again."""
         content = {
-            "format": _FORMAT,
-            "version": _VERSION,
             "about": self.about,
             "metric": self.metric,
             "link": self.link._asdict(),
@@ -116,8 +113,7 @@ class Plan:
             ],
             "strategies": [strategy.to_dict() for strategy in self.strategies],
         }
-        with replace_file(path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1))
+        description.write(path, _FORMAT, _VERSION, content)
 
     def summary(self, strategy: Strategy) -> dict[str, Any]:
         """A strategy in a few numbers."""
@@ -140,14 +136,13 @@ def read_strategies(path: Path) -> list[Strategy]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is none, or of a newer version.
+        ValueError: If it is none, was changed after it was written, or is of a newer version.
     """
     if not path.is_file():
         raise FileNotFoundError(f"plan={path} is no file. `bottleneck plan` writes plan.json.")
     try:
-        content = json.loads(path.read_text())
-        if (content["format"], content["version"]) != (_FORMAT, _VERSION):
-            raise ValueError(f"it is {content['format']} {content['version']}, not {_FORMAT} {_VERSION}")
+        # The version did not change when the checksum came.
+        content, _ = description.read(path, _FORMAT, [_VERSION], unsealed=[_VERSION])
         return [Strategy.from_dict(entry) for entry in content["strategies"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(

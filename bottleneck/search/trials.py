@@ -21,6 +21,7 @@ from bottleneck.search.places import Outcome
 from bottleneck.search.space import Space, is_number
 from bottleneck.search.storage import FAILURES
 from bottleneck.training import Recipe, train
+from bottleneck.unit.quantizer import DivergedError
 
 BUNDLE_FILES = ("bundle.json", "unit.safetensors")
 
@@ -120,14 +121,21 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> Outcome
 
     Returns:
         Its objectives, bpp and metric; or that it was stopped, because the same point was trained before, or
-        this one turned out hopeless, or sends nothing of use.
+        this one turned out hopeless, or diverged, or sends nothing of use.
     """
     drawn = bench.space.draw(trial)
     if (twin := _twin(study, trial)) is not None:
         return Outcome(TrialState.PRUNED, {"twin": twin})
+    try:
+        return _trained(study, drawn, bench)
+    except DivergedError as error:  # of this point, and not of the study
+        return Outcome(TrialState.PRUNED, {"point": drawn, "ailment": f"it has diverged. {error}"})
+
+
+def _trained(study: optuna.Study, drawn: dict[str, Any], bench: Bench) -> Outcome:
+    """What becomes of a point when it is trained and measured."""
     attrs: dict[str, Any] = {"point": drawn}
     point = bench.point.at(**drawn)
-
     epochs = bench.recipe.trainer["max_epochs"]
     hopeless = StopHopeless(study, bench.pruning, epochs, bench.cut.task.metric)
     channel = train(
@@ -139,6 +147,7 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> Outcome
         check_val_every_n_epoch=hopeless.age or epochs + 1,
     )
     assert channel is not None, "one process trains"
+    assert channel.unit is not None, "it was trained"
     if hopeless.midway is not None:
         attrs["midway"] = hopeless.midway
     if hopeless.rival is not None:
@@ -146,7 +155,7 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> Outcome
 
     rows = {subset: bench.cut.measure([channel], subset, point.seed)[0] for subset in ("select", "val")}
     attrs |= {subset: dataclasses.asdict(row) for subset, row in rows.items()}
-    if (why := ailment(rows["select"])) is not None:
+    if (why := ailment(rows["select"], channel.unit)) is not None:
         return Outcome(TrialState.PRUNED, {**attrs, "ailment": why})
     if (why := bench.cut.guesses(rows["select"], "select")) is not None:
         attrs["guesses"] = why  # the sampler learns of it, and no frontier has it, however few its bytes

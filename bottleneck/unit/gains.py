@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bottleneck.unit.quantizer import Quantizer
+from bottleneck.unit.quantizer import DivergedError, Quantizer
 
 _COARSER = math.log(4.0)  # the last rate's steps over the first's, in the beginning
 
@@ -41,5 +41,15 @@ class Gains(Quantizer):
         return self.log_steps[self.rate].exp().reshape(-1, *[1] * (latent.dim() - 2))
 
     def at(self, rate: int) -> Quantizer:
-        """The plain quantizer of one rate."""
-        return Quantizer(self.log_steps[rate].exp().tolist())
+        """The plain quantizer of one rate.
+
+        Raises:
+            DivergedError: If a step is no positive finite number any more.
+        """
+        steps = self.log_steps[rate].detach().exp()
+        if not bool(((steps > 0) & steps.isfinite()).all()):
+            raise DivergedError(
+                f"Training diverged: the steps of rate {rate} went from {steps.min().item():.3g} to "
+                f"{steps.max().item():.3g}. Lower the optimizer's lr (optimizer.lr)."
+            )
+        return Quantizer(steps.tolist())

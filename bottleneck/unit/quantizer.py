@@ -18,6 +18,10 @@ NEAREST = 0.5  # the offset of plain rounding
 _INT32_LIMIT = 2**31
 
 
+class DivergedError(ValueError):
+    """There are no symbols: what makes the latent, or its steps, has diverged, or a step is far too small."""
+
+
 class _RoundToStep(torch.autograd.Function):
     """`Q * round(y / Q)` forward, identity backward."""
 
@@ -74,14 +78,15 @@ class Quantizer(nn.Module):
             offset: What is added to a magnitude, in steps, before its fraction is dropped.
 
         Raises:
-            ValueError: If the offset is not between 0 and 0.5, or the latent holds NaN, infinity or a value
-                beyond the range of int32 symbols.
+            DivergedError: If the latent holds NaN, infinity or a value beyond the range of int32 symbols.
+            ValueError: If the offset is not between 0 and 0.5.
         """
         symbols = self.rounded(latent.detach(), offset)
         if not bool((symbols.abs() < _INT32_LIMIT).all()):  # also false for NaN
-            raise ValueError(
+            raise DivergedError(
                 "The latent holds NaN, infinity or a value beyond 2^31 steps, so it has no symbols. "
-                f"Training diverged, or unit.step={self.step} is far too small."
+                "Training diverged: lower the optimizer's lr (optimizer.lr). Or "
+                f"unit.step={self.step} is far too small."
             )
         return symbols.to(torch.int32)
 

@@ -336,6 +336,23 @@ def test_several_rates_of_one_unit_are_a_frontier(tmp_path, digits_network):
     assert server(device(np.zeros((1, 8, 8), np.uint8), point=0)).shape == (1, 10)
 
 
+DIVERGED = (
+    *("device=cpu", "trainer.max_epochs=1", "trainer.enable_progress_bar=false", "suite=features"),
+    *("data.train_limit=200", "data.val_limit=100", "optimizer.lr=1e10"),
+)
+
+
+def test_diverged_unit_is_measured_and_makes_no_bundle(tmp_path, caplog):
+    """Weights that are no numbers are named with the cure; the rows are there all the same."""
+    point = ("unit.latent_channels=4", "unit.stride=1", "unit.step=2.5")
+    rows = train(composed("train", *DIVERGED, *point), tmp_path)
+    assert np.isfinite(rows[1].value)
+    assert read_results(tmp_path / "results.jsonl")[1].method == "bottleneck"
+    assert re.search(r"of no use: its training diverged, NaN.*lower the optimizer's lr", caplog.text)
+    assert "no bundle is written" in caplog.text
+    assert not (tmp_path / "bundle").exists()
+
+
 @pytest.mark.slow
 def test_full_training_can_match_the_network_as_it_was(tmp_path):
     """`objective=logits trainable=all` follows the frozen network, and resumes from its checkpoint."""

@@ -1,5 +1,6 @@
 """The feature cache: computed once, right for ever, whole or not there."""
 
+import contextlib
 import os
 import signal
 import time
@@ -57,15 +58,7 @@ def test_second_request_computes_nothing(tmp_path):
 
 def test_interrupted_writer_leaves_finished_shards(tmp_path):
     """After a failure in the third shard, the next writer starts there."""
-
-    def failing(start):
-        for features, targets in rows(start):
-            if targets[0] >= 2 * 600:
-                raise KeyboardInterrupt
-            yield features, targets
-
-    with pytest.raises(KeyboardInterrupt):
-        get(FeatureCache(tmp_path), compute=failing)
+    interrupted(tmp_path, 600)
     calls = []
     stored = get(FeatureCache(tmp_path), compute=lambda start: rows(start, calls))
     assert calls == [512]
@@ -201,17 +194,86 @@ def test_cache_folder_that_cannot_be_made_is_named(tmp_path):
         get(FeatureCache(tmp_path / "file"))
 
 
+def flip(file, position):
+    """Change one bit of a byte on disk."""
+    with file.open("r+b") as handle:
+        handle.seek(position)
+        (byte,) = handle.read(1)
+        handle.seek(position)
+        handle.write(bytes([byte ^ 16]))
+
+
+def interrupted(folder, at):
+    """A fill that ends where sample `at` would be computed."""
+
+    def failing(start):
+        for features, targets in rows(start):
+            if targets[0] >= 2 * at:
+                raise KeyboardInterrupt
+            yield features, targets
+
+    with pytest.raises(KeyboardInterrupt):
+        get(FeatureCache(folder), compute=failing)
+
+
+def test_what_changed_before_a_fill_goes_on_is_computed_again(tmp_path):
+    """A bit that flips between a killed fill and the next costs the shards from there, and is not served."""
+    interrupted(tmp_path, 600)
+    (file,) = tmp_path.glob("features/*/features.bin")
+    flip(file, 300 * 12 * 4 + 2)
+    calls = []
+    stored = get(FeatureCache(tmp_path), compute=lambda start: rows(start, calls))
+    assert calls == [256]
+    np.testing.assert_array_equal(everything(stored.arrays["features"])[:, 0, 0, 0], np.arange(COUNT))
+
+
+def test_what_changes_during_a_fill_is_noticed(tmp_path):
+    """A bit that flips in a finished shard while later ones are computed is an error when it is read."""
+
+    def computed(start):
+        for features, targets in rows(start):
+            if targets[0] == 2 * 640:
+                flip(next(tmp_path.glob("features/*/features.bin")), 300 * 12 * 4 + 2)
+            yield features, targets
+
+    stored = get(FeatureCache(tmp_path), compute=computed)
+    with pytest.raises(OSError, match=r"features\.bin was changed in shard 1 .* remove the folder"):
+        stored.__getitems__([300])
+
+
+def test_an_unfinished_fill_without_checksums_begins_anew(tmp_path):
+    """What nobody can vouch for is computed again: a fill that 0.1 left unfinished."""
+    interrupted(tmp_path, 600)
+    as_0_1_wrote_it(tmp_path)
+    calls = []
+    get(FeatureCache(tmp_path), compute=lambda start: rows(start, calls))
+    assert calls == [0]
+
+
+@pytest.mark.parametrize("place", [0, 5, 20, -3])
+@pytest.mark.parametrize("bit", [1, 16, 128])
+def test_damaged_marks_serve_no_wrong_sample(tmp_path, place, bit):
+    """Whatever byte of `done` changes, samples are right, or reading them is an error."""
+    get(FeatureCache(tmp_path))
+    (done,) = tmp_path.glob("features/*/done")
+    data = bytearray(done.read_bytes())
+    data[place] ^= bit
+    done.write_bytes(data)
+    stored = get(FeatureCache(tmp_path))
+    with contextlib.suppress(
+        OSError
+    ):  # a shard that was changed after it was written, as the tests below say
+        features = everything(stored.arrays["features"])
+        np.testing.assert_array_equal(features[:, 0, 0, 0], np.arange(COUNT))
+
+
 @pytest.mark.parametrize("name", ["features.bin", "targets.bin"])
 @pytest.mark.parametrize("sample", [0, 255, 256, 699])
 def test_flipped_bit_is_noticed_when_its_shard_is_first_read(tmp_path, name, sample):
     """A bit that changed on disk is an error that names file and cure; other shards are read as ever."""
     get(FeatureCache(tmp_path))
     (file,) = tmp_path.glob(f"features/*/{name}")
-    with file.open("r+b") as handle:
-        handle.seek(sample * file.stat().st_size // COUNT + 3)
-        (byte,) = handle.read(1)
-        handle.seek(-1, os.SEEK_CUR)
-        handle.write(bytes([byte ^ 16]))
+    flip(file, sample * file.stat().st_size // COUNT + 3)
     stored = get(FeatureCache(tmp_path))
     other = (sample + 300) % COUNT
     assert stored.__getitems__([other])[1].tolist() == [2 * other]
@@ -247,12 +309,19 @@ def read_only(monkeypatch):
     return begin
 
 
+def as_0_1_wrote_it(folder):
+    """The cache's marks, without the checksums."""
+    (done,) = folder.glob("features/*/done")
+    done.write_text("".join(f"{number}\n" for number in range(len(done.read_text().splitlines()))))
+    return done
+
+
 @pytest.mark.parametrize("sealed", [True, False])
 def test_filled_cache_is_used_where_nothing_can_be_written(tmp_path, read_only, sealed):
     """Everything is there, so nobody waits for a lock or needs a permission; an empty one is an error."""
     get(FeatureCache(tmp_path))
     if not sealed:
-        next(tmp_path.glob("features/*/sums.json")).unlink()
+        as_0_1_wrote_it(tmp_path)
     read_only()
     stored = get(FeatureCache(tmp_path), compute=None)
     assert everything(stored.arrays["targets"]).tolist() == list(range(0, 2 * COUNT, 2))
@@ -263,8 +332,7 @@ def test_filled_cache_is_used_where_nothing_can_be_written(tmp_path, read_only, 
 def test_cache_without_checksums_gets_them(tmp_path):
     """One that an earlier release has filled is used, nothing is computed, and it is checked from then on."""
     get(FeatureCache(tmp_path))
-    (sums,) = tmp_path.glob("features/*/sums.json")
-    before = sums.read_text()
-    sums.unlink()
+    before = next(tmp_path.glob("features/*/done")).read_text()
+    done = as_0_1_wrote_it(tmp_path)
     get(FeatureCache(tmp_path), compute=None)
-    assert sums.read_text() == before
+    assert done.read_text() == before

@@ -12,7 +12,7 @@ import torchvision
 from safetensors.torch import save_file
 
 from bottleneck import models, split_points
-from bottleneck.models.checkpoints import write_state_dict
+from bottleneck.models.checkpoints import read_state_dict, write_state_dict
 
 
 def test_digits_network_is_good_enough_to_be_worth_splitting(digits_network):
@@ -228,8 +228,22 @@ def test_damaged_checkpoints_are_named(tmp_path, content, suffix):
     """A file that holds no weights is refused by its path, whatever its format."""
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"weights\{suffix} cannot be read as weights"):
+    with pytest.raises(ValueError, match=rf"weights\{suffix} (cannot be read as weights|is damaged)"):
         models.create("resnet18", weights=str(path))
+
+
+def test_a_flipped_bit_of_foreign_weights_is_noticed(tmp_path):
+    """A bit that changed in a `.pth` is an error that names it; PyTorch's form before 1.6 is read as ever."""
+    path, weights = tmp_path / "weights.pth", {"weight": torch.zeros(1000)}
+    torch.save(weights, path, _use_new_zipfile_serialization=False)
+    assert torch.equal(read_state_dict(path)["weight"], weights["weight"])
+    torch.save(weights, path)
+    assert torch.equal(read_state_dict(path)["weight"], weights["weight"])
+    data = bytearray(path.read_bytes())
+    data[data.index(bytes(2000)) + 999] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"weights\.pth is damaged"):
+        read_state_dict(path)
 
 
 def test_tied_and_channels_last_weights_survive_the_file(tmp_path):

@@ -446,6 +446,24 @@ def test_a_second_training_exports_nothing_that_the_first_measured(tmp_path):
     assert "val/payload_bytes" not in Bundle.read(tmp_path / "second").result
 
 
+def test_a_unit_that_sends_nothing_is_exported_with_a_warning(tmp_path):
+    """Where every payload that was measured is one byte, all latents are zero; the cure is said."""
+    plugin = make_plugin(step=1000.0)
+    small_trainer(plugin, tmp_path).fit(Small(), small_images(32, 16), small_images(9, 16))
+    with pytest.warns(UserWarning, match=r"sends nothing, every latent is zero\. Lower step"):
+        plugin.export(tmp_path / "bundle")
+    assert Bundle.read(tmp_path / "bundle").result["val/payload_bytes"] == 1
+
+
+def test_a_diverged_unit_is_not_exported(tmp_path):
+    """Weights that are no numbers would be refused when the bundle is read; the cure is said."""
+    plugin = make_plugin(step=0.1, optimizer=lambda parameters: torch.optim.Adam(parameters, lr=1e30))
+    small_trainer(plugin, tmp_path).fit(Small(), small_images(32, 16))
+    with pytest.raises(ValueError, match=r"no bundle: its training diverged, NaN.*lower the.* optimizer="):
+        plugin.export(tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_a_codec_with_memory_is_measured_as_the_device_sends(tmp_path):
     """Sample after sample, as one stream."""
     plugin, module = make_plugin(step=0.1, codec="stream"), Small()

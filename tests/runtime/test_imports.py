@@ -16,10 +16,10 @@ DECIDES = [
     "energy",
     "plan",
 ]
-DECIDES += ["traces", "simulation", "device.client", "device.graphs"]
+DECIDES += ["traces", "simulation", "device.client", "device.graphs", "device_times"]
 
 
-@pytest.mark.parametrize("forbidden", ["torch", "hydra", "optuna", "pytorch_lightning"])
+@pytest.mark.parametrize("forbidden", ["torch", "filelock", "hydra", "optuna", "pytorch_lightning"])
 def test_decisions_need_numpy_alone(forbidden):
     """A device without PyTorch can choose and send; and nothing of the training stack is loaded."""
     code = f"import sys; sys.modules[{forbidden!r}] = None\n" + "".join(

@@ -80,6 +80,20 @@ def test_plan_is_written_and_its_strategies_read_again(tmp_path):
     assert read_strategies(tmp_path / "plan.json") == STRATEGIES
 
 
+def test_a_changed_plan_is_refused(tmp_path):
+    """A digit of a measured time that changed is noticed; a plan of before the checksum is read as ever."""
+    path = tmp_path / "plan.json"
+    plan(500e3).write(path)
+    text = path.read_text()
+    path.write_text(text.replace("10000", "10001"))
+    with pytest.raises(ValueError, match=r"was changed after it was written \(checksum\).*Run `bottleneck"):
+        read_strategies(path)
+    content = json.loads(text)
+    del content["checksum"]
+    path.write_text(json.dumps(content, indent=1))
+    assert read_strategies(path) == STRATEGIES
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": "split-bottleneck plan", "version": 9}'])
 def test_a_file_that_is_no_plan_is_refused(tmp_path, text):
     """Truncated, foreign and newer files are refused, with what to do."""

@@ -280,6 +280,20 @@ def test_units_that_send_nothing_stay_off_the_frontier(tmp_path):
     assert not (tmp_path / "frontier").exists()
 
 
+@pytest.mark.parametrize("rate", ["1e10", "1e20"])
+def test_units_that_diverge_end_early_and_are_no_failures(tmp_path, caplog, rate):
+    """Whether or not their symbols can be made: no artifact is kept, and the cure is the learning rate."""
+    pinned = ("space.latent_channels=4", "space.stride=1", "space.step=2.5", "study.pruning.after=null")
+    short = ("trainer.max_epochs=1", f"optimizer.lr={rate}", "study.n_trials=1", "study.max_failures=0")
+    assert search_from(composed(tmp_path, *pinned, *short)) == []
+    (trial,) = trials_of(tmp_path)
+    assert trial["fate"] == "stopped early"
+    assert "diverged" in trial["ailment"]
+    assert "lower the optimizer's lr (optimizer.lr)" in trial["ailment"]
+    assert not list((tmp_path / "artifacts").glob("*"))
+    assert "damaged or gone" not in caplog.text
+
+
 def test_identical_points_are_trained_once(tmp_path):
     """In a space of one point, the second trial is recorded as the first one's twin."""
     pinned = ("space.latent_channels=4", "space.stride=2", "space.step=0.1", "space.log10_alpha=1.0")

@@ -1,8 +1,10 @@
 """Several rates of one unit: a step for each latent channel and rate."""
 
+import pytest
 import torch
 
 from bottleneck.unit.gains import Gains
+from bottleneck.unit.quantizer import DivergedError
 
 LATENT = 5 * torch.randn(4, 3, 2, 2, generator=torch.Generator().manual_seed(0))
 
@@ -38,3 +40,13 @@ def test_steps_of_the_rate_at_hand_learn():
     torch.testing.assert_close(gains.log_steps.grad[1], learned)
     assert not gains.log_steps.grad[0].any()
     torch.testing.assert_close(latent.grad, torch.ones_like(latent))
+
+
+@pytest.mark.parametrize("log_step", [1000.0, -1000.0, float("nan")])
+def test_steps_that_diverge_are_named_with_the_cure(log_step):
+    """A step of zero, of infinity or of NaN makes no quantizer of any rate."""
+    gains = Gains(0.5, 4, 3)
+    torch.nn.init.constant_(gains.log_steps[1], log_step)
+    with pytest.raises(DivergedError, match=r"steps of rate 1 went from .* Lower the optimizer's lr"):
+        gains.at(1)
+    assert gains.at(0).step == pytest.approx((0.5,) * 4)

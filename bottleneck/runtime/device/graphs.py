@@ -1,10 +1,9 @@
 """What the device computes, without PyTorch: graphs that `bottleneck export` wrote, NumPy and Pillow."""
 
-import json
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,6 +13,7 @@ from bottleneck.codecs.packets.stage import packed, packets_in
 from bottleneck.runtime.answers import answer_of, require_top
 from bottleneck.runtime.datagrams.packetiser import room
 from bottleneck.runtime.datagrams.packing import Packing
+from bottleneck.runtime.device.exports import Export, exports_in
 from bottleneck.runtime.device.routes import Route, key_of, routes_of
 from bottleneck.runtime.pictures import picture_codec
 
@@ -31,7 +31,7 @@ class GraphHalf:
     Raises:
         FileNotFoundError: If nothing was exported there.
         ModuleNotFoundError: If ONNX Runtime is missing.
-        ValueError: If it was exported by an older release, or `top` names no class.
+        ValueError: If it was changed since, or exported by an older release, or `top` names no class.
     """
 
     def __init__(self, folders: Sequence[Path], top: int = 5, packing: Packing | None = None):
@@ -46,13 +46,12 @@ class GraphHalf:
         self._pictures: dict[str, codecs.Codec] = {}
         self._values: dict[str, float] = {}
         points = []
-        exports = [export for folder in folders for export in _exports(folder)]
+        exports = [export for folder in folders for export in exports_in(folder)]
         for export in sorted(exports, key=lambda export: -export.value):
-            about = _described(export.folder)
-            graph = self._session(export.folder / "device.onnx")
-            self._values[about["bundle"]] = export.value
-            self._points[about["bundle"]] = _Point(export.folder, about, graph, packing)
-            points.append((about["split"], export.point, about["bundle"]))
+            bundle = export.about["bundle"]
+            self._values[bundle] = export.value
+            self._points[bundle] = _Point(export, self._session(export.graph("device")), packing)
+            points.append((export.about["split"], export.point, bundle))
         self.routes = routes_of(points)
         self._best = self._points[self.routes[0].bundle or ""]
         self.network: str = self._best.about["network"]
@@ -81,7 +80,7 @@ class GraphHalf:
     def alone(self, image: Any) -> dict[str, Any]:
         """The best point's answer, with nothing sent."""
         if self._tail is None:
-            self._tail = self._session(self._best.folder / "server.onnx")
+            self._tail = self._session(self._best.export.graph("server"))
         (output,) = self._tail.run(None, {"symbols": self._best.coded(image)[None]})
         return answer_of(output, self._best.about["task"], self._top, self._best.size(image))
 
@@ -104,10 +103,10 @@ class GraphHalf:
 class _Point:
     """One exported operating point."""
 
-    def __init__(self, folder: Path, about: dict[str, Any], graph: Any, packing: Packing | None):
-        self.folder, self.about, self._graph = folder, about, graph
-        codec = codecs.from_dict(about["codec"])
-        if packing is not None and about["task"] != "single_stage":  # whose image's size stands in front
+    def __init__(self, export: Export, graph: Any, packing: Packing | None):
+        self.export, self.about, self._graph = export, export.about, graph
+        codec = codecs.from_dict(self.about["codec"])
+        if packing is not None and self.about["task"] != "single_stage":  # whose image's size stands in front
             codec = packed(codec, packing.by, room(packing.mtu))
         self.codec = codec.session()
 
@@ -194,30 +193,3 @@ def _letterboxed(picture: Image.Image, side: int) -> Image.Image:
     square = Image.new(picture.mode, (side, side), (114,) * len(picture.getbands()))
     square.paste(picture.resize(size, Image.Resampling.BILINEAR))
     return square
-
-
-class _Export(NamedTuple):
-    """An exported folder, with what its frontier says of the point."""
-
-    point: int
-    folder: Path
-    value: float
-
-
-def _exports(folder: Path) -> list[_Export]:
-    if (folder / "export.json").is_file():
-        return [_Export(0, folder, 0.0)]
-    if not (folder / "frontier.json").is_file():
-        return [_Export(0, folder / "onnx", 0.0)]
-    points = json.loads((folder / "frontier.json").read_text())["points"]
-    return [_Export(point["id"], folder / point["bundle"] / "onnx", point["value"]) for point in points]
-
-
-def _described(folder: Path) -> dict[str, Any]:
-    file = folder / "export.json"
-    if not file.is_file():
-        raise FileNotFoundError(f"{file} is missing. Run `bottleneck export bundle={folder.parent}` first.")
-    about: dict[str, Any] = json.loads(file.read_text())
-    if missing := {"split", "network", "task"} - set(about):
-        raise ValueError(f"{file} has no {sorted(missing)}; it is of an older release. Export it again.")
-    return about

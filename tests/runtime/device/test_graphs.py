@@ -1,6 +1,5 @@
 """The device without PyTorch: the same payloads, answers and routes from exported graphs."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import pytest
 from PIL import Image
 
 import bottleneck
+from bottleneck.integrity import description
 from bottleneck.preprocess import preprocess
 from bottleneck.runtime.device.cascade import Cascade
 from bottleneck.runtime.device.graphs import GraphHalf, prepared
@@ -115,6 +115,6 @@ def test_what_was_not_exported_is_named(frontier, tmp_path):
     pytest.importorskip("onnxruntime")
     with pytest.raises(FileNotFoundError, match=r"bottleneck export bundle="):
         GraphHalf([frontier])
-    (tmp_path / "export.json").write_text(json.dumps({"codec": {}}))
+    description.write(tmp_path / "export.json", "split-bottleneck export", 1, {"codec": {}})
     with pytest.raises(ValueError, match=r"older release\. Export it again"):
         GraphHalf([tmp_path])

@@ -1,4 +1,4 @@
-"""Descriptions: the JSON beside a bundle's weights, and beside a frontier's bundles.
+"""Descriptions: the JSON beside a bundle's weights, a frontier's bundles and exported graphs, and a plan.
 
 Each has a format, a version and a checksum, and is written in one way: no byte of it changes unnoticed. A
 checksum is no signature, since who can write the file can write its checksum: what came over an untrusted way
@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bottleneck.codecs import MissingLibraryError
 from bottleneck.files import replace_file
 
 _MOST_BYTES = 1 << 28  # a description does not fill the memory
@@ -82,10 +81,13 @@ def read(
 
 @contextlib.contextmanager
 def described_by(file: Path) -> Iterator[None]:
-    """Lay what goes wrong inside to the file whose content it was made from, as a `ValueError`."""
+    """Lay what goes wrong inside to the file whose content it was made from, as a `ValueError`.
+
+    A library that is missing is no fault of the file's.
+    """
     try:
         yield
-    except MissingLibraryError:
+    except ImportError:
         raise
     except Exception as error:
         raise ValueError(
