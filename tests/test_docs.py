@@ -193,6 +193,7 @@ def test_commands_that_a_reader_has_to_run_name_what_there_is(page):
 
 @pytest.mark.parametrize("page", SCRIPTED, ids=lambda page: page.stem)
 @pytest.mark.filterwarnings("ignore:.*number of training batches", "ignore:.*does not have many workers")
+@pytest.mark.filterwarnings("ignore:This unit sends nothing")  # after a step or two of training on noise
 def test_python_of_a_page_runs(page, brought, tmp_path, monkeypatch):
     """The Python of a page runs from top to bottom, but for what goes on from its commands."""
     monkeypatch.chdir(tmp_path)
