@@ -106,8 +106,8 @@ def with_hardness(path: Path, hardness: Hardness, into: Path) -> None:
     with replace_folder(into, *FRONTIER_FILES) as fresh:
 
         def copied(folder: Path) -> tuple[list[Point], dict[str, Any]]:
-            points, _, _ = _read(folder, None)
-            content, _ = description.read(folder / _FILE, _FORMAT, [1, _VERSION], unsealed=[1])
+            content = _described(folder, None)
+            points, _, _ = _parts(folder, content, None)
             for name in [*(point.bundle for point in points), SHARED]:
                 shutil.rmtree(fresh / name, ignore_errors=True)  # of a state that was replaced meanwhile
                 if (folder / name).is_dir():
@@ -147,14 +147,24 @@ def read_bundles(path: Path, digest: str | None = None) -> tuple[list[Point], li
 def _read(folder: Path, digest: str | None) -> tuple[list[Point], list[Bundle], Hardness | None]:
     if not (folder / _FILE).exists():
         return [], [Bundle.read(folder, digest)], None
-    points, digests = _read_points(folder, digest)
+    return _parts(folder, _described(folder, digest), digest)
+
+
+def _described(folder: Path, digest: str | None) -> dict[str, Any]:
+    content, _ = description.read(folder / _FILE, _FORMAT, [1, _VERSION], digest, unsealed=[1])
+    return content
+
+
+def _parts(
+    folder: Path, content: dict[str, Any], digest: str | None
+) -> tuple[list[Point], list[Bundle], Hardness | None]:
+    points, digests = _points(folder, content, digest)
     pairs = zip(points, digests, strict=True)
     bundles = [Bundle.read(folder / point.bundle, sha256) for point, sha256 in pairs]
-    return points, bundles, _read_hardness(folder, digest, len(points))
+    return points, bundles, _hardness(folder, content, len(points))
 
 
-def _read_hardness(folder: Path, digest: str | None, n_points: int) -> Hardness | None:
-    content, _ = description.read(folder / _FILE, _FORMAT, [1, _VERSION], digest, unsealed=[1])
+def _hardness(folder: Path, content: dict[str, Any], n_points: int) -> Hardness | None:
     if (expected := content.get("hardness")) is None:
         return None
     file = folder / _HARDNESS
@@ -167,9 +177,10 @@ def _read_hardness(folder: Path, digest: str | None, n_points: int) -> Hardness 
         return Hardness.of(load(data), n_points)
 
 
-def _read_points(folder: Path, digest: str | None) -> tuple[list[Point], list[str | None]]:
+def _points(
+    folder: Path, content: dict[str, Any], digest: str | None
+) -> tuple[list[Point], list[str | None]]:
     file = folder / _FILE
-    content, _ = description.read(file, _FORMAT, [1, _VERSION], digest, unsealed=[1])
     with description.described_by(file):
         entries = [dict(entry) for entry in content["points"]]
         digests = [entry.pop("sha256", None) for entry in entries]

@@ -31,7 +31,7 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from bottleneck.features.shards import SHARD, ArrayLayout, StoredArray, shards_of
-from bottleneck.files import replace_file
+from bottleneck.files import replace_text
 
 _FORMAT = 1
 Batches = Iterator[tuple[Tensor, ...]]
@@ -198,8 +198,7 @@ class _Store:
 
     def fill(self, compute: Callable[[int], Batches], title: str) -> None:
         """Compute and write the missing shards."""
-        with replace_file(self.about_file) as temporary:
-            temporary.write_text(json.dumps(self.about, indent=1))
+        replace_text(self.about_file, json.dumps(self.about, indent=1))
         marks = self._unchanged()
         self._write_marks(marks)
         done = len(marks)
@@ -264,8 +263,7 @@ class _Store:
         return [{name: of[number] for name, of in sums.items()} for number in range(shards)]
 
     def _write_marks(self, marks: list[dict[str, int]]) -> None:
-        with replace_file(self.done_file) as temporary:
-            temporary.write_text("".join(f"{json.dumps(mark)}\n" for mark in marks))
+        replace_text(self.done_file, "".join(f"{json.dumps(mark)}\n" for mark in marks))
 
 
 def _encoded(values: Tensor, name: str, layout: ArrayLayout) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bottleneck.files import replace_file
+from bottleneck.files import replace_text
 
 _MOST_BYTES = 1 << 28  # a description does not fill the memory
 
@@ -28,8 +28,7 @@ def write(file: Path, format: str, version: int, content: dict[str, Any]) -> Non
         content: JSON-able.
     """
     everything = {"format": format, "version": version, **content}
-    with replace_file(file) as temporary:
-        temporary.write_text(_text({**everything, "checksum": _checksum(everything)}))
+    replace_text(file, _text({**everything, "checksum": _checksum(everything)}))
 
 
 def read(

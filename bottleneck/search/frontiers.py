@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.frontier import FRONTIER_FILES, Point, write_frontier
-from bottleneck.files import replace_file, replace_folder
+from bottleneck.files import replace_folder, replace_text
 from bottleneck.measure import pareto
 from bottleneck.measure.results import Result
 from bottleneck.search.places import fate, finished
@@ -174,5 +174,4 @@ def _save_trials(study: optuna.Study, path: Path) -> None:
         )
         for trial in study.get_trials(deepcopy=False)
     ]
-    with replace_file(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines))
+    replace_text(path, "".join(f"{line}\n" for line in lines))

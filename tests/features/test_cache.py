@@ -303,7 +303,7 @@ def read_only(monkeypatch):
         raise PermissionError(30, "Read-only file system")
 
     def begin():
-        for place, name in ((cache, "FileLock"), (cache, "replace_file"), (cache.Path, "mkdir")):
+        for place, name in ((cache, "FileLock"), (cache, "replace_text"), (cache.Path, "mkdir")):
             monkeypatch.setattr(place, name, refuse)
 
     return begin
