@@ -7,7 +7,6 @@ frontier/  frontier.json          the points by rising bpp, each with its bundle
 """
 
 import hashlib
-import re
 import shutil
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
@@ -21,14 +20,13 @@ from bottleneck.deploy.fields import is_number
 from bottleneck.deploy.hardness import Hardness
 from bottleneck.deploy.places import found
 from bottleneck.files import read_folder, replace_folder
-from bottleneck.integrity import description
+from bottleneck.integrity import description, frontiers
 
-_FILE, _FORMAT, _VERSION = "frontier.json", "split-bottleneck frontier", 2
 _HARDNESS = "hardness.safetensors"
 _MOST_HARDNESS = 1 << 26  # bytes of it
 _MOST_POINTS = 256  # the id is one byte
 _OWN = ("format", "version", "checksum", "points", "hardness")  # keys of frontier.json that it writes itself
-FRONTIER_FILES = (_FILE, _HARDNESS, SHARED, "point-*")  # names that a frontier's folder has
+FRONTIER_FILES = (frontiers.FILE, _HARDNESS, SHARED, "point-*")  # names that a frontier's folder has
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def write_frontier(
         data = save(hardness.tensors())
         (folder / _HARDNESS).write_bytes(data)
         about = {**about, "hardness": hashlib.sha256(data).hexdigest()}
-    description.write(folder / _FILE, _FORMAT, _VERSION, {**about, "points": entries})
+    frontiers.write(folder, {**about, "points": entries})
 
 
 def _share_weights(folder: Path) -> None:
@@ -106,7 +104,7 @@ def with_hardness(path: Path, hardness: Hardness, into: Path) -> None:
     with replace_folder(into, *FRONTIER_FILES) as fresh:
 
         def copied(folder: Path) -> tuple[list[Point], dict[str, Any]]:
-            content = _described(folder, None)
+            content = frontiers.read(folder)
             points, _, _ = _parts(folder, content, None)
             for name in [*(point.bundle for point in points), SHARED]:
                 shutil.rmtree(fresh / name, ignore_errors=True)  # of a state that was replaced meanwhile
@@ -145,14 +143,9 @@ def read_bundles(path: Path, digest: str | None = None) -> tuple[list[Point], li
 
 
 def _read(folder: Path, digest: str | None) -> tuple[list[Point], list[Bundle], Hardness | None]:
-    if not (folder / _FILE).exists():
+    if not (folder / frontiers.FILE).exists():
         return [], [Bundle.read(folder, digest)], None
-    return _parts(folder, _described(folder, digest), digest)
-
-
-def _described(folder: Path, digest: str | None) -> dict[str, Any]:
-    content, _ = description.read(folder / _FILE, _FORMAT, [1, _VERSION], digest, unsealed=[1])
-    return content
+    return _parts(folder, frontiers.read(folder, digest), digest)
 
 
 def _parts(
@@ -172,7 +165,9 @@ def _hardness(folder: Path, content: dict[str, Any], n_points: int) -> Hardness 
         raise ValueError(f"{file} is larger than any.")
     data = file.read_bytes()
     if hashlib.sha256(data).hexdigest() != expected:
-        raise ValueError(f"{file} is not the one that {_FILE} names. Let evaluate.py write it again.")
+        raise ValueError(
+            f"{file} is not the one that {frontiers.FILE} names. Let evaluate.py write it again."
+        )
     with description.described_by(file):
         return Hardness.of(load(data), n_points)
 
@@ -180,7 +175,7 @@ def _hardness(folder: Path, content: dict[str, Any], n_points: int) -> Hardness 
 def _points(
     folder: Path, content: dict[str, Any], digest: str | None
 ) -> tuple[list[Point], list[str | None]]:
-    file = folder / _FILE
+    file = folder / frontiers.FILE
     with description.described_by(file):
         entries = [dict(entry) for entry in content["points"]]
         digests = [entry.pop("sha256", None) for entry in entries]
@@ -203,10 +198,7 @@ def _check(point: Point, folder: Path) -> None:
         raise ValueError(f"{folder}: a point has the id {point.id!r:.40}, which is no byte.")
     if not all(map(is_number, numbers)):
         raise ValueError(f"{folder}: point {point.id} has {numbers}, which are no finite numbers.")
-    if not isinstance(point.bundle, str) or not re.fullmatch(r"[\w-]+", point.bundle):
-        raise ValueError(f"{folder}: point {point.id} has the bundle {point.bundle!r:.80}, no folder's name.")
-    if (folder / point.bundle).resolve().parent != folder.resolve():
-        raise ValueError(f"{folder}: the bundle of point {point.id} lies elsewhere.")
+    frontiers.member(folder, point.id, point.bundle)
 
 
 def numbered_bundles(path: str | Path) -> list[tuple[Bundle, int]]:

@@ -1,13 +1,12 @@
 """What `bottleneck export` wrote, read without PyTorch and only as it was written."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bottleneck.files import read_folder
-from bottleneck.integrity import description
+from bottleneck.integrity import description, frontiers
 
 
 @dataclass(frozen=True)
@@ -56,19 +55,15 @@ def exports_in(folder: Path) -> list[Export]:
     def read(now: Path) -> list[Export]:
         if (now / "export.json").is_file():
             return [Export(folder, _described(now))]
-        file = now / "frontier.json"
-        if not file.is_file():
+        if not (now / frontiers.FILE).is_file():
             return [Export(folder / "onnx", _described(now / "onnx"))]
-        content, _ = description.read(file, "split-bottleneck frontier", [1, 2], unsealed=[1])
-        exports = []
-        with description.described_by(file):
+        content = frontiers.read(now)
+        with description.described_by(now / frontiers.FILE):
             points = [(point["bundle"], point["id"], point["value"]) for point in content["points"]]
+        exports = []
         for bundle, number, value in points:
-            if not isinstance(bundle, str) or not re.fullmatch(r"[\w-]+", bundle):
-                raise ValueError(f"{file} names the bundle {bundle!r:.80}, no folder's name. Search again.")
-            if (now / bundle).resolve().parent != now.resolve():
-                raise ValueError(f"{file}: the bundle {bundle} lies elsewhere. Copy it into its frontier.")
-            exports.append(Export(folder / bundle / "onnx", _described(now / bundle / "onnx"), number, value))
+            about = _described(frontiers.member(now, number, bundle) / "onnx")
+            exports.append(Export(folder / bundle / "onnx", about, number, value))
         return exports
 
     return read_folder(folder, read)
