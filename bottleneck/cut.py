@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from bottleneck import codecs
@@ -25,6 +26,7 @@ from bottleneck.deploy.bundle import Bundle
 from bottleneck.devices import device_of
 from bottleneck.features import CachedFeatures, FeatureCache, LiveFeatures, features_of
 from bottleneck.features.probes import check_probes, with_probes
+from bottleneck.features.sources import head_output
 from bottleneck.identity import behaviour, weights_identity
 from bottleneck.loss.point import OperatingPoint
 from bottleneck.measure.harness import Measured, Tally, Times, judge_frozen, measure, row, time_halves
@@ -147,6 +149,16 @@ class Cut:
     def pixels(self) -> int:
         """Pixels of the image that enters the head, over which rates are counted."""
         return self.image.shape[-2] * self.image.shape[-1]
+
+    def check(self, point: OperatingPoint) -> None:
+        """Refuse a point whose unit cannot stand here, before features are computed.
+
+        Raises:
+            ValueError: As `new_unit`.
+        """
+        with torch.no_grad():
+            given, _ = head_output(self.net, self.image, ())
+            unit_for(self.net, given, point.kind, point.unit)
 
     def new_unit(self, point: OperatingPoint) -> Unit:
         """An untrained unit that fits the features here.

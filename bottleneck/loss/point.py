@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -17,13 +18,21 @@ from bottleneck.loss.several import SeveralLosses
 from bottleneck.loss.target import ByteTarget
 from bottleneck.loss.total import Loss, check_alpha
 from bottleneck.unit import latent_codec, unit_class
+from bottleneck.unit.base import check_whole
+from bottleneck.unit.quantizer import check_step
 
 SPAN = 8.0  # the largest of several rates over the smallest
 _NEAR = 0.05  # of the bytes asked for: who ends as near has got them
-_FROM_FEATURES = ("features", "replaced")  # given by the cut, never by the user
+# What the cut gives, never the user.
+_FROM_FEATURES = ("features", "replaced", "channels", "size", "layout", "out_channels", "class_tokens")
+_COUNTS = ("latent_channels", "stride")
 
 
-@dataclass(frozen=True)
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not value % 1
+
+
+@dataclass(frozen=True, eq=False)
 class OperatingPoint:
     """What is trained, and towards what; checked when it is made.
 
@@ -43,8 +52,8 @@ class OperatingPoint:
         seed: Of the unit's first weights and of the order of samples.
 
     Raises:
-        ValueError: If a kind, a codec or an option is unknown, a number out of range, two targets are given,
-            or the codec codes neither symbols nor latents.
+        ValueError: If a kind, a codec or an option is unknown, an option missing, a number out of range, two
+            targets are given, or the codec codes neither symbols nor latents.
     """
 
     unit: Mapping[str, Any]
@@ -61,6 +70,24 @@ class OperatingPoint:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alpha", check_alpha(self.alpha))
+        for name in ("unit", "codec"):
+            if not isinstance(given := getattr(self, name), Mapping):
+                raise ValueError(f"{name}={given!r} must be a mapping of options.")
+            object.__setattr__(self, name, dict(given))
+        self._check_unit()
+        self.loss([(1, 1, 1)], 1, 1.0)  # the rate's own options are checked now
+        if not _is_whole(self.seed) or not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed={self.seed} must be a whole number from 0 to {2**32 - 1}.")
+        if not _is_whole(self.rates) or self.rates < 1:
+            raise ValueError(f"unit.rates={self.rates} must be a whole number of at least 1.")
+        if self.rates > 1:
+            self.losses_by_rate((1, 1, 1), 1)
+        if "name" not in self.codec:
+            raise ValueError(f"codec={dict(self.codec)} has no name. Give one, such as range.")
+        latent_codec([(1, 1, 1)], **self.codec)  # of a codec's options all but its shape are known
+
+    def _check_unit(self) -> None:
+        """Refuse options that no such unit has or can do without, and those that count nothing."""
         known = {
             name: parameter
             for function in (unit_class(self.kind), unit_class(self.kind).from_features)
@@ -71,14 +98,16 @@ class OperatingPoint:
             if name not in known:
                 similar = difflib.get_close_matches(name, known, n=3) or sorted(known)
                 raise ValueError(f"unit.{name} is no option of unit {self.kind!r}. Similar names: {similar}.")
-        self.loss([(1, 1, 1)], 1, 1.0)  # the rate's own options are checked now
-        if self.seed != int(self.seed) or not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed={self.seed} must be a whole number from 0 to {2**32 - 1}.")
-        if self.rates != int(self.rates) or self.rates < 1:
-            raise ValueError(f"unit.rates={self.rates} must be a whole number of at least 1.")
-        if self.rates > 1:
-            self.losses_by_rate((1, 1, 1), 1)
-        latent_codec([(1, 1, 1)], **self.codec)  # of a codec's options all but its shape are known
+        for name, parameter in known.items():
+            if parameter.default is inspect.Parameter.empty and name not in self.unit:
+                raise ValueError(f"unit {self.kind!r} needs unit.{name}.")
+        for name, value in self.unit.items():
+            each = value if isinstance(value, (list, tuple)) else [value]  # one for each of several tensors
+            for own in each:
+                if name in _COUNTS:
+                    check_whole(name, own)
+                elif name == "step":
+                    check_step(own)
 
     def loss(self, latent_shapes: Sequence[tuple[int, ...]], pixels: int, step: float) -> Loss:
         """What training minimises, for a unit with such latents (`Unit.latent_shapes`); see `Rate`."""

@@ -151,6 +151,7 @@ class _Run:
                 f"cutmix={recipe.cutmix} mixes features, and no gradient probe holds for two of them. Use "
                 "cutmix=0, or probes in warm_start.objective alone, where nothing is mixed then."
             )
+        cut.check(point)
         # The features come first: filling their cache draws random numbers and reading it does not.
         self.features = cut.probed(probes) if probes else cut.features
         seed_everything(point.seed, workers=True, verbose=False)

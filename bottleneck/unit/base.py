@@ -7,6 +7,8 @@ export and the plugin need no more.
 """
 
 import inspect
+import math
+import numbers
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -30,6 +32,16 @@ class UnitOutput(NamedTuple):
     feature: Tensor
     latent: Tensor
     exact: Tensor
+
+
+def check_whole(option: str, value: Any) -> None:
+    """Refuse what counts nothing, such as channels of a latent or pixels of a stride.
+
+    Raises:
+        ValueError: Naming the option.
+    """
+    if not isinstance(value, numbers.Real) or not 1 <= value < math.inf or value % 1:
+        raise ValueError(f"unit.{option}={value} must be a whole number of at least 1.")
 
 
 class Unit(nn.Module, ABC):
@@ -78,10 +90,8 @@ class Unit(nn.Module, ABC):
         layout: str,
     ):
         super().__init__()
-        if latent_channels < 1 or latent_channels != int(latent_channels):
-            raise ValueError(f"unit.latent_channels={latent_channels} must be a whole number of at least 1.")
-        if stride < 1 or stride != int(stride):
-            raise ValueError(f"unit.stride={stride} must be a whole number of at least 1.")
+        check_whole("latent_channels", latent_channels)
+        check_whole("stride", stride)
         self.check_layout(layout)
         self.channels, self.latent_channels, self.stride = channels, latent_channels, stride
         self.size = (size[0], size[1])

@@ -74,7 +74,8 @@ def released(size: int, stride: int, kernel: int) -> Geometry:
     encoder_paddings = {65: 0, 14: 1, 7: 1}
     if size not in encoder_paddings:
         raise ValueError(
-            f"No weights were released for feature size {size}; sizes {sorted(encoder_paddings)} exist."
+            f"unit.geometry=released: no weights were released for features of size {size}, only of "
+            f"{sorted(encoder_paddings)}. Use unit.geometry=exact."
         )
     padding = 1 if (size, stride) == (7, 2) else 0
     return Geometry(size, stride, encoder_paddings[size], kernel, padding)

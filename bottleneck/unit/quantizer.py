@@ -8,6 +8,8 @@ offset below one half: fewer bytes, nothing trained anew, and the server need no
 Source: Datta et al., ICPR 2022; see also the straight-through estimator of Bengio et al., arXiv:1308.3432.
 """
 
+import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +22,16 @@ _INT32_LIMIT = 2**31
 
 class DivergedError(ValueError):
     """There are no symbols: what makes the latent, or its steps, has diverged, or a step is far too small."""
+
+
+def check_step(step: Any) -> None:
+    """Refuse what is no quantization step.
+
+    Raises:
+        ValueError: Then.
+    """
+    if not isinstance(step, numbers.Real) or not 0 < step < math.inf:
+        raise ValueError(f"unit.step={step} is no quantization step. Give a positive finite number.")
 
 
 class _RoundToStep(torch.autograd.Function):
@@ -49,8 +61,8 @@ class Quantizer(nn.Module):
     def __init__(self, step: float | Sequence[float]):
         super().__init__()
         steps = tuple(step) if isinstance(step, Sequence) else (step,)
-        if not all(0 < each < float("inf") for each in steps):
-            raise ValueError(f"unit.step={step} is no quantization step. Give a positive finite number.")
+        for each in steps:
+            check_step(each)
         self.step: Any = steps if isinstance(step, Sequence) else float(step)
         if isinstance(step, Sequence):
             self.register_buffer("steps", torch.tensor(steps), persistent=False)

@@ -21,9 +21,19 @@ UNIT = {"latent_channels": 8, "stride": 2, "step": 1.0}
         ({"alpha": float("nan")}, "alpha=nan"),
         ({"kind": "slimm"}, "slim"),
         ({"unit": {**UNIT, "latent_chanels": 8}}, r"unit\.latent_chanels is no option.*latent_channels"),
+        ({"unit": {}}, r"unit 'depthwise' needs unit\.latent_channels"),
+        ({"unit": {**UNIT, "channels": 3}}, r"unit\.channels is no option"),
+        ({"unit": {**UNIT, "latent_channels": "x"}}, r"unit\.latent_channels=x must be a whole number"),
+        ({"unit": {**UNIT, "stride": [2, 0]}}, r"unit\.stride=0 must be a whole number"),
+        ({"unit": {**UNIT, "step": -1}}, r"unit\.step=-1 is no quantization step"),
+        ({"unit": "depthwise"}, "unit='depthwise' must be a mapping"),
+        ({"codec": "range"}, "codec='range' must be a mapping"),
+        ({"codec": {}}, "has no name"),
         ({"codec": {"name": "png"}}, "codes pixels"),
         ({"codec": {"name": "hufman"}}, "huffman"),
         ({"rate": functools.partial(L1Rate, normalisation="pixel")}, r"rate\.normalisation"),
+        ({"seed": None}, "seed=None must be a whole number"),
+        ({"seed": 1.5}, r"seed=1\.5 must be a whole number"),
         ({"rate": DensityRate, "rates": 3}, "set it, with rate=density"),
         ({"rate": ContextRate, "rates": 3, "target_bytes": 9.0}, "share a density .* ContextRate has none"),
     ],
@@ -36,7 +46,10 @@ def test_what_cannot_be_trained_is_refused(options, message):
 
 def test_points_are_values():
     """Another alpha or step is another point; the first stays as it was, and numbers may be NumPy's."""
-    point = OperatingPoint(UNIT, np.float32(0.5))
+    given = dict(UNIT)
+    point = OperatingPoint(given, np.float32(0.5))
+    given["stride"] = 9
+    assert point.unit["stride"] == 2
     other = point.at(alpha=2.0, step=0.25)
     assert (point.alpha, point.unit["step"]) == (0.5, 1.0)
     assert (other.alpha, dict(other.unit)) == (2.0, {**UNIT, "step": 0.25})

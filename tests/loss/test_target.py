@@ -70,10 +70,10 @@ def test_price_does_not_jump_where_a_training_begins_in_its_middle():
     assert target.price < 1e-3 * math.exp(3.1)  # the proportional part of once too much
 
 
-@pytest.mark.parametrize("wanted", [0, -3])
-def test_targets_are_positive(wanted):
-    """Nothing cannot be aimed at."""
-    with pytest.raises(ValueError, match=f"target_bytes={wanted} must be positive"):
+@pytest.mark.parametrize("wanted", [0, -3, 0.5])
+def test_targets_are_payloads(wanted):
+    """Nothing cannot be aimed at, and no payload has half a byte."""
+    with pytest.raises(ValueError, match=f"target_bytes={wanted} must be finite and at least 1"):
         OperatingPoint(UNIT, 1.0, rate=DensityRate, target_bytes=wanted)
 
 

@@ -55,6 +55,21 @@ def test_a_few_lines_train_measure_and_deploy(cut, digits_network, digits_images
     torch.testing.assert_close(server(device(digits_images[0])), expected)
 
 
+def test_units_that_cannot_stand_here_are_refused_before_features_are_computed(digits_network, tmp_path):
+    """A wrong kind of unit or option costs no pass through the head: the cache stays empty."""
+    images = Digits(train_limit=50, val_limit=20)
+    images.setup()
+    cut = Cut(digits_network, images, Classification(10), "layer2", cache=FeatureCache(tmp_path))
+    narrow = {"latent_channels": 8, "stride": 2, "step": 0.5, "width": 0}
+    for wrong, message in (
+        (point(kind="asymmetric", unit=narrow), r"unit\.width=0"),
+        (point(unit={"latent_channels": 8, "stride": 2, "step": 0.5, "geometry": "released"}), "geometry"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            bottleneck.train(cut, wrong, Recipe(trainer=SHORT))
+    assert not list(tmp_path.iterdir())
+
+
 def test_equal_seeds_give_equal_units(cut):
     """A point's seed decides everything, whatever was drawn before."""
     states = []

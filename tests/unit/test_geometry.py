@@ -53,7 +53,7 @@ def test_exact_geometry_follows_the_rule_of_the_spec(size, stride, kernel, paddi
 
 def test_sizes_without_released_weights_are_refused():
     """The released geometry is not guessed for other sizes."""
-    with pytest.raises(ValueError, match=r"feature size 28; sizes \[7, 14, 65\]"):
+    with pytest.raises(ValueError, match=r"unit\.geometry=released.*size 28, only of \[7, 14, 65\]"):
         released(28, 2, 3)
 
 
