@@ -164,16 +164,16 @@ class OperatingPoint:
             )
         if self.target_bytes is None or self.rates > 1 or abs(sent / self.target_bytes - 1) <= _NEAR:
             return None
-        asked = f"target_bytes={self.target_bytes:g}"
+        differs = "these images differ from those that it was weighed on (data.holdout)"
         if sent > self.target_bytes:
             return (
-                f"{sent:.1f} bytes are sent, more than {asked}: the training was too short to get there. "
-                "Train longer (trainer.max_epochs)."
+                f"{sent:.1f} bytes are sent, more than target_bytes={self.target_bytes:g}: {differs}, or the "
+                "training was too short to get there (trainer.max_epochs)."
             )
         return (
-            f"{sent:.1f} bytes are sent, fewer than {asked}: further ones buy this unit next to nothing. Ask "
-            "for fewer, give it more channels (unit.latent_channels) or finer steps (unit.step), or train "
-            "longer (trainer.max_epochs)."
+            f"{sent:.1f} bytes are sent, fewer than target_bytes={self.target_bytes:g}: {differs}, or "
+            "further ones buy this unit next to nothing. Ask for fewer, or give it more channels "
+            "(unit.latent_channels)."
         )
 
     def at(

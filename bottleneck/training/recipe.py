@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
 from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor
 
@@ -20,6 +21,11 @@ from bottleneck.training.quiet import quiet
 from bottleneck.training.saving import WholeCheckpoints
 from bottleneck.training.schedules import Schedule, one_cycle
 
+_GPUS = {  # what Lightning calls them
+    "gpu": (CUDAAccelerator, MPSAccelerator),
+    "cuda": (CUDAAccelerator,),
+    "mps": (MPSAccelerator,),
+}
 _ADAM = functools.partial(torch.optim.Adam, lr=3e-3)
 
 
@@ -50,11 +56,13 @@ class Recipe:
             a learning rate `settle_pace` as high.
         cutmix: Share of the training samples that get a rectangle of another one's feature; see `cutmix.py`.
         average: Decay of the moving average of weights that is kept, such as 0.998; 0: the last weights.
+        aims: Whether a payload that is asked for is met at the end by the quantization step. A study does
+            without: any payload is a point.
         trainer: Options of Lightning's Trainer.
 
     Raises:
-        ValueError: If a number is out of range, the optimizer cannot be made, or the Trainer would change the
-            frozen network.
+        ValueError: If a number is out of range, the optimizer cannot be made, the Trainer would change the
+            frozen network, or it is to run on a GPU and there is none.
     """
 
     optimizer: Callable[..., torch.optim.Optimizer] = _ADAM
@@ -66,6 +74,7 @@ class Recipe:
     settle_pace: float = 0.35
     cutmix: float = 0.0
     average: float = 0.0
+    aims: bool = True
     trainer: Mapping[str, Any] = field(default_factory=lambda: {"max_epochs": 40, "logger": False})
 
     def __post_init__(self) -> None:
@@ -76,6 +85,12 @@ class Recipe:
                     f"trainer= has {key}, which would be shared by all stages of all trainings. Give {key}= "
                     "to train(...)."
                 )
+        accelerator = str(self.trainer.get("accelerator"))
+        if accelerator in _GPUS and not any(kind.is_available() for kind in _GPUS[accelerator]):
+            raise ValueError(
+                f"trainer.accelerator={accelerator}: PyTorch has no such device here. Leave it out: it "
+                "then follows device=cpu, or device=auto, which takes a GPU where there is one."
+            )
         epochs = self.trainer.get("max_epochs")
         if epochs is not None and (epochs != int(epochs) or epochs < -1):
             raise ValueError(

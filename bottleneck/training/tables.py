@@ -1,4 +1,9 @@
-"""A codec's tables for what a unit sends, at the end of a training and on the way there."""
+"""What a unit sends is weighed, brought to what was asked for, and given a codec's tables.
+
+unit ──► mean_payload ──► price of a byte                    while it trains
+  └────► aim: mean_payload ──► coarser or finer steps        at the end, where a payload was asked for
+             └──► fit_tables ──► codec
+"""
 
 import copy
 import math
@@ -16,6 +21,8 @@ from bottleneck.loss.rates import Rate
 from bottleneck.unit import Unit
 
 _TABULATED, _WEIGHED = 2000, 1000  # images that are looked at on the way
+_MOST_TRIED, _NEAR = 4, 0.01  # steps that are tried, and how near a payload is near enough
+_SLOPE, _FARTHEST = -0.65, math.log(2.0)  # of the payload over the step, in logarithms; of the step
 
 
 def fit_tables(channel: Channel, rate: Rate, cut: Cut) -> None:
@@ -35,6 +42,40 @@ def mean_payload(cut: Cut, codec: Codec, unit: Unit, rate: Rate) -> float:
         len(payload) for given, _ in _as_they_are(cut, subset, _WEIGHED) for payload in channel.send(given)
     ]
     return sum(sizes) / len(sizes)
+
+
+def aim(channel: Channel, rate: Rate, cut: Cut, wanted: float) -> None:
+    """Bring a trained unit's payload to what was asked for, by its quantization step.
+
+    A price steers a training to within a tenth or two of a payload, and cannot turn at its end. A step can,
+    and within that costs no more of the metric than a training for as many bytes.
+
+    Args:
+        channel: Of the unit, whose step changes; tables are fitted afterwards.
+        rate: That was trained with it.
+        cut: Where.
+        wanted: Bytes per sample; nothing is sought beyond half and twice the step.
+    """
+    assert channel.unit is not None, "it was trained"
+    tried: list[tuple[float, float]] = []  # logarithms: how far off the bytes are, by what factor of the step
+    factor, slope = 0.0, _SLOPE
+    while len(tried) < _MOST_TRIED:
+        unit = copy.deepcopy(channel.unit)
+        unit.coarsen(math.exp(factor))
+        sent = mean_payload(cut, channel.codec, unit, rate)
+        if not sent:
+            break
+        tried.append((math.log(sent / wanted), factor))
+        if abs(tried[-1][0]) <= _NEAR:
+            break
+        (before, from_there), (off, here) = tried[-2:] if len(tried) > 1 else ((0.0, 0.0), tried[-1])
+        if here != from_there:
+            slope = min((off - before) / (here - from_there), _SLOPE / 4)
+        factor = max(-_FARTHEST, min(_FARTHEST, here - off / slope))
+        if factor == here:
+            break
+    _, best = min(tried, key=lambda each: abs(each[0]), default=(0.0, 0.0))
+    channel.unit.coarsen(math.exp(best))
 
 
 def _fit(channel: Channel, rate: Rate, batches: Callable[[], Batches], device: torch.device) -> None:

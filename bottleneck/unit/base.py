@@ -138,6 +138,14 @@ class Unit(nn.Module, ABC):
         """The quantization step Q, or a tuple of those of the latent's channels."""
         return self.quantizer.step
 
+    def coarsen(self, factor: float) -> None:
+        """Multiply the quantization step, or those of all latent channels; the weights stay as they are."""
+        if isinstance(self.step, float):
+            self.quantizer = Quantizer(factor * self.step)
+        else:
+            device = self.quantizer.steps.device
+            self.quantizer = Quantizer([factor * own for own in self.step]).to(device)
+
     @property
     def options(self) -> dict[str, Any]:
         """The kind and the constructor's arguments, JSON-able, from which `build` makes an equal unit."""

@@ -85,7 +85,7 @@ class UnitSet(Unit):
     @property
     def options(self) -> dict[str, Any]:
         """The kind, and the options of each unit."""
-        return {"kind": self.kind, "units": self._options}
+        return {"kind": self.kind, "units": [{**own, "step": self.step} for own in self._options]}
 
     @property
     def latent_shapes(self) -> tuple[tuple[int, ...], ...]:

@@ -4,6 +4,7 @@ import functools
 
 import pytest
 import torch
+from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
 
 from bottleneck.training import Recipe
 
@@ -38,3 +39,16 @@ def test_what_lightning_refuses_is_told_by_its_group():
     """An option that only Lightning knows about ends in its own words, and names `trainer=`."""
     with pytest.raises(ValueError, match=r"trainer= is refused by Lightning: .*recision 7"):
         Recipe(trainer={"precision": 7}).new_trainer()
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda", "mps"])
+def test_a_gpu_that_is_not_there_is_refused_by_its_key(name, monkeypatch):
+    """The key and the one that it follows are named; where there is such a GPU it is taken."""
+    for kind in (CUDAAccelerator, MPSAccelerator):
+        monkeypatch.setattr(kind, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=rf"trainer\.accelerator={name}: .* no such device here.*device=cpu"):
+        Recipe(trainer={"accelerator": name})
+    Recipe(trainer={"accelerator": "cpu"})
+    for kind in (CUDAAccelerator, MPSAccelerator):
+        monkeypatch.setattr(kind, "is_available", lambda: True)
+    Recipe(trainer={"accelerator": name})
