@@ -1,7 +1,7 @@
 """A plan for a detector on a camera's frames, which nobody has labelled.
 
     python -m benchmarks.camera FRAMES BUNDLE [BUNDLE ...] --weights PATH --plan plan.json
-    python -m benchmarks.devices plan.json --drop 0.1 --watts 2 0.5
+    python -m benchmarks.devices plan.json --drop 0.1
 
 FRAMES is a folder of images of one camera, such as `vtest/frames`; bundles are a single-stage detector's, or
 its frontiers. Every frame goes through the device alone, JPEG and WebP at several qualities, and every
@@ -23,6 +23,7 @@ from bottleneck import codecs, models
 from bottleneck.channel import Channel
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.frontier import numbered_bundles
+from bottleneck.devices import device_of
 from bottleneck.models.suppression import objects_of
 from bottleneck.preprocess import preprocess
 from bottleneck.runtime.device.sources import Pictures
@@ -30,6 +31,7 @@ from bottleneck.runtime.link import Link
 from bottleneck.runtime.measuring import device_only, measure, server_only, shared
 from bottleneck.runtime.plan import Plan
 from bottleneck.runtime.policies import Policy
+from bottleneck.show import provenance
 from bottleneck.tasks.objects import pack
 from bottleneck.tasks.single_stage import SingleStage
 
@@ -75,13 +77,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         for codec in PICTURES
     ]
-    ways = [device_only(network, bundle.task)]
+    ways = [device_only(network)]
     ways += [server_only(network, picture, codec) for codec, picture in pictures]
     ways += shared(network, numbered)
     task = SingleStage(made["num_classes"])
     strategies = measure(ways, [labelled(network, bundle, frame) for frame in frames], task)
     about = f"{made['name']} on {given.frames}, n = {len(frames)}, agreement with itself"
-    plan = Plan(strategies, Link(250e3, 0.03), Policy(), task.metric, about)
+    measured = provenance.measured(device_of(network))
+    plan = Plan(strategies, Link(250e3, 0.03), Policy(), task.metric, about, provenance=measured)
     plan.write(given.plan)
     rows = [plan.summary(strategy) for strategy in strategies]
     keys = ("name", "value", "device_ms", "payload_bytes", "server_ms", "latency_ms")

@@ -1,12 +1,14 @@
 """The controller against the best fixed strategy and an oracle, on links that change.
 
     python benchmarks/control.py [--plan plan.json] [--rate 8] [--rows control.jsonl] [--picture plan.png]
+    python benchmarks/control.py --trace tram.csv train.csv
 
 A stream of frames on a simulated clock. Delay is the time from a frame to the first answer
 about it or a later one, so a strategy that stalls pays for the frames that it drops. Without a plan the
 strategies are those of the thesis's worked example (100, 40 and 20 ms of work for 0, 10 and 30 kB), each
 number spread by 10 %, the round trip 20 ms. The oracle knows the trace, and takes for each frame what answers
-first.
+first. Recorded traces (`seconds,bandwidth`, in bytes per second, see `bottleneck.runtime.traces`) take the
+place of those that are made up; each is run to its last line, and for two minutes at least.
 """
 
 import json
@@ -86,9 +88,10 @@ def compare(
     strategies: Sequence[Strategy], policy: Policy, trace: Trace, seed: int, rate: float = 8.0
 ) -> dict[str, Any]:
     """Mean delays of the controller, of every fixed strategy, and of the oracle on one trace."""
+    seconds = max(SECONDS, trace.seconds[-1])
 
     def run(pilot: Pilot) -> Course:
-        return simulate(pilot, trace, RTT, SECONDS, rate, seed)
+        return simulate(pilot, trace, RTT, seconds, rate, seed)
 
     allowed = policy.admitted(strategies)
     ours, ideal = run(autopilot(strategies, policy)), run(Oracle(allowed, trace, RTT))
@@ -116,6 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--plan", type=Path, help="plan.json of `bottleneck plan`; none: the worked example")
     options.add_argument("--rate", type=float, default=8.0, help="frames a second")
     options.add_argument("--drop", type=float, default=0.03, help="of the best metric that may be lost")
+    options.add_argument("--trace", type=Path, nargs="+", help="recorded traces; none: those made up here")
     options.add_argument("--rows", type=Path, help="JSON lines, one for each trace and seed")
     options.add_argument("--picture", type=Path, help="the strategies as a plan for a link of 500 kB/s")
     args = options.parse_args(arguments)
@@ -124,15 +128,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.picture is not None:
         about = "A worked example: 100, 40 and 20 ms of work for 0, 10 and 30 kB" if args.plan is None else ""
         draw_plan(Plan(strategies, Link(500e3, RTT), policy, "metric", about), args.picture)
+    recorded = {str(path): Trace.read(path) for path in args.trace or ()}
     rows = [
         {"trace": name, "seed": seed, **compare(strategies, policy, trace, seed, args.rate)}
         for seed in range(5)
-        for name, trace in traces(seed).items()
+        for name, trace in (recorded or traces(seed)).items()
     ]
     if args.rows is not None:
         args.rows.write_text("".join(json.dumps(row) + "\n" for row in rows))
     lines = []
-    for name in traces():
+    for name in dict.fromkeys(row["trace"] for row in rows):
         mine = [row for row in rows if row["trace"] == name]
 
         def mean(key: str, mine: list[dict[str, Any]] = mine) -> float:

@@ -87,7 +87,7 @@ def trained(name: str, recipe: _Recipe) -> Any:
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.peak_lr, weight_decay=1e-4)
     steps = recipe.epochs * -(-len(images) // recipe.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.peak_lr, total_steps=steps)
-    for _ in tqdm(range(recipe.epochs), name, unit="epoch"):
+    for _ in tqdm(range(recipe.epochs), name, unit="epoch", disable=None):
         for chosen in torch.randperm(len(images)).split(recipe.batch):
             batch = [images[index] for index in chosen], [targets[index] for index in chosen]
             loss = recipe.loss(network, *batch)

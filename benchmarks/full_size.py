@@ -22,12 +22,12 @@ import bottleneck
 from benchmarks.shared import parser
 from bottleneck import codecs, models
 from bottleneck.channel import Channel
+from bottleneck.codecs.image_sizes import IMAGE_SIZES
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.identity import weights_identity
 from bottleneck.loss import Loss
 from bottleneck.loss.objectives import HeadDistillation, Objective, TaskLoss
 from bottleneck.loss.rates import L1Rate
-from bottleneck.models.image_sizes import IMAGE_SIZES
 from bottleneck.tasks import Detection, Segmentation, Task
 from bottleneck.training.systems import BottleneckSystem
 from bottleneck.unit import unit_class

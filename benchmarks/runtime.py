@@ -1,22 +1,23 @@
 """What the wire costs, and what many devices and an overload do to answers.
 
     python -m benchmarks.runtime studies/NAME/frontier
-    python -m benchmarks.runtime studies/NAME/frontier --devices 1 8 --seconds 2
+    python -m benchmarks.runtime studies/NAME/frontier --devices 1 8 --seconds 2 --rows runtime.jsonl
 
 Server and devices are two processes of this machine, over loopback. First the round trip of a message and
 its confirmation against a plain socket that returns as many bytes; then what the runtime adds between a frame
 and its result, for payloads of about these sizes, beside what the device's half of the frontier computes;
-then devices that want one answer after another, against what the worker does alone; then as many devices that
-offer three times what they were just answered.
+then devices that want one answer after another, against what the worker does alone, one by one and in
+batches; then as many devices that offer three times what they were just answered.
 """
 
 import asyncio
+import json
 import random
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,41 @@ _HOST = "127.0.0.1"
 _DIGITS, _CUT = "digits_resnet", "layer2"
 _AROUND = 9  # bytes around the latents: of the point, and of their range
 _TIMEOUT = 60.0
+_BATCH = 8  # most frames of a batch, as `bottleneck serve` has it
+
+#: What the columns of a table are called, and how their numbers are printed, by the keys of its rows.
+Columns = Mapping[str, tuple[str, str]]
+ROUND_TRIPS: Columns = {
+    "bytes": ("bytes", "{}"),
+    "grpc_p50_ms": ("gRPC p50", "{:.3f}"),
+    "grpc_p99_ms": ("gRPC p99", "{:.3f}"),
+    "socket_p50_ms": ("socket p50", "{:.3f}"),
+    "socket_p99_ms": ("socket p99", "{:.3f}"),
+}
+RESULTS: Columns = {
+    "payload_bytes": ("payload", "{} B"),
+    "result_p50_ms": ("frame to result p50", "{:.2f}"),
+    "worker_p50_ms": ("worker alone p50", "{:.2f}"),
+    "runtime_ms": ("the runtime", "{:.2f}"),
+    "of_head": ("of the head", "{:.1%}"),
+}
+DEVICES: Columns = {
+    "devices": ("devices", "{}"),
+    "answered_per_s": ("answered/s", "{:.4g}"),
+    "of_one_by_one": ("of one by one", "{:.0%}"),
+    "of_batches": (f"of batches of {_BATCH}", "{:.0%}"),
+    "server_p50_ms": ("server p50 ms", "{:.4g}"),
+    "server_p99_ms": ("server p99 ms", "{:.4g}"),
+}
+
+Rows = list[dict[str, float]]
+
+
+def table(rows: Rows, columns: Columns) -> str:
+    """Rows as they are printed."""
+    return markdown(
+        [{title: form.format(row[key]) for key, (title, form) in columns.items()} for row in rows]
+    )
 
 
 class Prepared:
@@ -151,8 +187,27 @@ def of_sizes(folder: Path, network: nn.Module) -> Path:
     return folder
 
 
-def from_frame_to_result(count: int, head_ms: float) -> list[dict[str, str]]:
+def round_trips(port: int, count: int) -> Rows:
+    """For each size so many round trips over gRPC, and through a plain socket."""
+    rows = []
+    for size in SIZES:
+        ours, plain = grpc_ms(port, size, count), asyncio.run(socket_ms(size, count))
+        rows.append(
+            {
+                "bytes": size,
+                "grpc_p50_ms": statistics.median(ours),
+                "grpc_p99_ms": float(np.percentile(ours, 99)),
+                "socket_p50_ms": statistics.median(plain),
+                "socket_p99_ms": float(np.percentile(plain, 99)),
+            }
+        )
+    return rows
+
+
+def from_frame_to_result(count: int, head_ms: float) -> Rows:
     """For each size what a frame's answer takes, what of it the worker does, and what is left: the runtime.
+
+    All are medians.
 
     Args:
         count: Frames of each size.
@@ -171,30 +226,30 @@ def from_frame_to_result(count: int, head_ms: float) -> list[dict[str, str]]:
                         client.ask(None)
 
                 records = together(port, device, 1, ask)[count // 10 :]
-                worker = 1000 / worker_rate(tails, device, 1, 1.0)
+                worker = statistics.median(worker_ms(tails, device, 1, 1.0))
                 whole = statistics.median(record.age_ms or 0.0 for record in records)
                 rows.append(
                     {
-                        "payload": f"{records[0].bytes} B",
-                        "frame to result p50": f"{whole:.2f}",
-                        "worker alone": f"{worker:.2f}",
-                        "the runtime": f"{whole - worker:.2f}",
-                        "of the head": f"{100 * (whole - worker) / head_ms:.1f} %",
+                        "payload_bytes": records[0].bytes or 0,
+                        "result_p50_ms": whole,
+                        "worker_p50_ms": worker,
+                        "runtime_ms": whole - worker,
+                        "of_head": (whole - worker) / head_ms,
                     }
                 )
     return rows
 
 
-def worker_rate(tails: Tails, half: Prepared, batch: int, seconds: float) -> float:
-    """Frames a second of the worker alone, in batches of a size."""
-    session = Session()
+def worker_ms(tails: Tails, half: Prepared, batch: int, seconds: float) -> list[float]:
+    """What the worker alone takes for batches of a size, one after another for so long."""
+    session, times = Session(), []
     worker, payload = Worker(tails), half.payload(None, half.routes[0])
     number, _ = tails.number(wanted(half.routes[0]))
-    frames, started = 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
+    end = time.perf_counter() + seconds
+    while (started := time.perf_counter()) < end:
         worker([Coded(number, [payload], session)] * batch)
-        frames += batch
-    return frames / (time.perf_counter() - started)
+        times.append(1000 * (time.perf_counter() - started))
+    return times[len(times) // 10 :]
 
 
 def together(port: int, half: Prepared, devices: int, use: Callable[[Client], None]) -> list[Record]:
@@ -239,6 +294,50 @@ def offering(seconds: float, pause: float) -> Callable[[Client], None]:
     return use
 
 
+def answering(
+    port: int, half: Prepared, devices: Sequence[int], seconds: float, alone: Mapping[int, float]
+) -> Rows:
+    """For each number of devices what is answered, beside what the worker does alone.
+
+    Args:
+        port: The server's.
+        half: Every device's.
+        devices: How many at once, for each row.
+        seconds: How long.
+        alone: Frames a second of the worker, by the size of its batches.
+    """
+    rows = []
+    for number in devices:
+        records = together(port, half, number, asking(seconds))
+        answered = len(records) / seconds
+        server_ms = np.percentile([record.server_ms or 0.0 for record in records], (50, 99))
+        rows.append(
+            {
+                "devices": number,
+                "answered_per_s": answered,
+                "of_one_by_one": answered / alone[1],
+                "of_batches": answered / alone[_BATCH],
+                "server_p50_ms": float(server_ms[0]),
+                "server_p99_ms": float(server_ms[1]),
+            }
+        )
+    return rows
+
+
+def overload(port: int, half: Prepared, devices: int, rate: float, seconds: float) -> dict[str, float]:
+    """What is answered, and how old, where so many devices offer so many frames a second together."""
+    records = together(port, half, devices, offering(seconds, devices / rate))
+    ages = [record.age_ms or 0.0 for record in records if not record.dropped]
+    middle, most = map(float, np.percentile(ages, (50, 99)))
+    return {
+        "devices": devices,
+        "offered_per_s": len(records) / seconds,
+        "answered_per_s": len(ages) / seconds,
+        "age_p50_ms": middle,
+        "age_p99_ms": most,
+    }
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the tables."""
     options = parser(__doc__)
@@ -246,6 +345,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--devices", type=int, nargs="+", default=[1, 8, 32])
     options.add_argument("--seconds", type=float, default=5.0)
     options.add_argument("--count", type=int, default=2000, help="round trips")
+    options.add_argument("--rows", type=Path, help="JSON lines, one for each line of the tables")
     given = options.parse_args(arguments)
     bundle = numbered_bundles(given.frontier)[0][0]
     network = bundle.network_made()
@@ -253,46 +353,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     device, image = TorchHalf([given.frontier], network), np.zeros(bundle.image_shape, np.uint8)
     half = Prepared(device, image, device.routes[0])
     head_ms = statistics.median(device_ms(device, image, given.count // 20))
-    alone = {batch: worker_rate(tails, half, batch, given.seconds) for batch in (1, 8)}
+    alone = {
+        batch: 1000 * batch / statistics.fmean(worker_ms(tails, half, batch, given.seconds))
+        for batch in (1, _BATCH)
+    }
     with served(given.frontier, _HOST) as (_, port):
-        rows = []
-        for size in SIZES:
-            ours, plain = grpc_ms(port, size, given.count), asyncio.run(socket_ms(size, given.count))
-            rows.append(
-                {
-                    "bytes": str(size),
-                    "gRPC p50": f"{statistics.median(ours):.3f}",
-                    "gRPC p99": f"{np.percentile(ours, 99):.3f}",
-                    "socket p50": f"{statistics.median(plain):.3f}",
-                    "socket p99": f"{np.percentile(plain, 99):.3f}",
-                }
-            )
-        print("Round trips in milliseconds\n", markdown(rows), sep="\n")
+        trips = round_trips(port, given.count)
+        print("Round trips in milliseconds\n", table(trips, ROUND_TRIPS), sep="\n")
+        results = from_frame_to_result(given.count, head_ms)
         print(f"\nFrom a frame to its result, in milliseconds, where the head takes {head_ms:.2f}\n")
-        print(markdown(from_frame_to_result(given.count, head_ms)))
-        print(f"\nThe worker alone: {alone[1]:.0f} frames/s one by one, {alone[8]:.0f} in batches of 8\n")
-        rows, answered = [], 0.0
-        for devices in given.devices:
-            records = together(port, half, devices, asking(given.seconds))
-            answered = len(records) / given.seconds
-            server_ms = np.percentile([record.server_ms or 0.0 for record in records], (50, 99))
-            rows.append(
-                {
-                    "devices": str(devices),
-                    "answered/s": f"{answered:.4g}",
-                    "of one by one": f"{100 * answered / alone[1]:.0f} %",
-                    "server p50 ms": f"{server_ms[0]:.4g}",
-                    "server p99 ms": f"{server_ms[1]:.4g}",
-                }
-            )
-        print(markdown(rows))
-        devices, rate = given.devices[-1], 3 * answered
-        records = together(port, half, devices, offering(given.seconds, devices / rate))
-        ages = [record.age_ms or 0.0 for record in records if not record.dropped]
-        offered, fresh = (len(some) / given.seconds for some in (records, ages))
-        print(f"\n{devices} devices offer {offered:.4g} frames/s: {fresh:.4g}")
-        middle, most = np.percentile(ages, (50, 99))
-        print(f"are answered, {middle:.4g} ms old, and {most:.4g} at the 99th percentile.")
+        print(table(results, RESULTS))
+        print(f"\nThe worker alone: {alone[1]:.0f} frames/s one by one, ", end="")
+        print(f"{alone[_BATCH]:.0f} in batches of {_BATCH}\n")
+        devices = answering(port, half, given.devices, given.seconds, alone)
+        print(table(devices, DEVICES))
+        rate = 3 * devices[-1]["answered_per_s"]
+        over = overload(port, half, given.devices[-1], rate, given.seconds)
+        print("\n{devices} devices offer {offered_per_s:.4g} frames/s: {answered_per_s:.4g}".format(**over))
+        ages = "are answered, {age_p50_ms:.4g} ms old, and {age_p99_ms:.4g} at the 99th percentile."
+        print(ages.format(**over))
+    if given.rows is not None:
+        written = {
+            "round trips": trips,
+            "frame to result": [row | {"head_p50_ms": head_ms} for row in results],
+            "worker alone": [{"batch": size, "frames_per_s": rate} for size, rate in alone.items()],
+            "devices": devices,
+            "overload": [over],
+        }
+        lines = [json.dumps({"table": name} | row) for name, rows in written.items() for row in rows]
+        given.rows.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

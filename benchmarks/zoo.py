@@ -2,10 +2,13 @@
 
     python benchmarks/zoo.py digits/default studies/NAME --data "handwritten digits" --licence "MIT"
 
-The entry is then `bottleneck.load("zoo:digits/default")`, and travels in the wheel. The command that trained
-it is read from the run's folder (the latest run of a study), where Hydra keeps it; `--command` says another.
+The entry is then `bottleneck.load("zoo:digits/default")`, and travels in the wheel. Points of a frontier that
+another one beats on the validation images are left out; the others keep their numbers. The command that
+trained it is read from the run's folder (the latest run of a study), where Hydra keeps it; `--command` says
+another.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -18,6 +21,8 @@ from bottleneck.deploy import zoo
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.frontier import read_bundles
 from bottleneck.deploy.places import found
+from bottleneck.integrity import frontiers
+from bottleneck.measure import pareto
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,12 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("path", type=Path, help="folder of a run, a study, a bundle or a frontier")
     options.add_argument("--data", required=True, help="what it was trained on")
     options.add_argument("--licence", required=True, help="of the unit and of the data, in words")
+    options.add_argument("--weights", help="whose weights the network has, if no package has them")
     options.add_argument("--command", help="how to train it again; none: as the run's folder says")
     options.add_argument("--folder", type=Path, default=Path(zoo.__file__).parent, help="another zoo")
     given = options.parse_args(arguments)
     source = found(given.path)
     read_bundles(source)  # refuses what is damaged
     card = {
+        **({"weights": given.weights} if given.weights else {}),
         "data": given.data,
         "licence": given.licence,
         "command": given.command or command_of(given.path),
@@ -42,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shutil.copytree(source, entry, ignore=shutil.ignore_patterns(".*"))
     for file in entry.rglob("bundle.json"):
         nowhere(file.parent)
+    if (entry / frontiers.FILE).exists():
+        leave_out_beaten(entry)
     (entry / "card.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
     for file in entry.rglob("*"):
         file.chmod(0o755 if file.is_dir() else 0o644)
@@ -59,6 +68,32 @@ def nowhere(folder: Path) -> None:
     if "/" in weights:
         bundle.model = {**bundle.model, "weights": Path(weights).name}
         bundle.save(folder)
+
+
+def leave_out_beaten(entry: Path) -> None:
+    """Keep those points of a frontier that no other one beats on the validation images.
+
+    A study has chosen them on others, where they may have looked better.
+
+    Raises:
+        ValueError: If the frontier knows which image deserves which point: of all points, not of these.
+    """
+    content = frontiers.read(entry)
+    points = content["points"]
+    sizes, values = zip(*((point["payload_bytes"], point["value"]) for point in points), strict=True)
+    kept = [points[index] for index in pareto.frontier(sizes, values)]
+    if len(kept) < len(points) and "hardness" in content:
+        raise ValueError(
+            f"{entry}: some points are beaten by others, and what it knows of hard images is of all "
+            "of them. Make the entry of the frontier that evaluate.py was given."
+        )
+    for point in points:
+        if point not in kept:
+            shutil.rmtree(entry / point["bundle"])
+    for point in kept:  # `nowhere` may have written it again
+        written = (entry / point["bundle"] / "bundle.json").read_bytes()
+        point["sha256"] = hashlib.sha256(written).hexdigest()
+    frontiers.write(entry, {**content, "points": kept})
 
 
 def command_of(path: Path) -> str:

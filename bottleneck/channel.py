@@ -1,4 +1,4 @@
-"""The channel: the only place where features become bytes, and bytes become features.
+"""The channel: the only place where PyTorch's features become bytes, and bytes become features.
 
     given ──► adapter ──► transform ──► codec.encode ──► payload
     head's    cut         unit, or       symbols,           ┊  the link
@@ -6,6 +6,7 @@
     tail  ◄── adapter ◄── transform ◄── codec.decode ◄── payload
 
 Everything that sends a feature goes through it: training, measuring, the plugin, device and server, analyses.
+A device without PyTorch has all but the codec as one graph, and calls the codec itself (`runtime/device/`).
 """
 
 import copy
@@ -60,9 +61,9 @@ class Channel:
         parts: The tensors that lie in the feature where several are sent together (`SplitPoint.parts`).
         adapter: What the cut puts between the head's output and the feature (`SplitModel.adapter`). A unit
             that replaces the module at the split point does the adapter's work itself.
-        name: What results call it.
+        name: What results call it; empty: after its codec, and after `bottleneck` where there is a unit.
         family: The curve that it is a point of; its name where it is no setting of anything.
-        setting: Which point of that curve.
+        setting: Which point of that curve; of a channel without a name, its codec's options.
 
     Attributes:
         link: What `transmit` sends through; `through` makes a channel with another.
@@ -90,14 +91,17 @@ class Channel:
         own = adapter is None or (unit is not None and unit.replaces)
         self.adapter = Direct() if own or adapter is None else adapter
         self.link = Link()
+        if not name:  # results need one, or other codecs' rows would be points of one curve
+            family = family or (codec.name if unit is None else f"bottleneck-{codec.name}")
+            setting = setting or ",".join(f"{key}={value}" for key, value in codec.options.items()) or None
+            name = family if setting is None else f"{family}-{setting}"
         self.name, self.family, self.setting = name, family or name, setting
         self._reshaped: dict[tuple[int, ...], Codec] = {}
 
     def __repr__(self) -> str:
         sent = "the feature itself" if self.unit is None else f"the latent of a {self.unit.kind} unit"
         shape = "×".join(map(str, self.codec.shape))
-        called = f"Channel {self.name!r}" if self.name else "Channel"
-        return f"{called}: {sent}, {shape}, through {self.codec.name}"
+        return f"Channel {self.name!r}: {sent}, {shape}, through {self.codec.name}"
 
     def session(self) -> Self:
         """The channel for one stream of samples; what remembers earlier ones begins anew here."""
@@ -170,6 +174,10 @@ class Channel:
             _as_shaped(array, self.codec.shape) for given, _ in batches for array in self.coded(given)
         )
         return self
+
+    def nothing(self) -> bytes:
+        """The payload of a sample that is zero everywhere, to warm up with."""
+        return self.codec.encode(np.zeros(self.codec.shape, DTYPES[self.codec.input]))
 
     def send(self, given: Tensor) -> list[bytes]:
         """The payload of each sample of a batch."""

@@ -204,6 +204,21 @@ def chromium(tmp_path_factory):
 
 
 @pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The figures that are written, while they can still be asked."""
+    from matplotlib.figure import Figure
+
+    figures, save = [], Figure.savefig
+
+    def keep(figure: Figure, path: Path, **options: Any) -> None:
+        figures.append(figure)
+        save(figure, path, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return figures
+
+
+@pytest.fixture
 def rewrite() -> Callable[..., None]:
     """Forges a description: changes fields, and writes a right checksum again; `...` removes a field."""
 

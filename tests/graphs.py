@@ -6,7 +6,7 @@ import torch
 
 
 def graphs_of(folder):
-    """The device's and the server's: a batch of images or of symbols to an array."""
+    """The device's and the server's: a batch of images or of what is coded to an array."""
     return [
         _onnx(folder / f"{half}.onnx") or _program(folder / f"{half}.pt2") for half in ("device", "server")
     ]
@@ -22,7 +22,7 @@ def _onnx(path):
 
 def _program(path):
     program = torch.export.load(path).module()
-    given = "image" if path.stem == "device" else "symbols"
+    given = "image" if path.stem == "device" else "coded"
 
     @torch.no_grad()
     def run(batch):

@@ -87,6 +87,22 @@ def test_quantised_is_what_bytes_will_give(net, channel, given):
     assert all(parameter.grad is not None for parameter in channel.unit.encoder.parameters())
 
 
+@pytest.mark.parametrize(("net", "channel", "given"), list(channels()))
+def test_nothing_is_a_payload(net, channel, given):
+    """Servers warm up with a sample of zeros, whatever is coded, which is received like any other."""
+    del net
+    received = channel.receive([channel.nothing()])
+    assert received.shape == channel.receive(channel.send(given[:1])).shape
+    if channel.unit is None:
+        assert not received.any()
+
+
+def test_nothing_of_pixels_is_black():
+    """A picture of nothing is one of bytes."""
+    channel = Channel(codecs.create("png", shape=(3, 8, 8)))
+    assert torch.equal(channel.receive([channel.nothing()]), torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
+
+
 def test_channel_without_a_unit_cannot_train():
     """There is nothing to be learnt where the feature itself is sent."""
     with pytest.raises(ValueError, match="no unit"):

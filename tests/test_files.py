@@ -30,11 +30,17 @@ def read(path):
     return said
 
 
+@pytest.fixture
+def no_exchange(monkeypatch):
+    """An operating system that does not exchange folders, as macOS."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+
+
 @pytest.fixture(params=["exchanged", "moved"])
-def disk(request, monkeypatch):
+def disk(request):
     """Disks that exchange two folders in one step, and those that do not."""
     if request.param == "moved":
-        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+        request.getfixturevalue("no_exchange")
     elif not hasattr(ctypes.CDLL(None), "renameat2"):
         pytest.skip("this system does not exchange folders")
 
@@ -90,9 +96,8 @@ def test_what_a_killed_writer_left_is_removed_after_a_day(tmp_path):
     assert set(tmp_path.iterdir()) == {tmp_path / "a.txt", paths[1], kept}
 
 
-def test_folder_is_written_again_after_a_kill_between_two_moves(tmp_path, monkeypatch):
+def test_folder_is_written_again_after_a_kill_between_two_moves(tmp_path, no_exchange):
     """Where folders cannot be exchanged, the old one may have been left aside."""
-    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
     write(tmp_path / "out", "old")
     shutil.copytree(tmp_path / "out", files._aside(tmp_path / "out"))
     write(tmp_path / "out", "new")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import bottleneck
+
 ROOT = Path(__file__).resolve().parent.parent
 TEST_FILES = sorted((ROOT / "tests").rglob("test_*.py"))
 MODULES = sorted((ROOT / "bottleneck").rglob("*.py"))
@@ -67,8 +69,14 @@ def test_tests_mirror_the_package():
     assert folders <= mirrored
 
 
+def room_of(name: str) -> str:
+    """Room of a name of the package: itself, or the one from which it is fetched lazily."""
+    lazily = bottleneck._OBJECTS.get(name) or bottleneck._MODULES.get(name)
+    return lazily.split(".")[1] if lazily else name
+
+
 def imports_of(code: str) -> set[str]:
-    """First component below the package of everything that code imports from it, wherever it does."""
+    """Rooms of everything that code takes from the package, wherever it does; `__version__` and such stay."""
     found = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.ImportFrom):
@@ -79,9 +87,12 @@ def imports_of(code: str) -> set[str]:
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 parts = alias.name.split(".")
-                if parts[0] == "bottleneck" and len(parts) > 1:
-                    found.add(parts[1])
-    return found
+                if parts[0] == "bottleneck":
+                    assert len(parts) > 1 or not alias.asname, "an alias would hide its use"
+                    found |= set(parts[1:2])
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "bottleneck":
+            found.add(node.attr)
+    return {room_of(name) for name in found}
 
 
 @pytest.mark.parametrize(
@@ -89,9 +100,12 @@ def imports_of(code: str) -> set[str]:
     [
         ("from bottleneck.cut import Cut", {"cut"}),
         ("from bottleneck import codecs, models", {"codecs", "models"}),
+        ("from bottleneck import Cut, pareto, train", {"cut", "measure", "training"}),
         ("import bottleneck.search.study as study", {"search"}),
         ("def f():\n    import bottleneck.show", {"show"}),
         ("import bottleneck", set()),
+        ("import bottleneck\nbottleneck.search.run(bottleneck.load(path))", {"search", "deploy"}),
+        ("import bottleneck\nprint(bottleneck.__version__)", {"__version__"}),
     ],
 )
 def test_every_form_of_import_is_seen(code, found):
@@ -107,7 +121,9 @@ def test_imports_point_upwards(path):
     if own in ("__init__", "__main__"):
         return
     assert own in room, f"{own} has no row; add it to ROOMS where it belongs"
-    lower = {name for name in imports_of(path.read_text()) if room.get(name, 0) > room[own]}
+    found = {name for name in imports_of(path.read_text()) if not name.startswith("__")}
+    assert found <= set(room), "what is no room's has no row"
+    lower = {name for name in found if room[name] > room[own]}
     assert not lower
 
 

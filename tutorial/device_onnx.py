@@ -23,8 +23,8 @@ class Device:
         self.graph = onnxruntime.InferenceSession(export.graph("device"))
 
     def __call__(self, image: np.ndarray) -> bytes:
-        (symbols,) = self.graph.run(None, {"image": image[None]})
-        return self.codec.encode(symbols[0])
+        (coded,) = self.graph.run(None, {"image": image[None]})
+        return self.codec.encode(coded[0])
 
 
 if __name__ == "__main__":

@@ -59,6 +59,11 @@ class Codec:
         return self._pipeline.stages
 
     @property
+    def macs(self) -> int:
+        """Multiply-accumulates that a sample takes on either side, of stages that have a network."""
+        return sum(stage.macs for stage in self.stages)
+
+    @property
     def coder(self) -> ArrayToBytes:
         """Its one stage that makes bytes of an array."""
         return self._pipeline.coder

@@ -58,6 +58,7 @@ class Parts(ArrayToBytes):
                 f"{form.shape}: they must have {form.n_values} elements together."
             )
         self.needs_fit = not all(codec.fitted for codec in self.codecs)
+        self.macs = sum(codec.macs for codec in self.codecs)
         longest = sum(codec.longest + lengths.LONGEST for codec in self.codecs)
         self.gives = bytes_form(longest)
 

@@ -81,6 +81,7 @@ class Stage(ABC):
         needs_fit: Whether `fit` makes tables.
         has_tables: Whether they are made or loaded; kept by `Codec`.
         fits_input: Whether `fit` wants the codec's own training arrays, not what enters this stage.
+        macs: Multiply-accumulates that a sample takes on either side; of stages that have a network.
     """
 
     name: ClassVar[str]
@@ -88,6 +89,7 @@ class Stage(ABC):
     gives: Form
     needs_fit: bool = False
     has_tables: bool = False
+    macs: int = 0
     fits_input: ClassVar[bool] = False
 
     def __init__(self, form: Form) -> None:

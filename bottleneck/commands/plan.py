@@ -11,10 +11,12 @@ from bottleneck.commands.link import link_of
 from bottleneck.commands.setup import cut_of, suite_channels
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import numbered_bundles
+from bottleneck.devices import device_of
 from bottleneck.runtime.device_times import on_device
 from bottleneck.runtime.energy import Energy
 from bottleneck.runtime.measuring import Way, device_only, measure, server_only, shared
 from bottleneck.runtime.plan import Plan
+from bottleneck.show import provenance
 from bottleneck.show.plan import crossover_table, draw_plan, plan_table
 
 
@@ -45,6 +47,7 @@ def plan_from(cfg: DictConfig) -> Plan:
         cut.task.metric,
         f"{cut.model.name} on {cut.images.name}, n = {len(samples)}",
         energy,
+        provenance.measured(device_of(cut.model)) | {"device_times": cfg.device_times},
     )
 
 
@@ -58,7 +61,7 @@ def ways_of(cfg: DictConfig, cut: Cut, folders: Sequence[Path]) -> list[Way]:
     """
     pictures = suite_channels(cfg.suite, cut, "input")
     cut.fit(pictures)
-    ways = [device_only(cut.model, cut.task.name)]
+    ways = [device_only(cut.model)]
     for picture in pictures:
         family = cfg.suite.input[picture.family]
         codec = family if picture.setting is None else family[picture.setting]

@@ -5,8 +5,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from bottleneck.codecs.image_sizes import Letterboxed
 from bottleneck.data.base import ImageData
-from bottleneck.models.image_sizes import Letterboxed
 from bottleneck.tasks.objects import PACKED_SHAPE, pack
 
 

@@ -1,48 +1,29 @@
 """Use what was trained: `device(image) -> payload`, `server(payload) -> output`.
 
-Needs torch, torchvision and NumPy, neither Lightning nor Hydra.
+Needs torch, torchvision and NumPy, neither Lightning nor Hydra; the zoo and the choice of a point read
+descriptions alone, without torch.
 """
 
-from pathlib import Path
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+if TYPE_CHECKING:
+    from bottleneck.deploy.loading import load
+    from bottleneck.deploy.sides import Device, Server
+    from bottleneck.deploy.switching import FrontierDevice, FrontierServer
 
-from bottleneck.deploy.frontier import read_frontier
-from bottleneck.deploy.pairs import both_sides
-from bottleneck.deploy.places import found
-from bottleneck.deploy.sides import Device, Server
-from bottleneck.deploy.switching import FrontierDevice, FrontierServer
+_MODULES = {
+    "Device": "bottleneck.deploy.sides",
+    "FrontierDevice": "bottleneck.deploy.switching",
+    "FrontierServer": "bottleneck.deploy.switching",
+    "Server": "bottleneck.deploy.sides",
+    "load": "bottleneck.deploy.loading",
+}
 
 __all__ = ["Device", "FrontierDevice", "FrontierServer", "Server", "load"]
 
 
-def load(
-    path: str | Path, model: nn.Module | None = None, digest: str | None = None
-) -> tuple[Device, Server] | tuple[FrontierDevice, FrontierServer]:
-    """Both sides of a bundle, or of a whole frontier, around one frozen network.
-
-    Args:
-        path: Folder of a bundle or of a frontier, or of the run or study that made it; or an entry of the
-            zoo, such as `zoo:digits/default`.
-        model: The network that it was made for, such as `bottleneck.models.create(...)` returns. It goes
-            into eval mode; both sides share its weights, on its device. `None`: the one that the bundle
-            names, where that comes with a package.
-        digest: SHA-256 of `bundle.json` or `frontier.json` (`sha256sum`), got over a way that is trusted: it
-            vouches for every other file. `None`: the folder itself is trusted.
-
-    Returns:
-        `device` and `server`: `payload = device(image)`, `output = server(payload)`.
-
-    Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If a file cannot be read, is another one than the digest's, belongs to another network,
-            or nobody knows how to make that network.
-    """
-    points, bundles, hardness = read_frontier(found(path), digest)
-    sides = both_sides(bundles, bundles[0].network_made() if model is None else model)
-    if not points:
-        return sides[0]
-    return (
-        FrontierDevice(points, [device for device, _ in sides], hardness),
-        FrontierServer(points, [server for _, server in sides]),
-    )
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

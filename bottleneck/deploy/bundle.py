@@ -19,27 +19,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
 from bottleneck import codecs, models
 from bottleneck.codecs import Codec
+from bottleneck.codecs.image_sizes import Letterboxed
 from bottleneck.deploy.fields import check_fields, check_sizes, is_number
+from bottleneck.deploy.zoo import source_of
 from bottleneck.devices import device_of
 from bottleneck.files import read_folder, replace_folder
 from bottleneck.identity import Identity, precision, state_identity, weights_identity
-from bottleneck.integrity import description
+from bottleneck.integrity import bundles, description
 from bottleneck.models.checkpoints import write_state_dict
-from bottleneck.models.image_sizes import Letterboxed
 from bottleneck.splitting import SplitModel, split
 from bottleneck.unit import Unit, build
 
-_FORMAT, _VERSION = "split-bottleneck bundle", 1
 _MOST_TIMES = 64  # as many numbers as a network's usual image: eight times as high and as wide
 _MOST_CLASSES = 1 << 16
-_WITH_TAIL = 2  # the version of a bundle with a tail of its own, which older releases would not load
+_LONGEST = 80  # characters of an argument in a message
 _KEPT = ("split", "network", "behaviour", "image_shape", "preprocessing", "model", "result", "task")
 WEIGHTS = "unit.safetensors"
 SHARED = "weights"  # folder of weights that points of a frontier share
@@ -105,10 +104,7 @@ class Bundle:
         Args:
             image: A PIL image, or an array or tensor C×H×W.
         """
-        if self.letterbox is None:
-            return None
-        height, width = image.size[::-1] if isinstance(image, Image.Image) else image.shape[-2:]
-        return Letterboxed(height, width, self.letterbox)
+        return None if self.letterbox is None else Letterboxed.of(image, self.letterbox)
 
     @property
     def place(self) -> Place:
@@ -125,7 +121,7 @@ class Bundle:
 
     def save(self, folder: str | Path) -> None:
         """Write the bundle as a folder; one that is there is replaced at once."""
-        with replace_folder(Path(folder), "bundle.json", "*.safetensors", *_MADE_OF_IT) as fresh:
+        with replace_folder(Path(folder), bundles.FILE, "*.safetensors", *_MADE_OF_IT) as fresh:
             weights, own_tail = fresh / WEIGHTS, {}
             write_state_dict(self.unit.state_dict(), weights)
             if self.tail is not None:
@@ -139,8 +135,7 @@ class Bundle:
                 "weights_sha256": _sha256(weights),
                 **own_tail,
             }
-            version = _WITH_TAIL if own_tail else _VERSION
-            description.write(fresh / "bundle.json", _FORMAT, version, content)
+            bundles.write(fresh, content)
 
     @classmethod
     def read(cls, folder: str | Path, digest: str | None = None) -> "Bundle":
@@ -160,8 +155,7 @@ class Bundle:
 
     @classmethod
     def _read(cls, folder: Path, digest: str | None) -> "Bundle":
-        file = folder / "bundle.json"
-        content, _ = description.read(file, _FORMAT, [_VERSION, _WITH_TAIL], digest)
+        file, content = folder / bundles.FILE, bundles.read(folder, digest)
         check_fields(content, file)
         state = _weights(_of_unit(folder, content["weights_sha256"]), content["weights_sha256"])
         tail = content.get("tail_sha256")
@@ -201,22 +195,29 @@ class Bundle:
         Raises:
             ValueError: If it does not; the message says how it was made.
         """
-        made, weights = dict(self.model), self.model.get("weights")
+        made, weights, made_by = dict(self.model), self.model.get("weights"), _call(self.model)
         # A file must not choose what code is run: anything else is the user's to name.
-        if made.pop("_target_", None) != "bottleneck.models.create" or _is_path(weights):
+        if made.pop("_target_", None) != "bottleneck.models.create":
             raise ValueError(
-                f"This bundle's network was made with {self.model or 'nothing that it knows of'}, which does "
-                "not come with a package. Give it: model=... as for train, or the second argument of "
-                "bottleneck.load(path, network)."
+                f"This bundle's network was made with {made_by or 'nothing that it knows of'}, which does "
+                "not come with a package. Give it: the second argument of bottleneck.load(path, network), or "
+                "model=... as for train."
+            )
+        if _is_path(weights):
+            source = source_of(self.network)
+            raise ValueError(
+                f"This bundle's network, {made.get('name')}, has weights that are not here: "
+                f"{source or 'a file of the machine that trained'}. Give it: "
+                f"bottleneck.load(path, {made_by}), or model=... as for train."
             )
         sizes = [value for value in made.values() if type(value) is int]
         words = isinstance(made.get("name"), str) and isinstance(weights, str | None)
         if not words or max(sizes, default=0) > _MOST_CLASSES:
-            raise ValueError(f"This bundle's network was made with {self.model}, which no package takes.")
+            raise ValueError(f"This bundle's network was made with {made_by}, which no package takes.")
         try:
             return models.create(**made)
         except TypeError as error:
-            raise ValueError(f"This bundle's network cannot be made with {self.model}: {error}") from error
+            raise ValueError(f"This bundle's network cannot be made with {made_by}: {error}") from error
 
     def check_network(self, model: nn.Module) -> None:
         """Refuse a network that this unit was not trained for.
@@ -232,7 +233,7 @@ class Bundle:
             if values is None
             else Identity.of(model, self.image_shape, self.image_dtype)
         )
-        made = f", made with {self.model}" if self.model else ""
+        made = f", made with {_call(self.model)}" if self.model else ""
         given = getattr(model, "name", type(model).__name__)
         match Identity(self.network, values).difference(found):
             case "weights":
@@ -268,6 +269,23 @@ class Bundle:
 def _is_path(weights: Any) -> bool:
     """Whether a network's weights are a file of the machine that trained, and not a name of a library's."""
     return isinstance(weights, str) and ("/" in weights or "." in weights)
+
+
+def _call(model: Mapping[str, Any]) -> str:
+    """How a network is made, as Python; what is long is cut short, and weights in a file are the user's."""
+    made, arguments = dict(model), []
+    target, name = made.pop("_target_", "the arguments "), made.pop("name", None)
+    if name is not None:
+        arguments.append(_short(name))
+    for key, value in made.items():
+        if key != "weights" or value is not None:
+            arguments.append(f"{key}={'PATH' if key == 'weights' and _is_path(value) else _short(value)}")
+    return f"{target}({', '.join(arguments)})" if model else ""
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _shown(values: Sequence[float] | None) -> str:

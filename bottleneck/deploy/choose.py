@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bottleneck.deploy.frontier import read_bundles
-from bottleneck.deploy.places import found
+from bottleneck.deploy.rows import rows_of
 
 _MEASURED = {"value", "baseline", "payload_bytes", "head_ms", "encode_ms", "decode_ms", "tail_ms"}
 
@@ -46,25 +45,25 @@ def candidates(path: str | Path) -> list[Candidate]:
     Raises:
         ValueError: If one does not say what it reaches and takes.
     """
-    points, bundles = read_bundles(found(path))
-    rows = [bundle.result for bundle in bundles]
-    for bundle in bundles:
-        if missing := sorted(_MEASURED - bundle.result.keys()):
+    found = []
+    for row in rows_of(path):
+        result = row.result
+        if missing := sorted(_MEASURED - result.keys()):
             raise ValueError(
-                f"bundle {bundle.id} was not measured by train, search or evaluate: it does not say its "
-                f"{', '.join(missing)}, as those of a plugin do not. There is one point; use it."
+                f"{path} was not measured by train, search or evaluate: it does not say its "
+                f"{', '.join(missing)}, as bundles of a plugin do not. There is one point; use it."
             )
-    return [
-        Candidate(
-            number,
-            row["value"],
-            row["baseline"],
-            row["payload_bytes"] + bool(points),  # one byte more names the point
-            row["head_ms"] + row["encode_ms"],
-            row["decode_ms"] + row["tail_ms"],
+        found.append(
+            Candidate(
+                row.point or 0,
+                result["value"],
+                result["baseline"],
+                row.payload_bytes,
+                result["head_ms"] + result["encode_ms"],
+                result["decode_ms"] + result["tail_ms"],
+            )
         )
-        for number, row in enumerate(rows)
-    ]
+    return found
 
 
 def choose(

@@ -1,8 +1,11 @@
 """Both halves of an operating point as graphs, for machines without PyTorch; coding stays outside of them.
 
-device.onnx    image ──► head ──► encoder ──► quantizer ──► symbols
-                                                               ┊ bottleneck.codecs, from export.json
-server.onnx    output ◄── tail ◄── decoder ◄── values ◄── symbols
+device.onnx    image ──► head ──► encoder ──► quantizer ──► coded
+                                                             ┊ bottleneck.codecs, from export.json
+server.onnx    output ◄── tail ◄── decoder ◄── values ◄─── coded
+
+What is coded are symbols, or the latent itself where the codec rounds. The server's graph calls its only
+input `coded`, in older exports `symbols`: whoever runs it asks the graph.
 """
 
 import copy
@@ -31,13 +34,13 @@ class DeviceGraph(nn.Module):
     Args:
         head: Image to what the unit takes.
         unit: The trained unit.
-        coded: What the codec codes: `symbols`, or the unit's latent (`feature`).
+        kind: Of what the codec codes (`Codec.input`): `symbols`, or the unit's latent (`feature`).
     """
 
-    def __init__(self, head: nn.Module, unit: Unit, coded: str):
+    def __init__(self, head: nn.Module, unit: Unit, kind: str):
         super().__init__()
         self.head, self.unit = head, unit
-        self.integers = coded == "symbols"
+        self.integers = kind == "symbols"
 
     def forward(self, image: Tensor) -> Tensor:
         """Symbols int32, or latents float32, `(b, C_r, h, w)` of images `(b, C, H, W)`."""
@@ -51,17 +54,17 @@ class ServerGraph(nn.Module):
     Args:
         unit: The trained unit.
         tail: Feature to output.
-        coded: What the codec codes: `symbols`, or the unit's latent (`feature`).
+        kind: Of what the codec codes (`Codec.input`): `symbols`, or the unit's latent (`feature`).
     """
 
-    def __init__(self, unit: Unit, tail: nn.Module, coded: str):
+    def __init__(self, unit: Unit, tail: nn.Module, kind: str):
         super().__init__()
         self.unit, self.tail = unit, tail
-        self.integers = coded == "symbols"
+        self.integers = kind == "symbols"
 
-    def forward(self, symbols: Tensor) -> Any:
+    def forward(self, coded: Tensor) -> Any:
         """The network's output for symbols int32, or latents float32, `(b, C_r, h, w)`."""
-        latent = self.unit.quantizer.values(symbols) if self.integers else symbols
+        latent = self.unit.quantizer.values(coded) if self.integers else coded
         return self.tail(self.unit.decode(latent))
 
 
@@ -84,14 +87,14 @@ def export(bundle: str | Path, model: nn.Module, folder: str | Path, target: str
     operating_point.check_network(model)
     # The caller's network stays where it is; graphs are written on the CPU, from a copy.
     network = model if device_of(model).type == "cpu" else copy.deepcopy(model).cpu()
-    unit, coded = operating_point.unit, operating_point.codec.input
+    unit, kind = operating_point.unit, operating_point.codec.input
     # Two samples: torch.export takes a batch of one for a constant.
     net = operating_point.split_network(network, batch=2)
     image = torch.zeros(2, *operating_point.image_shape, dtype=operating_point.image_dtype)
-    symbols = torch.zeros(2, *unit.latent_shape, dtype=torch.int32 if coded == "symbols" else torch.float32)
+    coded = torch.zeros(2, *unit.latent_shape, dtype=torch.int32 if kind == "symbols" else torch.float32)
     with replace_folder(Path(folder).expanduser(), "device.*", "server.*", "export.json") as fresh:
-        _WRITERS[target](DeviceGraph(net.head, unit, coded).eval(), {"image": image}, fresh / "device")
-        _WRITERS[target](ServerGraph(unit, net.tail, coded).eval(), {"symbols": symbols}, fresh / "server")
+        _WRITERS[target](DeviceGraph(net.head, unit, kind).eval(), {"image": image}, fresh / "device")
+        _WRITERS[target](ServerGraph(unit, net.tail, kind).eval(), {"coded": coded}, fresh / "server")
         content = {
             "bundle": operating_point.id,
             "split": operating_point.split,
@@ -101,6 +104,7 @@ def export(bundle: str | Path, model: nn.Module, folder: str | Path, target: str
             "image_shape": operating_point.image_shape,
             "image_dtype": str(operating_point.image_dtype).removeprefix("torch."),
             "preprocessing": operating_point.preprocessing,
+            "letterbox": operating_point.letterbox,
             "sha256": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in fresh.iterdir()},
         }
         description.write(fresh / "export.json", _FORMAT, _VERSION, content)

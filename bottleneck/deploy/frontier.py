@@ -180,8 +180,6 @@ def _points(
         entries = [dict(entry) for entry in content["points"]]
         digests = [entry.pop("sha256", None) for entry in entries]
         points = [Point(**entry) for entry in entries]
-    if not points:
-        raise ValueError(f"{file} has no points. Let the study complete a trial first.")
     for point in points:
         _check(point, folder)
     if len({point.id for point in points}) < len(points):

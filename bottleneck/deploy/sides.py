@@ -11,23 +11,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bottleneck.channel import Channel
-from bottleneck.codecs.packets.stage import packed, packets_in
-from bottleneck.deploy.bundle import Bundle
-from bottleneck.devices import device_of
-from bottleneck.layouts import Layout
-from bottleneck.lossy.concealment.base import Concealment
-from bottleneck.models.image_sizes import (
+from bottleneck.codecs.image_sizes import (
     IMAGE_SIZES,
     LETTERBOXED_BYTES,
     PACKED_BYTES,
     ImageSizes,
     Letterboxed,
 )
+from bottleneck.codecs.packets.stage import packed, packets_in
+from bottleneck.deploy.bundle import Bundle
+from bottleneck.devices import device_of
+from bottleneck.layouts import Layout
+from bottleneck.lossy.concealment.base import Concealment
 from bottleneck.models.suppression import objects_of
 from bottleneck.preprocess import prepared, preprocess
 from bottleneck.splitting import SplitModel
@@ -240,11 +239,9 @@ class Server:
     def warm_up(self) -> None:
         """Answer once for nobody: what compiles or allocates at first use has then done so."""
         if not takes_sizes(self._net):  # where images vary in size, so does what is allocated
-            codec = self._channel.codec
             side = self.bundle.letterbox
             header = b"" if side is None else Letterboxed(side, side, side).pack()
-            nothing = np.zeros(codec.shape, np.int32 if codec.input == "symbols" else np.float32)
-            self.output(header + codec.encode(nothing))
+            self.output(header + self._channel.nothing())
 
     @property
     def tail(self) -> nn.Module:

@@ -204,7 +204,9 @@ class _Store:
         done = len(marks)
         rows = compute(done * SHARD)
         pending: list[tuple[Tensor, ...]] = []
-        progress = tqdm(desc=f"{title} (once)", total=self.count, initial=done * SHARD, unit="image")
+        progress = tqdm(
+            desc=f"{title} (once)", total=self.count, initial=done * SHARD, unit="image", disable=None
+        )
         with contextlib.ExitStack() as opened:
             opened.enter_context(progress)
             files = {name: opened.enter_context(file.open("ab")) for name, file in self.files.items()}

@@ -17,8 +17,14 @@ def write(folder: Path, content: dict[str, Any]) -> None:
 
 
 def read(folder: Path, digest: str | None = None) -> dict[str, Any]:
-    """The content of a frontier's description; see `description.read`."""
+    """The content of a frontier's description; see `description.read`.
+
+    Raises:
+        ValueError: Also if it has no points.
+    """
     content, _ = description.read(folder / FILE, _FORMAT, [_UNSEALED, _VERSION], digest, unsealed=[_UNSEALED])
+    if content.get("points") == []:
+        raise ValueError(f"{folder / FILE} has no points. Let the study complete a trial first.")
     return content
 
 

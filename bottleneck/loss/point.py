@@ -29,7 +29,7 @@ _COUNTS = ("latent_channels", "stride")
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not value % 1
+    return isinstance(value, numbers.Real) and not float(value) % 1
 
 
 @dataclass(frozen=True, eq=False)

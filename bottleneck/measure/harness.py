@@ -17,11 +17,11 @@ from tqdm.auto import tqdm
 
 from bottleneck.channel import Batches, Channel, Transmission
 from bottleneck.codecs import Codec
+from bottleneck.codecs.image_sizes import IMAGE_SIZES
 from bottleneck.devices import device_of, moved
 from bottleneck.measure.complexity import mac_count, parameter_count
 from bottleneck.measure.results import Result
 from bottleneck.measure.timing import median_ms
-from bottleneck.models.image_sizes import IMAGE_SIZES
 from bottleneck.splitting import SplitModel
 from bottleneck.tasks import Task
 
@@ -206,7 +206,7 @@ def measure(
     tallies, accounts = [Tally(task) for _ in channels], [_Account() for _ in channels]
     few: Tensor | None = None
     title = f"Sending in {len(channels)} way{'s'[: len(channels) != 1]} at {net.point.name}"
-    for given, target in tqdm(batches, title, unit="batch", leave=False):
+    for given, target in tqdm(batches, title, unit="batch", leave=False, disable=None):
         given, headers = given.to(image.device), task.headers(target)
         if few is None:
             few = given[:_TIMED_SAMPLES]
@@ -284,10 +284,10 @@ def _times(channel: Channel, given: Tensor) -> dict[str, float]:
 
 
 def _cost(channel: Channel, net: SplitModel, given: Tensor) -> dict[str, int]:
-    """Parameters and multiply-accumulates of the unit, and of all that the device runs."""
-    unit = channel.unit
+    """Parameters and multiply-accumulates of the unit, and of all that the device runs, its coder too."""
+    unit, coder_macs = channel.unit, channel.codec.macs
     if unit is None:
-        return {"device_macs": net.point.macs}
+        return {"device_macs": net.point.macs + coder_macs}
     feature = channel.adapter.before(given[:1])
     encoder_macs = mac_count(unit.encode, feature)
     before = net.entry if unit.replaces else net.point
@@ -296,5 +296,5 @@ def _cost(channel: Channel, net: SplitModel, given: Tensor) -> dict[str, int]:
         "unit_macs": mac_count(unit, feature),
         "encoder_params": parameter_count(unit.encoder),
         "encoder_macs": encoder_macs,
-        "device_macs": before.macs + encoder_macs,
+        "device_macs": before.macs + encoder_macs + coder_macs,
     }

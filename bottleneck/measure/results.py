@@ -39,7 +39,7 @@ class Result:
         value_interval: 95 % interval of `value` by itself (Wilson).
         drop: `baseline - value`; `drop_interval` its 95 % interval, paired sample by sample (Newcombe).
         zero_fraction: Share of zeros among the quantized elements that run-length coding met.
-        device_macs: Head and encoder.
+        device_macs: Head, encoder, and the codec's network where it has one.
         agreement: `value` where targets are the frozen network's own answers, as those of frames are.
         loss_model: What is lost on the link, and how (`lossy`); `None`: nothing is.
         loss_rate: Share of elements, channels or packets that is lost in the long run.

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import register_pytree_node
 
+from bottleneck.codecs.image_sizes import ImageSizes, Size
 from bottleneck.identity import of_settings
-from bottleneck.models.image_sizes import ImageSizes, Size
 
 if TYPE_CHECKING:  # torchvision takes two seconds, and whoever has a detector has loaded it
     from torchvision.models.detection.image_list import ImageList

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bottleneck.codecs.image_sizes import ImageSizes
 from bottleneck.models.detection import Detections, Detector, Images, Losses, found_by, image_list, in_resized
-from bottleneck.models.image_sizes import ImageSizes
 
 
 class OneStage(Detector):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from bottleneck.codecs.image_sizes import ImageSizes
 from bottleneck.models.detection import Detections, Detector, Images, Losses, found_by, image_list, in_resized
-from bottleneck.models.image_sizes import ImageSizes
 
 if TYPE_CHECKING:
     from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN

@@ -3,7 +3,7 @@
 from torch import Tensor, tensor
 from torchvision.ops import batched_nms
 
-from bottleneck.models.image_sizes import Letterboxed
+from bottleneck.codecs.image_sizes import Letterboxed
 
 _CANDIDATES = 10_000  # pairs of box and label that are looked at; a network without training is sure of all
 

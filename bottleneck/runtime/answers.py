@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from bottleneck.codecs.image_sizes import Letterboxed
+
 _MOST_OBJECTS = 100
 _LIKELY, _OVERLAP = 0.001, 0.65  # of a single-stage detector's boxes: the score, and the IoU with a surer one
 
 
-def answer_of(
-    output: Any, task: str, top: int = 5, size: tuple[int, int, int] | None = None
-) -> dict[str, Any]:
+def answer_of(output: Any, task: str, top: int = 5, image: Letterboxed | None = None) -> dict[str, Any]:
     """The answer for one image.
 
     Args:
@@ -20,7 +20,7 @@ def answer_of(
         task: `classification`, `segmentation`, `detection` or `single_stage`; anything else is answered with
             the output.
         top: Most classes that are named.
-        size: Of an image that was letterboxed: its height and width, and the letterbox's side.
+        image: The image's size, where it was letterboxed.
 
     Returns:
         `top`: classes with their scores, best first; `objects`: labels, scores and boxes (left, top, right,
@@ -34,7 +34,7 @@ def answer_of(
         case "detection":
             return {"objects": _objects(output[0])}
         case "single_stage":
-            return {"objects": _objects(_found(output[0], size))}
+            return {"objects": _objects(_found(output[0], image))}
     return {"output": np.asarray(output).tolist()}
 
 
@@ -70,7 +70,7 @@ def _objects(found: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     ]
 
 
-def _found(rows: np.ndarray, size: tuple[int, int, int] | None) -> dict[str, np.ndarray]:
+def _found(rows: np.ndarray, image: Letterboxed | None) -> dict[str, np.ndarray]:
     """The objects in rows `(n, 4 + labels)`, as `models.suppression.objects_of` finds them."""
     chosen, labels = np.nonzero(rows[:, 4:] > _LIKELY)
     scores = rows[chosen, 4 + labels]
@@ -82,9 +82,8 @@ def _found(rows: np.ndarray, size: tuple[int, int, int] | None) -> dict[str, np.
         same = labels[order] == labels[best]
         order = order[~same | (_overlaps(rows[chosen[best], :4], rows[chosen[order], :4]) <= _OVERLAP)]
     boxes = rows[chosen[kept], :4]
-    if size is not None:
-        height, width, side = size
-        boxes = np.clip(boxes * max(height, width) / side, 0, [width, height, width, height])
+    if image is not None:
+        boxes = np.clip(boxes / image.scale, 0, [image.width, image.height] * 2)
     return {"boxes": boxes, "labels": labels[kept], "scores": scores[kept]}
 
 

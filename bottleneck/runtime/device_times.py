@@ -47,16 +47,17 @@ def devices(
     points = [export for folder in exports for export in exports_in(folder)]
     exported = {export.about["bundle"]: export for export in points}
 
-    def graph(data: bytes, name: str) -> Device:
+    def graph(data: bytes) -> Device:
         session = onnxruntime.InferenceSession(data)
-        return lambda array: session.run(None, {name: array})[0]
+        (given,) = session.get_inputs()
+        return lambda array: session.run(None, {given.name: array})[0]
 
     def coded(export: Export) -> Device:
-        head, codec = graph(export.graph("device"), "image"), codecs.from_dict(export.about["codec"])
+        head, codec = graph(export.graph("device")), codecs.from_dict(export.about["codec"])
         return lambda image: codec.encode(head(image[None])[0])
 
     def alone(export: Export) -> Device:
-        head, tail = graph(export.graph("device"), "image"), graph(export.graph("server"), "symbols")
+        head, tail = graph(export.graph("device")), graph(export.graph("server"))
         return lambda image: tail(head(image[None]))
 
     found: dict[str, Device] = {}

@@ -25,7 +25,7 @@ class Record:
 
     Attributes:
         id: Its number, dropped frames counted.
-        strategy: What sent it, by name.
+        strategy: What sent it, by name; a server calls it as a device with the same frontiers does.
         split: The split point; `input` where a picture was sent.
         point: The point's id on its frontier.
         bytes: What crossed the link to the server: payloads, and for each a byte that names the point.

@@ -6,14 +6,12 @@ The ways take turns on each image, so that a slow moment of the machine hits all
 """
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 from tqdm.auto import tqdm
 
 from bottleneck.channel import Channel
@@ -22,7 +20,6 @@ from bottleneck.deploy.pairs import both_sides
 from bottleneck.devices import device_of
 from bottleneck.measure.harness import Tally
 from bottleneck.measure.timing import timed
-from bottleneck.runtime.answers import answer_of
 from bottleneck.runtime.device.routes import routes_of
 from bottleneck.runtime.strategy import Spread, Strategy
 from bottleneck.tasks import Task
@@ -36,27 +33,19 @@ class Way:
 
     Attributes:
         about: What the strategy says of itself: its name, its split point and so on.
-        device: From an image uint8 or float `(C, H, W)` to what the device has.
-        server: From that to the network's output; `None`: the device has it already.
-        payload: From what the device has to what crosses the link.
+        device: From an image uint8 or float `(C, H, W)` to the payload, or to the output if no server is.
+        server: From the payload to the network's output; `None`: the device has it, and sends nothing.
     """
 
     about: Mapping[str, Any]
     device: Callable[[Tensor], Any]
-    server: Callable[[Any], Any] | None
-    payload: Callable[[Any], bytes] = bytes
+    server: Callable[[bytes], Any] | None
 
 
-def device_only(model: nn.Module, task: str) -> Way:
-    """The whole network on the device, which sends the answer alone."""
+def device_only(model: nn.Module) -> Way:
+    """The whole network on the device, where the answer stays: nothing is sent."""
     where = device_of(model)
-
-    def answer(output: Any) -> bytes:
-        arrays = tree_map_only(Tensor, lambda tensor: tensor.float().cpu().numpy(), output)
-        return json.dumps(answer_of(arrays, task)).encode()
-
-    about = {"name": "device", "split": None}
-    return Way(about, lambda image: model(image[None].to(where)), None, answer)
+    return Way({"name": "device", "split": None}, lambda image: model(image[None].to(where)), None)
 
 
 def server_only(model: nn.Module, picture: Channel, codec: Mapping[str, Any]) -> Way:
@@ -119,7 +108,7 @@ def measure(ways: Sequence[Way], samples: Iterable[tuple[Tensor, Any]], task: Ta
             _run(way, samples[0][0])
     tallies = [Tally(task) for _ in ways]
     rows: list[list[tuple[float, int, float]]] = [[] for _ in ways]
-    for image, target in tqdm(samples, "Measuring", unit="image"):
+    for image, target in tqdm(samples, "Measuring", unit="image", disable=None):
         for way, tally, row in zip(ways, tallies, rows, strict=True):
             output, device_ms, size, server_ms = _run(way, image)
             tally.judge(output, target)
@@ -129,10 +118,11 @@ def measure(ways: Sequence[Way], samples: Iterable[tuple[Tensor, Any]], task: Ta
 
 def _run(way: Way, image: Tensor) -> tuple[Any, float, int, float]:
     """The output, the device's milliseconds, bytes, and the server's milliseconds."""
-    sent, device_ms = timed(way.device, image)
-    output, server_ms = (sent, 0.0) if way.server is None else timed(way.server, sent)
-    named = way.server is not None  # by a byte: which point it is
-    return output, device_ms, named + len(way.payload(sent)), server_ms
+    made, device_ms = timed(way.device, image)
+    if way.server is None:
+        return made, device_ms, 0, 0.0
+    output, server_ms = timed(way.server, made)
+    return output, device_ms, 1 + len(made), server_ms  # a byte names the point
 
 
 def _strategy(way: Way, tally: Tally, row: Sequence[tuple[float, int, float]]) -> Strategy:

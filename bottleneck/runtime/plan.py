@@ -5,8 +5,8 @@ strategies ──► those that keep the metric ──┬──► the policy's 
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -31,8 +31,9 @@ class Plan:
         link: The link.
         policy: What is wanted.
         metric: What the strategies' values are, such as `accuracy_top1`.
-        about: What network, what data, which device.
+        about: What network, what data.
         energy: The device's constants, where its user knows them.
+        provenance: How, where and when that was measured, as JSON has it.
 
     Raises:
         ValueError: If no strategy reaches the policy's metric, or the link is none.
@@ -44,6 +45,7 @@ class Plan:
     metric: str
     about: str = ""
     energy: Energy | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.link.checked()
@@ -100,6 +102,8 @@ class Plan:
         """Write everything as JSON; `read_strategies` reads the measured part again."""
         content = {
             "about": self.about,
+            "provenance": dict(self.provenance),
+            "energy": None if self.energy is None else asdict(self.energy),
             "metric": self.metric,
             "link": self.link._asdict(),
             "policy": {key: value for key, value in asdict(self.policy).items() if value != math.inf},

@@ -1,5 +1,6 @@
 """What is wanted of a strategy: the best metric, the fastest answer, or the fewest bytes."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from bottleneck.runtime.strategy import Strategy
 _ORDER: dict[str, Callable[[Strategy, float], tuple[float, float]]] = {
     "latency": lambda strategy, ms: (-strategy.value, ms),
     "accuracy": lambda strategy, ms: (ms, -strategy.value),
-    "bytes": lambda strategy, ms: (strategy.payload_bytes.mean, ms),
+    "bytes": lambda strategy, ms: (strategy.sent_bytes, ms),
 }
 
 
@@ -19,7 +20,7 @@ class Policy:
 
     Attributes:
         name: `latency`: the best metric within the latency; `accuracy`: the least latency at the metric;
-            `bytes`: the fewest bytes within both.
+            `bytes`: the fewest bytes within both; the device alone sends none.
         latency: Seconds that an answer may take; where no strategy is so fast, the fastest is taken.
         metric: The metric that a strategy must reach, in [0, 1].
 
@@ -28,7 +29,7 @@ class Policy:
     """
 
     name: str = "accuracy"
-    latency: float = float("inf")
+    latency: float = math.inf
     metric: float = 0.0
 
     def __post_init__(self) -> None:
@@ -64,7 +65,8 @@ class Policy:
             latency_ms: What each is expected to take.
         """
         times = [(strategy, latency_ms(strategy)) for strategy in self.admitted(strategies)]
-        in_time = [(strategy, ms) for strategy, ms in times if ms <= 1000 * self.latency]
+        # Without a budget any answer is in time, but none comes over a dead link.
+        in_time = [pair for pair in times if math.isfinite(pair[1]) and pair[1] <= 1000 * self.latency]
         if in_time:
             return min(in_time, key=lambda pair: _ORDER[self.name](*pair))[0]
         return min(times, key=lambda pair: pair[1])[0]

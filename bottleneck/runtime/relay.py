@@ -10,6 +10,7 @@ a connection comes late, as TCP sends it again; a datagram is gone. Kernels of s
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections.abc import Callable
@@ -105,7 +106,11 @@ class Relay:
 
     def link(self) -> Link:
         """What the link is at this moment."""
-        return self.conditions(time.monotonic() - self._began)
+        return self.conditions(max(0.0, time.monotonic() - self._began))
+
+    def hold(self) -> None:
+        """Keep the conditions at their beginning, until `rewind`."""
+        self._began = math.inf
 
     def rewind(self) -> None:
         """Let the conditions begin anew."""

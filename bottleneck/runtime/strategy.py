@@ -58,9 +58,9 @@ class Strategy:
 
     Attributes:
         name: What tables, logs and messages call it.
-        split: The split point; `input` where a picture is sent, `None` where nothing is but the answer.
+        split: The split point; `input` where a picture is sent, `None` where nothing is.
         device_ms: What the device works on one image: head, encoder and coder, or the whole network.
-        payload_bytes: What crosses the link.
+        payload_bytes: What crosses the link: nothing where the device finds the answer, which stays there.
         server_ms: What the server works on one payload.
         value: The metric on validation samples, in [0, 1]; `value_interval` its 95 % interval.
         bundle: The bundle that runs, by its `id`, and `point`, its number on its frontier.
@@ -91,7 +91,7 @@ class Strategy:
 
     @property
     def sent_bytes(self) -> float:
-        """Mean bytes that the answer waits for, `D`; the device's own answer is there before it is sent."""
+        """Mean bytes that the answer waits for, `D`; plans of older releases count the device's answer."""
         return 0.0 if self.kind == "device" else self.payload_bytes.mean
 
     def latency_ms(self, link: Link) -> float:

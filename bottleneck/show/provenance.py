@@ -1,11 +1,16 @@
-"""Where a result comes from: the command that was given and the versions that ran it."""
+"""Where a result comes from: the command that was given, the versions that ran it, and on what."""
 
+import datetime
+import os
 import platform
 import re
 import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import torch
 
 import bottleneck
 
@@ -26,6 +31,24 @@ def versions() -> dict[str, str]:
         "split-bottleneck": bottleneck.__version__,
         **{name: version(name) for name in _LIBRARIES},
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+    }
+
+
+def measured(device: torch.device) -> dict[str, Any]:
+    """What times depend on beside what was measured: command, versions, machine, and date with time.
+
+    Args:
+        device: Where the network is.
+    """
+    linux = Path("/proc/cpuinfo")  # where `platform` has no name
+    named = re.search(r"^model name\s*: (.+)$", linux.read_text() if linux.is_file() else "", re.MULTILINE)
+    processor = named[1] if named else platform.processor() or platform.machine()
+    gpu = f", {torch.cuda.get_device_name(device)}" if device.type == "cuda" else ""
+    return {
+        "command": command(),
+        "versions": versions(),
+        "machine": f"{processor}, {torch.get_num_threads()} of {os.cpu_count()} threads{gpu}",
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="minutes"),
     }
 
 

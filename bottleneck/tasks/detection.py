@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.detection import MeanAveragePrecision
 
+from bottleneck.codecs.image_sizes import IMAGE_SIZES, ImageSizes
 from bottleneck.models.detection import Detections
-from bottleneck.models.image_sizes import IMAGE_SIZES, ImageSizes
 from bottleneck.tasks.precision import OfObjects, judged
 
 _MOST = 100  # boxes of an image that intervals look at, the surest; COCO judges as many of each label

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from bottleneck.models.image_sizes import Letterboxed
+from bottleneck.codecs.image_sizes import Letterboxed
 
 _MOST = 128  # objects of one image; COCO's fullest photograph has 93
 

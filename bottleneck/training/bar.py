@@ -10,6 +10,8 @@ from tqdm.auto import tqdm
 class StageBar(ProgressBar):
     """A bar over all batches of a stage, which says what is trained, in which epoch, and the last loss.
 
+    It is drawn in terminals and notebooks alone: a log of lines has none.
+
     Args:
         stage: What the training does, in a word or two.
     """
@@ -31,7 +33,7 @@ class StageBar(ProgressBar):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         done, batches = trainer.global_step, trainer.estimated_stepping_batches
         total = int(batches) if batches != float("inf") else None
-        hidden = not self._shown
+        hidden = None if self._shown else True  # None: where stderr is no terminal
         self._bar = tqdm(desc=self._stage, total=total, initial=done, unit="batch", disable=hidden)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

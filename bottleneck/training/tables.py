@@ -21,7 +21,7 @@ from bottleneck.loss.rates import Rate
 from bottleneck.unit import Unit
 
 _TABULATED, _WEIGHED = 2000, 1000  # images that are looked at on the way
-_MOST_TRIED, _NEAR = 4, 0.01  # steps that are tried, and how near a payload is near enough
+_MOST_WEIGHED, _NEAR = 3, 0.02  # steps that are tried, and how near a payload is near enough to stop
 _SLOPE, _FARTHEST = -0.65, math.log(2.0)  # of the payload over the step, in logarithms; of the step
 
 
@@ -57,25 +57,22 @@ def aim(channel: Channel, rate: Rate, cut: Cut, wanted: float) -> None:
         wanted: Bytes per sample; nothing is sought beyond half and twice the step.
     """
     assert channel.unit is not None, "it was trained"
-    tried: list[tuple[float, float]] = []  # logarithms: how far off the bytes are, by what factor of the step
-    factor, slope = 0.0, _SLOPE
-    while len(tried) < _MOST_TRIED:
+    factor, slope = 0.0, _SLOPE  # logarithms, as all below
+    before: tuple[float, float] | None = None
+    for _ in range(_MOST_WEIGHED):
         unit = copy.deepcopy(channel.unit)
         unit.coarsen(math.exp(factor))
         sent = mean_payload(cut, channel.codec, unit, rate)
-        if not sent:
+        if not sent:  # a silent unit stays silent
             break
-        tried.append((math.log(sent / wanted), factor))
-        if abs(tried[-1][0]) <= _NEAR:
+        off = math.log(sent / wanted)
+        if before is not None and factor != before[0]:
+            slope = min((off - before[1]) / (factor - before[0]), _SLOPE / 4)
+        before = factor, off
+        factor = max(-_FARTHEST, min(_FARTHEST, factor - off / slope))
+        if abs(off) <= _NEAR or factor == before[0]:
             break
-        (before, from_there), (off, here) = tried[-2:] if len(tried) > 1 else ((0.0, 0.0), tried[-1])
-        if here != from_there:
-            slope = min((off - before) / (here - from_there), _SLOPE / 4)
-        factor = max(-_FARTHEST, min(_FARTHEST, here - off / slope))
-        if factor == here:
-            break
-    _, best = min(tried, key=lambda each: abs(each[0]), default=(0.0, 0.0))
-    channel.unit.coarsen(math.exp(best))
+    channel.unit.coarsen(math.exp(factor))
 
 
 def _fit(channel: Channel, rate: Rate, batches: Callable[[], Batches], device: torch.device) -> None:

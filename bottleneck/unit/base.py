@@ -40,7 +40,7 @@ def check_whole(option: str, value: Any) -> None:
     Raises:
         ValueError: Naming the option.
     """
-    if not isinstance(value, numbers.Real) or not 1 <= value < math.inf or value % 1:
+    if not isinstance(value, numbers.Real) or not 1 <= float(value) < math.inf or float(value) % 1:
         raise ValueError(f"unit.{option}={value} must be a whole number of at least 1.")
 
 

@@ -30,7 +30,7 @@ def check_step(step: Any) -> None:
     Raises:
         ValueError: Then.
     """
-    if not isinstance(step, numbers.Real) or not 0 < step < math.inf:
+    if not isinstance(step, numbers.Real) or not 0 < float(step) < math.inf:
         raise ValueError(f"unit.step={step} is no quantization step. Give a positive finite number.")
 
 

@@ -49,12 +49,8 @@ def test_answer_says_all_ways():
             Motion.of(IMAGES, pooled, pixels, radius)
 
 
-def test_moves_by_whole_cells_are_told_apart_in_the_picture(tmp_path, monkeypatch):
+def test_moves_by_whole_cells_are_told_apart_in_the_picture(drawn, tmp_path):
     """They are filled, those between are hollow in the same colour, and no line joins the two."""
-    drawn = []
-    monkeypatch.setattr(
-        "bottleneck.analyze.figures.save", lambda figure, sentence, path: drawn.append(figure)
-    )
     draw_motion(Motion([8, 4, 16], [1.0, 0.5, 2.0], {"still": [10.0, 11.0, 12.0]}), "net", tmp_path / "m.png")
     whole, between, _ = drawn[0].axes[0].lines
     assert (whole.get_xdata().tolist(), between.get_xdata().tolist()) == ([1, 2], [0.5])

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from bottleneck import codecs, models
 from bottleneck.data import DetectionCoco, DetectionScenes, SemanticScenes
 from bottleneck.deploy.bundle import Bundle
-from bottleneck.deploy.frontier import Point, write_frontier
+from bottleneck.deploy.frontier import Point, read_bundles, write_frontier
 from bottleneck.deploy.places import found
 from bottleneck.identity import weights_identity
 from bottleneck.models.embedded import EMBEDDED
@@ -131,6 +131,22 @@ def test_control(run, tmp_path):
     assert (tmp_path / "plan.png").stat().st_size > 20_000
 
 
+def test_control_on_recorded_traces(run, tmp_path):
+    """Files take the place of what is made up, and are run to their ends; what is none is named."""
+    tram, short = tmp_path / "tram.csv", tmp_path / "short.csv"
+    tram.write_text("seconds,bandwidth\n0,5e6\n150,5e4\n300,5e4\n")
+    short.write_text("seconds,bandwidth\n0,5e6\n")
+    rows = tmp_path / "rows.jsonl"
+    (table,) = tables(run("control", "--trace", tram, short, "--rows", rows))
+    assert [row["link"] for row in table] == [str(tram), str(short)]
+    found = [json.loads(line) for line in rows.read_text().splitlines()]
+    switches = {row["trace"]: row["oracle_switches"] for row in found}
+    assert switches == {str(tram): 1, str(short): 0}  # from a picture to the device, behind the two minutes
+    tram.write_text("0,5e6\n")
+    with pytest.raises(ValueError, match=r"tram\.csv is no trace"):
+        run("control", "--trace", tram)
+
+
 def test_devices(run, tmp_path):
     """A slow device on a fast link sends a picture; on a thin one it splits, and a fast device finishes."""
     strategies = [  # milliseconds on the device, bytes, milliseconds on the server
@@ -141,7 +157,7 @@ def test_devices(run, tmp_path):
     ]
     path = tmp_path / "plan.json"
     Plan(strategies, Link(1e6), Policy(), "accuracy_top1").write(path)
-    rows, gains = tables(run("devices", path, "--watts", 3, 1, "--byte", 3.5e-6))
+    rows, gains = tables(run("devices", path))
     fastest = {(row["device"], row["link"].split(",")[0]): row["fastest"] for row in rows}
     assert fastest["a core of this machine", "10 kbit/s"] == "finish on the device"
     assert fastest["20 times slower", "50 Mbit/s"] == "send a picture"
@@ -151,6 +167,8 @@ def test_devices(run, tmp_path):
     assert 1 <= best_alone <= worst_alone < 1.1  # a fast device finishes by itself nearly everywhere
     assert all(float(row["against the best picture"].split(" / ")[1]) > 5 for row in gains)
     assert float(gains[2]["energy, against the device alone"].split(" / ")[0]) > 2
+    _, gains = tables(run("devices", path, "--tail", 12.3))  # more than the slowest device computes for
+    assert {row["energy, against the device alone"] for row in gains} == {"1.00 / 1.0"}
     rows, gains = tables(run("devices", path, "--drop", 0.001))
     assert {row["split"] for row in rows} == {"none within the drop"}
     assert {row["fastest"] for row in rows} == {"finish on the device", "send a picture"}
@@ -511,12 +529,15 @@ def test_embedded_networks_are_trained_into_files_that_the_package_reads(run, tm
 
 
 def test_startup_measures_every_command(run, monkeypatch):
-    """Each command has its line, with its seconds beside what it may take."""
+    """Each command has its line, with its seconds beside what it may take; one past that is an exit code."""
     startup = importlib.import_module("benchmarks.startup")
     monkeypatch.setattr(startup, "COMMANDS", {("trian",): 1.0})
     (line,) = tables(run("startup", "--repeats", 1))[0]
     assert line["command"] == "`bottleneck trian`"
     assert 0 < float(line["seconds"]) < float(line["at most"])
+    monkeypatch.setattr(startup, "COMMANDS", {("trian",): 0.0})
+    with pytest.raises(SystemExit, match="too slow: `bottleneck trian`"):
+        run("startup", "--repeats", 1)
 
 
 @pytest.mark.slow  # EfficientNet and two video coders
@@ -541,16 +562,30 @@ def test_streams(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_runtime(run):
-    """Every message returns, devices are answered, and an overload is offered more than is answered."""
+def test_runtime(run, tmp_path):
+    """Every message returns, devices are answered, an overload is offered more, and all rows are written."""
     pytest.importorskip("grpc", reason="extra `runtime` is not installed")
-    printed = run("runtime", found("zoo:digits/default"), "--devices", 2, "--seconds", 1, "--count", 30)
+    few = ("--devices", 2, "--seconds", 1, "--count", 30)
+    printed = run("runtime", found("zoo:digits/default"), *few, "--rows", tmp_path / "rows.jsonl")
     trips, results, (devices,) = tables(printed)
     assert [row["bytes"] for row in trips] == ["35", "500", "10000"]
     assert [row["payload"] for row in results] == ["41 B", "505 B", "9993 B"]
-    assert all(0 < float(row["worker alone"]) < float(row["frame to result p50"]) for row in results)
+    assert all(0 < float(row["worker alone p50"]) < float(row["frame to result p50"]) for row in results)
     assert all(0 < float(row["socket p50"]) < float(row["gRPC p50"]) for row in trips)
     assert float(devices["answered/s"]) > 0
+    assert float(devices["of batches of 8"].rstrip("%")) > 0
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    count = {row["table"]: sum(one["table"] == row["table"] for one in rows) for row in rows}
+    assert count == {
+        "round trips": 3,
+        "frame to result": 3,
+        "worker alone": 2,
+        "devices": 1,
+        "overload": 1,
+    }
+    one, batched = (row["frames_per_s"] for row in rows if row["table"] == "worker alone")
+    (answered,) = (row for row in rows if row["table"] == "devices")
+    assert answered["of_one_by_one"] * one == pytest.approx(answered["of_batches"] * batched)
     offered, answered = map(float, re.search(r"offer (\S+) frames/s: (\S+)\nare answered", printed).groups())
     assert 0 < answered < offered
 
@@ -589,6 +624,26 @@ def test_zoo_makes_an_entry_of_a_runs_folder(run, digits_bundle, tmp_path):
     entry = Bundle.read(tmp_path / "zoo" / "digits" / "mine")
     assert entry.id == bundle.id
     assert entry.model["weights"] == "digits.safetensors"
+
+
+def test_zoo_leaves_out_points_that_others_beat(run, digits_bundle, tmp_path):
+    """What is beaten on the validation images goes, with its bundle; the rest keeps its numbers and loads."""
+    bundle, made = Bundle.read(digits_bundle), tmp_path / "study" / "frontier"
+    bundle.model = {"name": "digits_resnet", "weights": "/home/me/digits.safetensors"}
+    found_at = [(2.0, 0.7), (3.0, 0.9), (4.0, 0.8), (5.0, 0.9), (6.0, 0.95)]
+    points = [
+        Point(number, f"point-{number:02}", size / 8, size, value)
+        for number, (size, value) in enumerate(found_at)
+    ]
+    for point in points:
+        bundle.save(made / point.bundle)
+    write_frontier(made, points, {"metric": "accuracy_top1"})
+    zoo = tmp_path / "zoo"
+    about = ("--data", "digits", "--licence", "MIT", "--command", "bottleneck search", "--folder", zoo)
+    assert "3 points" in run("zoo", "digits/mine", tmp_path / "study", *about)
+    kept, _ = read_bundles(zoo / "digits" / "mine")
+    assert [point.id for point in kept] == [0, 1, 4]
+    assert {folder.name for folder in (zoo / "digits" / "mine").glob("point-*")} == {p.bundle for p in kept}
 
 
 def test_widened_adds_pictures_without_boxes(run, coco_folder, tmp_path):

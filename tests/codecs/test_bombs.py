@@ -88,7 +88,7 @@ def bear(receiver, valid, size):
     attacks += [fill * count for fill in (b"\0", b"\x7f", b"\xff") for count in (1, 40, size)]
     for payload in attacks:
         seconds, memory = cost(receiver(), payload)
-        if seconds > MOST_S or memory > MOST_TIMES * size:  # once may be another's: garbage, a thread that ends
+        if seconds > MOST_S or memory > MOST_TIMES * size:  # garbage or another thread's, where it is once
             seconds, memory = map(min, (seconds, memory), cost(receiver(), payload))
         about = f"{len(payload):,} bytes from {payload[:16].hex()}"
         assert seconds <= MOST_S, f"{seconds:.1f} s for {about}"

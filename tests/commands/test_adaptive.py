@@ -44,7 +44,7 @@ def test_hard_digits_get_more_bytes_and_devices_do_what_was_measured(tmp_path):
         (("bundles=[]", "adaptive.mean_bytes=[4]"), "has 0 points. Name one frontier"),
         (
             ("bundles=[zoo:digits/default,zoo:digits/early]", "adaptive.mean_bytes=[4]"),
-            "has 12 points. Name one frontier",
+            "has 10 points. Name one frontier",
         ),
         (
             ("bundles=zoo:digits/default", "adaptive.mean_bytes=[4]", "data.holdout=0"),

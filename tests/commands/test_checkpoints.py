@@ -109,7 +109,7 @@ def test_whole_path_from_a_checkpoint_to_graphs(experiment, cut, tmp_path):
     (symbols,) = encoder.run(None, {"image": image[None].numpy()})
     sent = device.bundle.codec.decode(payload)[None]
     assert np.mean(symbols != sent) < 0.02  # those on the boundary between two
-    (output,) = decoder.run(None, {"symbols": sent.astype(np.int32)})
+    (output,) = decoder.run(None, {"coded": sent.astype(np.int32)})
     np.testing.assert_allclose(output, answer, rtol=1e-3, atol=1e-3 * np.abs(answer).max())
 
 

@@ -3,11 +3,13 @@
 import errno
 import re
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from bottleneck.commands import main
 from bottleneck.commands.errors import explained
 from bottleneck.commands.exhausted import exhausted
 
@@ -67,3 +69,24 @@ def test_full_disk_is_one_line(capsys):
     assert ended.value.code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("bottleneck train: the disk is full ([Errno 28]")
+
+
+@pytest.mark.filterwarnings("ignore")  # as in a process of its own
+@pytest.mark.parametrize("place", ["/proc/x", "notes", "notes/x", "logged"])
+@pytest.mark.parametrize("key", ["hydra.run.dir", "hydra.sweep.dir"])
+def test_run_folder_that_cannot_be_made_is_one_line(key, place, tmp_path, monkeypatch, capsys):
+    """A place that takes no folder, a file, below one, a log that is none: what is wrong, and which key."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    (tmp_path / "notes").write_text("somebody's own")
+    (tmp_path / "logged" / "commands.log").mkdir(parents=True)
+    (tmp_path / "logged" / "0" / "commands.log").mkdir(parents=True)  # of the first of several runs
+    several = ["-m"] if key == "hydra.sweep.dir" else []
+    monkeypatch.setattr(sys, "argv", ["bottleneck", "profile", *several, f"{key}={tmp_path / place}"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("bottleneck profile: the run's folder cannot be made ([Errno ")
+    assert place in line
+    assert f"{key}=..." in line
+    assert (tmp_path / "notes").read_text() == "somebody's own"

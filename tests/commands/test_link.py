@@ -30,7 +30,7 @@ def bandwidths(conditions, *moments):
 def test_the_demo_has_its_bandwidth_in_good_times(configured):
     """The default trace falls from `link.bandwidth` and comes back to it, at `link.rtt`; again and again."""
     conditions = conditions_of(configured("demo", "link.bandwidth=5e4", "link.rtt=0.2"))
-    assert bandwidths(conditions, 0, 9, 12, 20, 25, 31) == [5e4, 5e4, 2e3, 0, 5e4, 5e4]
+    assert bandwidths(conditions, 0, 11, 12, 20, 25, 44, 46) == [5e4, 5e4, 500, 0, 5e4, 5e4, 5e4]
     assert conditions(0).rtt == 0.2
 
 
@@ -61,7 +61,7 @@ def test_a_trace_repeats_with_its_outages(configured, tmp_path, form):
         ("link.outage=[a,b]", "is no outage"),
         ("link.outage=[[1,2],3]", "is no outage"),
         ("link.outage=[20,10]", "20.0 to 10.0 does not"),
-        ("link.outage=[20,40]", "goes beyond the end of link.trace, which begins again after 30 s"),
+        ("link.outage=[20,60]", "goes beyond the end of link.trace, which begins again after 45 s"),
         ("link.trace=[[0,1]]", "has an end"),
         ("link.trace=[[1,1],[2,1]]", r"link\.trace=\[\[1, 1\], \[2, 1\]\] cannot be played.*rise from 0 s"),
         ("link.trace=[[0,1],[0,2]]", "rise from 0 s"),

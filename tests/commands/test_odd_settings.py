@@ -70,7 +70,7 @@ def test_training_beyond_the_limits_a_sentence_names_the_key(overrides, problem,
         "data.batch_size=100000",
         "trainer.max_epochs=0",
         "optimizer.lr=0",
-        "rate=density target_bytes=1e-9",
+        "rate=density target_bytes=1",
         "rate=density target_bytes=1e9",
     ],
 )

@@ -22,7 +22,7 @@ def run(folder: Path, *overrides: str) -> str:
 
 
 def test_plan_of_a_bundle(tmp_path, digits_bundle):
-    """The table, the sentence, plan.json and the picture; energy where its constants are given."""
+    """Table, sentence, picture and plan.json, with how that was measured; energy where it has constants."""
     numbers = ["samples=20", "link.bandwidth=1e3", "energy.computing=2"]
     printed = run(tmp_path, f"frontier={digits_bundle}", "suite=baselines", *numbers)
     content = json.loads((tmp_path / "plan.json").read_text())
@@ -34,7 +34,24 @@ def test_plan_of_a_bundle(tmp_path, digits_bundle):
         tails.number({"codec": strategy["codec"]})
     assert content["link"] == {"bandwidth": 1000.0, "rtt": 0.03}
     assert all("energy_mj" in row for row in content["summary"])
+    assert content["energy"]["computing"] == 2
+    assert "samples=20" in content["provenance"]["command"]
+    assert {"machine", "date", "versions"} < set(content["provenance"])
+    assert content["summary"][0]["payload_bytes"] == 0  # the device's answer stays there
     assert (tmp_path / "plan.png").stat().st_size > 20_000
+
+
+def test_a_plan_says_where_the_devices_times_are_from(tmp_path, digits_bundle):
+    """Times of a file are the device's, and the plan names the file; without one it names none."""
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        cfg = compose("plan", [f"frontier={digits_bundle}", "suite=baselines", "samples=2"])
+    without = plan_from(cfg)
+    assert without.provenance["device_times"] is None
+    cfg.device_times = str(tmp_path / "times.json")
+    (tmp_path / "times.json").write_text(json.dumps({s.name: [7.0, 9.0] for s in without.strategies}))
+    plan = plan_from(cfg)
+    assert {s.device_ms.samples for s in plan.strategies} == {(7.0, 9.0)}
+    assert plan.provenance["device_times"] == cfg.device_times
 
 
 @pytest.mark.parametrize(

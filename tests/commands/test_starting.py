@@ -142,7 +142,7 @@ def test_mistakes_of_the_user_end_in_one_line(arguments, answer, digits_network,
         (("train", "trainer.max_epochs=null"), "trainer.max_epochs=null never ends"),
         (("train", "scheduler.warm_up=2"), "scheduler.warm_up=2 must be a share of the steps"),
         (("train", "scheduler=steps", "scheduler.milestones=[2]"), "scheduler.milestones=[2] must be shares"),
-        (("train", "rate=density", "target_bytes=inf"), "target_bytes=inf must be positive and finite"),
+        (("train", "rate=density", "target_bytes=inf"), "target_bytes=inf must be finite and at least 1"),
         (("train", "objective=features", "objective.layers=3"), "objective.layers=3 must be a list"),
         (("train", "objective=sum", "objective.weights=3"), "objective.weights=3 must be a mapping"),
         (("evaluate", "seed=-1"), "seed=-1 must be a whole number from 0 to 4294967295."),
@@ -227,30 +227,65 @@ def test_every_key_with_a_meaning_is_a_key():
     assert {"split", "alpha", "subset", "also_codecs", "device", "seed"} <= set(base)
 
 
-@pytest.mark.slow
-def test_wheel_alone_can_do_everything(tmp_path):
-    """A wheel built from the checkout, and nothing else of it, runs the console script's commands."""
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", tmp_path, ROOT], check=True
-    )
-    (wheel,) = tmp_path.glob("*.whl")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--no-deps", "-q", "--target", tmp_path / "site", wheel],
-        check=True,
-    )
-    assert (tmp_path / "site" / "bottleneck" / "py.typed").exists()
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    short = ["trainer.max_epochs=1", "suite=features", f"hydra.run.dir={tmp_path}/run"]
-    code = (
-        "import sys; sys.argv = ['bottleneck', *sys.argv[1:]]; from bottleneck.commands import main; main()"
-    )
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder into which nothing but a wheel of the checkout was installed."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip = [sys.executable, "-m", "pip"]
+    subprocess.run([*pip, "wheel", "--no-deps", "-q", "-w", folder, ROOT], check=True)
+    (wheel,) = folder.glob("*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "-q", "--target", folder / "site", wheel], check=True)
+    return folder / "site"
+
+
+def run_installed(site: Path, *arguments: str) -> str:
+    """What the wheel's console script prints; it runs where the checkout is not seen."""
     done = subprocess.run(
-        [sys.executable, "-c", code, "train", *short],
-        cwd=tmp_path,
-        env=environment,
+        [site / "bin" / "bottleneck", *arguments],
+        cwd=site.parent,
+        env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^bottleneck +layer2 ", done.stdout, re.MULTILINE)
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_wheel_has_every_file(installed):
+    """Code, embedded networks, the zoo, the page and every configuration are in the wheel."""
+
+    def files_in(folder: Path) -> set[Path]:
+        found = {file.relative_to(folder) for file in folder.rglob("*") if file.is_file()}
+        return {file for file in found if "__pycache__" not in file.parts and file.name[0] != "."}  # locks
+
+    wanted = files_in(ROOT / "bottleneck") | {Path("conf") / file for file in files_in(ROOT / "conf")}
+    assert wanted == files_in(installed / "bottleneck")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_wheel_alone_composes_every_command(command, installed):
+    """The console script's commands find their configuration without the checkout."""
+    assert yaml.safe_load(run_installed(installed, command, "--cfg", "job"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (("train", "trainer.max_epochs=1", "also_codecs=[]"), r"^bottleneck +layer2 "),
+        (("profile",), r"^layer2 "),
+        (("choose",), r"^Point \d+: 0\.9"),
+        (
+            ("evaluate", "bundles=[zoo:digits/early]", "also_codecs=[]", "data.val_limit=20"),
+            r"^bundle:\w+ +layer1 ",
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_wheel_alone_can_do_everything(arguments, answer, installed, tmp_path):
+    """What comes with the wheel is enough to train, to profile, and to choose and measure points."""
+    printed = run_installed(installed, *arguments, f"hydra.run.dir={tmp_path}")
+    assert re.search(answer, printed, re.MULTILINE), printed

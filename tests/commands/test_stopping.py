@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -167,6 +168,30 @@ def test_a_stopped_training_names_its_checkpoint(tmp_path, ended):
     command.send_signal(signal.SIGINT)
     said = command.communicate(timeout=60)[1].strip().splitlines()[-1]
     assert said.endswith(f"The same command with ckpt_path={last} goes on after its last whole epoch.")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_stream_says_what_became_of_its_frames(number, tmp_path, ended):
+    """The usual end of a camera: a summary and the path of the frames, and no traceback."""
+    endless = ["server=localhost:9", "timeout=0.5", "frames=1000000", "fps=20", f"hydra.run.dir={tmp_path}"]
+    command = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "bottleneck", "stream", *endless],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    ended.callback(command.kill)
+    frames, deadline = tmp_path / "frames.jsonl", time.monotonic() + 240
+    while not (frames.exists() and frames.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    command.send_signal(number)
+    said, errors = command.communicate(timeout=60)
+    assert command.returncode == 128 + number
+    assert re.search(rf"\d+ frames: .*device.*\n\nWritten to {tmp_path}: frames\.jsonl\n$", said)
+    assert errors.strip().splitlines()[-1] == f"bottleneck stream: stopped by {number.name}."
+    assert "Traceback" not in errors
 
 
 def _kill(pid):

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 import bottleneck
 from bottleneck import models
+from bottleneck.codecs.image_sizes import Letterboxed
 from bottleneck.commands.config import config_dir
 from bottleneck.commands.evaluate import evaluate
 from bottleneck.commands.setup import cut_of
@@ -18,8 +19,9 @@ from bottleneck.commands.train import train_and_measure
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.export import export
 from bottleneck.identity import tensor_digests
-from bottleneck.models.image_sizes import Letterboxed
 from bottleneck.models.suppression import objects_of
+from bottleneck.runtime.datagrams.packing import Packing
+from bottleneck.runtime.device.exports import exports_in
 from bottleneck.runtime.device.torch_half import TorchHalf
 from bottleneck.runtime.serving.sessions import Session
 from bottleneck.runtime.serving.tails import Tails
@@ -172,11 +174,15 @@ def test_exported_halves_do_what_the_loaded_ones_do(trained, photograph, tmp_pat
     _, server = bottleneck.load(folder, network)
     half = TorchHalf([folder], network)
     export(folder, network, folder / "onnx")
-    graphs = GraphHalf([folder])
+    packing = Packing(mtu=100)
+    graphs = GraphHalf([folder], packing=packing)
+    assert exports_in(folder)[0].about["letterbox"] == 64
     (route,) = half.routes
     payload = half.payload(photograph, route)
     ours, theirs = (server.received(sent)[0] for sent in (payload, graphs.payload(photograph, route)))
     assert (ours - theirs).abs().mean() < 0.01 * ours.abs().mean()  # a value on a border may round either way
+    for each in (graphs, TorchHalf([folder], network, packing=packing)):
+        assert each.packets(payload, route) == [payload]  # no piece of it is of use alone
     alone = graphs.alone(photograph)["objects"]
     (found,) = server(graphs.payload(photograph, route))
     np.testing.assert_allclose([o["score"] for o in alone[:5]], found["scores"][:5], rtol=1e-3)
@@ -186,7 +192,7 @@ def test_exported_halves_do_what_the_loaded_ones_do(trained, photograph, tmp_pat
     bundle = Bundle.read(folder)
     program = torch.export.load(tmp_path / "server.pt2").module()
     symbols = bundle.codec.decode(payload[4:])[None]
-    output = program(symbols=torch.from_numpy(symbols))
+    output = program(coded=torch.from_numpy(symbols))
     torch.testing.assert_close(output, server.output(payload), rtol=1e-3, atol=1e-3)
 
 

@@ -86,7 +86,7 @@ def test_exported_graphs_do_the_same(run, tmp_path):
     content = json.loads((tmp_path / "graphs" / "export.json").read_text())
     payload = codecs.from_dict(content["codec"]).encode(symbols[0].numpy())
     assert payload == device(image[0])
-    answer = torch.export.load(tmp_path / "graphs" / "server.pt2").module()(symbols=symbols)
+    answer = torch.export.load(tmp_path / "graphs" / "server.pt2").module()(coded=symbols)
     torch.testing.assert_close(answer, server(payload), rtol=1e-4, atol=1e-4)
 
 

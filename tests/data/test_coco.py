@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from bottleneck.codecs.image_sizes import Letterboxed
 from bottleneck.data import DetectionCoco, SemanticCoco
 from bottleneck.data.coco import OVERLAP, VOC_CATEGORIES, instance_mask
-from bottleneck.models.image_sizes import Letterboxed
 from bottleneck.tasks.objects import unpack
 
 PERSON, DOG = 15, 12  # in VOC's order

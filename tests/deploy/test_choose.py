@@ -2,7 +2,7 @@
 
 import pytest
 
-from bottleneck.deploy.choose import Candidate, choose
+from bottleneck.deploy.choose import Candidate, candidates, choose
 
 POINTS = [
     Candidate(0, 0.95, 0.99, payload_bytes=5.0, device_ms=2.0, server_ms=1.0),
@@ -38,3 +38,9 @@ def test_limits_that_nothing_keeps_are_answered_with_what_is_near():
         choose(POINTS, min_metric=0.99)
     with pytest.raises(ValueError, match="kbit_s=0 must be above 0"):
         choose(POINTS, kbit_s=0)
+
+
+def test_a_point_is_named_by_its_own_number():
+    """What `choose` names is what the frontier's device takes, where numbers are left out too."""
+    assert [each.point for each in candidates("zoo:digits/default")] == [0, 1, 2, 3, 5]
+    assert choose(candidates("zoo:digits/default")).point == 5

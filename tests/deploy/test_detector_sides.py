@@ -5,9 +5,9 @@ import torch
 
 import bottleneck
 from bottleneck import codecs, models
+from bottleneck.codecs.image_sizes import ImageSizes
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.models import weights_identity
-from bottleneck.models.image_sizes import ImageSizes
 from bottleneck.splitting import split
 from bottleneck.unit import BottleneckUnit, SlimUnit
 

@@ -63,7 +63,7 @@ def test_symbols_and_answers_are_pytorchs(exported, digits_bundle, digits_net, d
         differ, near, n = differences(exported, digits_net, unit, images)
         assert differ <= near < n / 1000
         symbols = unit.symbols(digits_net.head(images))
-        (output,) = run(exported / "server.onnx", symbols=symbols)
+        (output,) = run(exported / "server.onnx", coded=symbols)
         with torch.no_grad():
             expected = digits_net.tail(unit.reconstruct(symbols))
         np.testing.assert_allclose(output, expected.numpy(), rtol=1e-4, atol=1e-4)
@@ -105,7 +105,7 @@ def test_torch_export_is_read_back(bundle_folder, digits_network, digits_net, di
     symbols = unit.symbols(digits_net.head(digits_images[:7]))
     assert torch.equal(device(image=digits_images[:7]), symbols)
     torch.testing.assert_close(
-        server(symbols=symbols), digits_net.tail(unit.reconstruct(symbols)), rtol=1e-4, atol=1e-4
+        server(coded=symbols), digits_net.tail(unit.reconstruct(symbols)), rtol=1e-4, atol=1e-4
     )
 
 
@@ -127,6 +127,7 @@ def test_description_has_what_a_device_needs(exported):
     description = json.loads((exported / "export.json").read_text())
     assert codecs.from_dict(description["codec"]).fitted
     assert (description["image_shape"], description["image_dtype"]) == ([1, 8, 8], "uint8")
+    assert description["letterbox"] is None
 
 
 def test_wrong_requests_are_refused(bundle_folder, digits_network, tmp_path):
@@ -181,7 +182,7 @@ def test_half_that_cannot_be_exported_is_told(target, tmp_path):
     unit = BottleneckUnit(4, 2, 1, 0.05, (8, 8)).eval()
     codec = codecs.create("huffman", shape=unit.latent_shape).fit(np.zeros((1, 2, 8, 8), np.int32))
     Bundle(unit, codec, "0", models.weights_identity(network), (3, 8, 8)).save(tmp_path / "bundle")
-    with pytest.raises(ValueError, match=r"takes \['symbols'\] cannot be exported.*bottleneck\.load"):
+    with pytest.raises(ValueError, match=r"takes \['coded'\] cannot be exported.*bottleneck\.load"):
         export(tmp_path / "bundle", network, tmp_path / "graphs", target)
     assert not (tmp_path / "graphs" / "export.json").exists()
 
@@ -214,7 +215,7 @@ def test_symbols_agree_on_photographs(at, data_at_hand, tmp_path):
     print(f"{at}: {differ} of {n} symbols differ, {near} lie within {NEAR} of a boundary")
     assert differ <= near < n / 100
     symbols = unit.symbols(features)
-    (output,) = run(tmp_path / "onnx" / "server.onnx", symbols=symbols)
+    (output,) = run(tmp_path / "onnx" / "server.onnx", coded=symbols)
     with torch.no_grad():
         expected = net.tail(unit.reconstruct(symbols)).numpy()
     assert np.array_equal(output.argmax(1), expected.argmax(1))
@@ -319,7 +320,7 @@ def test_graphs_of_every_unit_and_codec_do_what_the_loaded_sides_do(kind, codec,
     assert np.abs(theirs - ours).max() <= near
     if codec == "range":
         assert (theirs != ours).mean() < 0.02
-    (answers,) = run(tmp_path / "onnx" / "server.onnx", symbols=torch.from_numpy(ours))
+    (answers,) = run(tmp_path / "onnx" / "server.onnx", coded=torch.from_numpy(ours))
     expected = torch.cat([server(device(image)) for image in images])
     np.testing.assert_allclose(answers, expected.numpy(), rtol=1e-3, atol=1e-4)
 

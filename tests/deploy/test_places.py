@@ -8,6 +8,7 @@ import pytest
 import bottleneck
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.places import found, zoo_names
+from bottleneck.measure import pareto
 
 
 @pytest.fixture
@@ -50,8 +51,43 @@ def test_a_network_that_nobody_brings_along_has_to_be_given(bundle_folder):
         {"_target_": "bottleneck.models.create", "name": "digits_resnet", "weights": "/there/my.safetensors"},
     ):
         bundle.model = model
-        with pytest.raises(ValueError, match=r"second argument of bottleneck\.load"):
+        with pytest.raises(
+            ValueError, match=r"Give it: .*bottleneck\.load\(path, .*, or model=\.\.\. as for"
+        ):
             bundle.network_made()
+
+
+@pytest.mark.parametrize(
+    ("name", "whose", "call"),
+    [
+        ("resnet20_cifar/layer1", "akamaster/", "'resnet20_cifar', weights=PATH, num_classes=10"),
+        (
+            "squeezenet1_1/features.7",
+            "forresti/",
+            "'squeezenet1_1', weights=PATH, .*logits=.0, 217, .*, mean=",
+        ),
+        ("yolox_nano/dark3", "Megvii's", "'yolox_nano', weights=PATH, num_classes=80"),
+    ],
+)
+def test_weights_that_nobody_brings_along_are_named(name, whose, call):
+    """Without them an entry says whose they are, as its card does, and the call that takes them."""
+    (entry,) = [each for each in bottleneck.zoo() if each.name == f"zoo:{name}"]
+    assert f"Needs weights that are not here: {whose}" in str(entry)
+    wanted = rf"not here: {whose}.*bottleneck\.load\(path, bottleneck\.models\.create\({call}.*\)\)"
+    with pytest.raises(ValueError, match=wanted):
+        bottleneck.load(entry.name)
+
+
+def test_what_made_a_network_is_told_in_short(bundle_folder, digits_network):
+    """An argument without end does not fill the message, which reads like the call."""
+    bundle = Bundle.read(bundle_folder)
+    bundle.model, bundle.network = (
+        {"_target_": "a.b", "name": "c", "weights": None, "rows": [1] * 999},
+        "0" * 64,
+    )
+    with pytest.raises(ValueError, match=r"made with a\.b\('c', rows=\[1, 1, [1, ]+…\)") as told:
+        bundle.check_network(digits_network)
+    assert len(str(told.value)) < 500
 
 
 def test_unknown_entries_of_the_zoo_are_answered_with_known_ones():
@@ -68,7 +104,13 @@ def test_entries_have_a_card_and_run(name):
     assert all(size > 0 and 0 < value <= 1 for size, value in entry.points)
     assert all(text and text in f"{entry.data} {entry.licence} {entry.command}" for text in (entry.data,))
     assert entry.command.startswith(("bottleneck ", "python "))
-    assert str(entry).startswith(f"zoo:{name}: {entry.network} cut at {entry.split}")
+    assert str(entry).startswith(
+        f"zoo:{name} ({entry.size / 1e6:.1f} MB): {entry.network} cut at {entry.split}"
+    )
+    assert f"measured on {entry.n:,} validation images of {entry.dataset}" in str(entry)
+    assert entry.chosen in str(entry)
+    sizes, values = zip(*entry.points, strict=True)
+    assert list(pareto.frontier(sizes, values)) == list(range(len(sizes))), "a point is beaten by another"
     if name.startswith("digits/"):
         device, server = bottleneck.load(entry.name)
         assert server(device(np.full((1, 8, 8), 7, np.uint8))).shape == (1, 10)

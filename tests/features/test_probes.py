@@ -17,8 +17,8 @@ from bottleneck.tasks.detection import Detection
 COUNT = 60
 
 
-def cut_of(network, folder, at="layer2", holdout=0.1, **options):
-    images = Digits(holdout=holdout, train_limit=COUNT, val_limit=30)
+def cut_of(network, folder, at="layer2", holdout=0.1, data=Digits, **options):
+    images = data(holdout=holdout, train_limit=COUNT, val_limit=30)
     images.setup()
     return Cut(network, images, Classification(10), at, cache=FeatureCache(folder), **options)
 
@@ -125,12 +125,16 @@ def test_probes_are_of_what_the_tail_takes(digits_network, tmp_path):
     assert probes.shape[2:] != given.shape[1:]
 
 
-def test_probes_follow_views(digits_network, tmp_path, monkeypatch):
+class SeenTwice(Digits):
+    """Digits of which training sees two views, which are alike."""
+
+    def transforms(self, name):
+        return [self.transform(name)] * (1 + (name == "train"))
+
+
+def test_probes_follow_views(digits_network, tmp_path):
     """Each view of an image has probes of its own."""
-    monkeypatch.setattr(
-        Digits, "transforms", lambda data, name: [data.transform(name)] * (1 + (name == "train"))
-    )
-    cut = cut_of(digits_network, tmp_path)
+    cut = cut_of(digits_network, tmp_path, data=SeenTwice)
     features, probes = batch_of(cut, 1)
     assert len(probes) == 2 * COUNT
     assert torch.equal(features[0], features[COUNT])

@@ -8,6 +8,7 @@ from torch import nn
 from bottleneck import codecs
 from bottleneck.channel import Channel
 from bottleneck.measure import harness
+from bottleneck.measure.curves import curves
 from bottleneck.measure.harness import judge_frozen, row, time_halves
 from bottleneck.splitting import split
 from bottleneck.tasks import Classification
@@ -50,6 +51,29 @@ def measure(net, batches, *channels):
 def rle(bits):
     codec = codecs.create("rle", shape=(4, 4, 4), bits=bits)
     return Channel(codec, name=f"rle-{bits}", family="rle", setting=str(bits))
+
+
+def test_channels_without_a_name_are_told_apart(net, batches):
+    """They are called after their codec, and make one curve of each; a unit's is never an untrained one's."""
+    unit = BottleneckUnit(4, 3, 2, 0.05, (4, 4)).eval()
+    one = [Channel(codecs.create("rle", shape=(4, 4, 4), bits=bits)) for bits in (2, 8)]
+    raw = Channel(codecs.create("raw", shape=(4, 4, 4), input="feature"))
+    affine = Channel(codecs.create("affine", shape=(4, 4, 4)))
+    trained = Channel(codecs.create("affine", shape=unit.latent_shape), unit)
+    rows = measure(net, batches, *one, raw, affine, trained)[1:]
+    assert [row.method for row in rows] == [
+        "rle-bits=2",
+        "rle-bits=8",
+        "raw-input=feature",
+        "affine",
+        "bottleneck-affine",
+    ]
+    assert [[row.method for row in curve] for curve in curves(rows).values()] == [
+        ["rle-bits=2", "rle-bits=8"],
+        ["raw-input=feature"],
+        ["affine"],
+        ["bottleneck-affine"],
+    ]
 
 
 def test_frozen_network_is_the_first_row_and_everyones_baseline(net, batches):
@@ -104,6 +128,15 @@ def test_lossless_bytes_cost_no_accuracy(net, batches):
     assert (row.value, row.drop) == (row.baseline, 0)
     assert -0.06 < row.drop_interval[0] < 0 < row.drop_interval[1] < 0.06
     assert row.payload_bytes == 256
+
+
+def test_device_computes_what_its_coder_expects_too(net, batches):
+    """A codec that has a network adds to the device's work."""
+    unit = BottleneckUnit(4, 3, 2, 0.1, (4, 4)).eval()
+    coders = [codecs.create(name, shape=unit.latent_shape) for name in ("range", "context")]
+    channels = [Channel(codec, unit, name=codec.name) for codec in coders]
+    plain, context = (measure(net, batches, channel)[1].device_macs for channel in channels)
+    assert context - plain == coders[1].macs > 0
 
 
 @pytest.mark.parametrize("name", ["huffman", "range"])

@@ -7,7 +7,7 @@ import torch
 
 import bottleneck
 from bottleneck import models
-from bottleneck.models.image_sizes import Letterboxed
+from bottleneck.codecs.image_sizes import Letterboxed
 from bottleneck.models.suppression import objects_of
 
 PIXELS = {"mean": [0.0] * 3, "std": [1.0] * 3, "side": 64}

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bottleneck.models.image_sizes import Letterboxed
+from bottleneck.codecs.image_sizes import Letterboxed
 from bottleneck.models.suppression import objects_of
 
 IMAGE = Letterboxed(50, 100, 200)  # twice as large in its letterbox

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bottleneck.models.image_sizes import Letterboxed
+from bottleneck.codecs.image_sizes import Letterboxed
 from bottleneck.models.suppression import objects_of
 from bottleneck.runtime.answers import answer_of
 from bottleneck.runtime.device.graphs import GraphHalf
@@ -25,7 +25,7 @@ def test_rows_are_answered_as_the_loaded_server_answers():
     rows = torch.cat((corner, corner + side, scores.where(scores > 0.8, 0.0)), 1)
     size = Letterboxed(50, 100, 200)
     found, expected = (
-        answer_of(rows[None].numpy(), "single_stage", size=size)["objects"],
+        answer_of(rows[None].numpy(), "single_stage", image=size)["objects"],
         objects_of(rows, size),
     )
     assert len(found) > 20
@@ -36,8 +36,8 @@ def test_rows_are_answered_as_the_loaded_server_answers():
 
 def test_rows_of_nothing_are_no_objects():
     """A list without an entry, with the image's size known or not."""
-    assert answer_of(np.zeros((1, 5, 8), np.float32), "single_stage") == {"objects": []}
-    assert answer_of(np.zeros((1, 5, 8), np.float32), "single_stage", size=(9, 9, 64)) == {"objects": []}
+    for size in (None, Letterboxed(9, 9, 64)):
+        assert answer_of(np.zeros((1, 5, 8), np.float32), "single_stage", image=size) == {"objects": []}
 
 
 @pytest.mark.parametrize("top", [0, -1])

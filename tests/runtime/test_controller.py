@@ -1,5 +1,6 @@
 """The controller changes strategy when it pays, and only then."""
 
+import dataclasses
 import math
 import random
 
@@ -65,18 +66,31 @@ def test_patience_is_with_victories_in_a_row():
     assert set(run(chooser, [MIDDLE, FAST] * 20)) == {"shared"}
 
 
-def test_a_dead_link_is_left_at_once_and_taken_up_again():
-    """Neither patience nor dwell holds a strategy on a dead link; both hold on the way back."""
-    chooser = controller(dwell=1.0, patience=3)
+@pytest.mark.parametrize(
+    ("policy", "sent"),
+    [
+        (Policy("accuracy"), "server"),
+        (Policy("latency"), "server"),
+        (Policy("bytes", latency=0.09), "shared"),  # in which the device alone, with no bytes, is too slow
+    ],
+    ids=lambda given: getattr(given, "name", given),
+)
+def test_a_dead_link_is_left_at_once_and_taken_up_again(policy, sent):
+    """Neither patience, dwell nor metric holds a strategy on a dead link; the former hold on the way back."""
+    worse = dataclasses.replace(DEVICE, value=0.85)
+    chooser = Controller([worse, SHARED, SERVER], policy, dwell=1.0, patience=3)
     dead = Link(0.0)
-    assert run(chooser, [FAST, dead, dead]) == ["server", "device", "device"]
-    assert run(chooser, [FAST] * 15, start=0.3) == ["device"] * 8 + ["server"] * 7
+    assert run(chooser, [FAST, dead, dead]) == [sent, "device", "device"]
+    assert run(chooser, [FAST] * 15, start=0.3) == ["device"] * 8 + [sent] * 7
 
 
-def test_without_a_device_only_strategy_a_dead_link_changes_nothing():
+@pytest.mark.parametrize(
+    ("name", "sent"), [("accuracy", "server"), ("latency", "server"), ("bytes", "shared")]
+)
+def test_without_a_device_only_strategy_a_dead_link_changes_nothing(name, sent):
     """Where nothing would give an answer, the strategy stays."""
-    chooser = Controller([SHARED, SERVER], Policy("accuracy"))
-    assert run(chooser, [FAST] + [Link(0.0)] * 3) == ["server"] * 4
+    chooser = Controller([SHARED, SERVER], Policy(name))
+    assert run(chooser, [FAST] + [Link(0.0)] * 3) == [sent] * 4
 
 
 def test_the_cost_of_switching_counts():

@@ -1,7 +1,5 @@
 """Strategies are measured by running them, on real images and through real bytes."""
 
-import json
-
 import pytest
 import torch
 
@@ -24,7 +22,7 @@ def samples():
 def strategies(digits_network, digits_bundle, samples):
     picture = Channel(codecs.create("png", shape=(1, 8, 8)), name="png")
     ways = [
-        device_only(digits_network, "classification"),
+        device_only(digits_network),
         server_only(digits_network, picture, {"name": "png"}),
         *shared(digits_network, [(Bundle.read(digits_bundle), 3)]),
     ]
@@ -53,17 +51,10 @@ def test_bytes_are_those_of_every_image(strategies, samples):
     assert strategies["layer2-3"].value < 0.9  # an untrained unit
 
 
-def test_the_device_alone_sends_its_answer(strategies, digits_network, samples):
-    """What it sends is the answer in JSON, and its server works nothing."""
+def test_the_device_alone_sends_nothing(strategies, samples):
+    """Its answer stays where it was found: no byte crosses the link, and no server works."""
     device = strategies["device"]
-    assert device.server_ms.samples == (0.0,) * len(samples)
-    assert 100 < device.payload_bytes.mean < 400
-    assert (
-        json.loads(device_only(digits_network, "classification").payload(torch.eye(10)[3:4]))["top"][0][
-            "class"
-        ]
-        == 3
-    )
+    assert device.server_ms.samples == device.payload_bytes.samples == (0.0,) * len(samples)
 
 
 def test_times_were_taken(strategies):
@@ -87,4 +78,4 @@ def test_two_frontiers_at_one_split_point_have_different_names(digits_network, d
 def test_nothing_cannot_be_measured_on(digits_network):
     """No images is an error that names the key."""
     with pytest.raises(ValueError, match="Set samples"):
-        measure([device_only(digits_network, "classification")], [], Classification(10))
+        measure([device_only(digits_network)], [], Classification(10))

@@ -68,8 +68,8 @@ def test_regions_and_crossovers_leave_out_what_is_too_inaccurate():
 
 
 def test_plan_is_written_and_its_strategies_read_again(tmp_path):
-    """plan.json is strict JSON with the choice, the sentence and every sample."""
-    written = plan(500e3, 0.01, energy=Energy(2.0, 0.5))
+    """plan.json is strict JSON with the choice, the sentence, what they were made from, and every sample."""
+    written = plan(500e3, 0.01, energy=Energy(2.0, 0.5), provenance={"machine": "a desk"})
     written.write(tmp_path / "plan.json")
     content = json.loads((tmp_path / "plan.json").read_text(), parse_constant=pytest.fail)
     assert content["choice"] == "layer2-0"
@@ -77,6 +77,8 @@ def test_plan_is_written_and_its_strategies_read_again(tmp_path):
     assert content["link"] == {"bandwidth": 500e3, "rtt": 0.01}
     assert content["regions"][-1][2] is None
     assert content["summary"][0]["energy_mj"] == 200
+    assert content["energy"] == {"computing": 2.0, "waiting": 0.5, "byte": 0.0, "tail": 0.0}
+    assert content["provenance"] == {"machine": "a desk"}
     assert read_strategies(tmp_path / "plan.json") == STRATEGIES
 
 

@@ -1,13 +1,15 @@
 """Policies choose among strategies by metric, latency and bytes."""
 
+import math
+
 import pytest
 
 from bottleneck.runtime.policies import Policy
 from bottleneck.runtime.strategy import Spread, Strategy
 
 
-def strategy(name, ms, size, value):
-    return Strategy(name, None, Spread([ms]), Spread([size]), Spread([0]), value)
+def strategy(name, ms, size, value, split="layer2"):
+    return Strategy(name, split, Spread([ms]), Spread([size]), Spread([0]), value)
 
 
 STRATEGIES = [
@@ -34,6 +36,20 @@ STRATEGIES = [
 def test_policy_takes_what_it_promises(policy, chosen):
     """Best metric in time, least latency at a metric, fewest bytes within both; else the fastest."""
     assert policy.best(STRATEGIES, lambda s: s.compute_ms).name == chosen
+
+
+@pytest.mark.parametrize("name", ["latency", "accuracy", "bytes"])
+def test_no_policy_takes_what_never_answers(name):
+    """Without a budget the slowest answer is in time, and one that a dead link keeps for ever is not."""
+    dead = {"slow": math.inf, "small": math.inf, "fast": 1e9}
+    assert Policy(name).best(STRATEGIES, lambda s: dead[s.name]).name == "fast"
+
+
+def test_the_device_alone_sends_no_bytes():
+    """Fewest bytes are none: of those in time no split beats the device, whatever its answer would take."""
+    device = strategy("device", 100, 250, 0.99, split=None)
+    assert Policy("bytes").best([*STRATEGIES, device], lambda s: s.compute_ms) is device
+    assert Policy("bytes", latency=0.07).best([*STRATEGIES, device], lambda s: s.compute_ms).name == "small"
 
 
 def test_a_metric_that_none_reaches_is_refused():

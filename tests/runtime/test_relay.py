@@ -184,3 +184,21 @@ def test_impossible_links_are_refused():
     for jitter, loss in ((-1, 0), (float("nan"), 0), (0, 1.5), (0, 1)):
         with pytest.raises(ValueError, match=rf"link\.jitter={jitter} with link\.loss={loss} is no link"):
             Relay(("127.0.0.1", 1), constant(Link(1.0)), jitter=jitter, loss=loss)
+
+
+def test_a_held_link_stays_as_it_begins():
+    """Whatever passes before somebody lets it begin, its trace is at its first step; then it goes on."""
+
+    async def held():
+        relay = Relay(("127.0.0.1", 9), once(Trace([0, 0.05], [1e6, 2e3]), 0.0))
+        await relay.start()
+        relay.hold()
+        await asyncio.sleep(0.1)
+        before = relay.link()
+        relay.rewind()
+        await asyncio.sleep(0.1)
+        after = relay.link()
+        await relay.stop()
+        return before, after
+
+    assert asyncio.run(held()) == (Link(1e6), Link(2e3))

@@ -1,5 +1,7 @@
 """A stream on a simulated clock; the controller against an oracle and the best fixed strategy."""
 
+import dataclasses
+
 import pytest
 
 from benchmarks.control import RTT, autopilot, compare, example, traces
@@ -84,12 +86,23 @@ def test_a_step_is_followed_within_four_seconds():
         assert names - {None} == {wanted}
 
 
-def test_an_outage_is_sat_out_on_the_device():
-    """Within four seconds of its beginning frames are finished on the device, and of its end sent again."""
+@pytest.mark.parametrize(
+    ("policy", "sent"),
+    [
+        (POLICY, "server"),
+        (Policy("latency", metric=0.85), "server"),
+        (Policy("bytes", latency=0.09, metric=0.85), "shared"),
+    ],
+    ids=lambda given: getattr(given, "name", given),
+)
+def test_an_outage_is_sat_out_on_the_device(policy, sent):
+    """Within four seconds the device alone answers, if less well, and after the end frames are sent again."""
+    device, *others = example()
+    strategies = [dataclasses.replace(device, value=0.86), *others]
     trace = Trace([0], [5e6]).interrupted([(20, 40)])
-    course = simulate(autopilot(example(), POLICY), trace, RTT, 60, rate=10)
+    course = simulate(autopilot(strategies, policy), trace, RTT, 60, rate=10)
     chosen = dict(zip(course.offered, course.chosen, strict=True))
-    for begin, end, wanted in ((4, 20, "server"), (24, 40, "device"), (44, 60, "server")):
+    for begin, end, wanted in ((4, 20, sent), (24, 40, "device"), (44, 60, sent)):
         assert {name for now, name in chosen.items() if begin <= now < end} - {None} == {wanted}
 
 

@@ -71,10 +71,8 @@ def test_picture_is_drawn(rows, tmp_path):
     assert picture.shape[1] == 9 * 150
 
 
-def test_a_line_under_another_shows(tmp_path, monkeypatch):
+def test_a_line_under_another_shows(drawn, tmp_path):
     """Two concealments that keep as much are both to be seen: the one that is drawn first is the wider."""
-    drawn = []
-    monkeypatch.setattr("bottleneck.show.losses.save", lambda figure, sentence, path: drawn.append(figure))
     draw_losses([row(), lost(0.1, 0.8), lost(0.1, 0.8, "mean")], tmp_path / "loss.png")
     below, above = (line for line in drawn[0].axes[0].lines if line.get_marker() == "o")
     assert below.get_xydata().tolist() == above.get_xydata().tolist() == [[0, 90], [10, 80]]

@@ -2,24 +2,7 @@
 
 import dataclasses
 
-import pytest
-from matplotlib.figure import Figure
-
 from bottleneck.show.pictures import draw_families, draw_frontier, draw_rate_accuracy
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that are written, while they can still be asked."""
-    figures = []
-    save = Figure.savefig
-
-    def keep(figure, path, **options):
-        figures.append(figure)
-        save(figure, path, **options)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-    return figures
 
 
 def named(axes):

@@ -1,9 +1,11 @@
 """A result says which command and which versions made it."""
 
+import datetime
 import sys
 
 import optuna
 import pytest
+import torch
 
 from bottleneck import __version__
 from bottleneck.show import provenance
@@ -40,3 +42,15 @@ def test_versions_are_those_that_run():
     assert versions["optuna"] == optuna.__version__
     assert versions["split-bottleneck"] == __version__
     assert versions["python"].startswith(sys.version.split()[0])
+
+
+def test_what_was_measured_says_on_what_and_when():
+    """The machine is named with the threads that were taken of it, and the date has its zone."""
+    measured = provenance.measured(torch.device("cpu"))
+    assert measured["command"] == provenance.command()
+    assert measured["versions"] == provenance.versions()
+    name, _, threads = measured["machine"].rpartition(", ")
+    assert name
+    assert threads.startswith(f"{torch.get_num_threads()} of ")
+    since = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(measured["date"])
+    assert 0 <= since.total_seconds() < 120

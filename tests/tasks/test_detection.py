@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bottleneck.models.image_sizes import ImageSizes
+from bottleneck.codecs.image_sizes import ImageSizes
 from bottleneck.tasks import Detection
 
 SIZES = ImageSizes((64, 96), ((64, 90),), ((128, 180),))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bottleneck.models.image_sizes import Letterboxed
+from bottleneck.codecs.image_sizes import Letterboxed
 from bottleneck.tasks.objects import PACKED_SHAPE, pack, unpack
 
 IMAGE = Letterboxed(480, 640, 416)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from bottleneck.codecs.image_sizes import Letterboxed
 from bottleneck.loss.objectives import FrozenLogits, Passage, TaskLoss
-from bottleneck.models.image_sizes import Letterboxed
 from bottleneck.tasks import Detection, SingleStage
 from bottleneck.tasks.objects import pack
 

@@ -3,6 +3,7 @@
 import importlib
 import logging
 import re
+import sys
 
 import lightning_utilities.core.rank_zero
 import pytest
@@ -46,6 +47,7 @@ def test_bar_names_stage_epoch_and_loss_and_nothing_else_is_said(package, capfd,
     importlib.import_module(package)
     logger = logging.getLogger(f"{package}.utilities.rank_zero")  # as it is where this package came last
     monkeypatch.setattr(lightning_utilities.core.rank_zero, "log", logger)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     trained()
     told = capfd.readouterr()
     last = told.err.strip().split("\r")[-1]
@@ -57,8 +59,9 @@ def test_bar_names_stage_epoch_and_loss_and_nothing_else_is_said(package, capfd,
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_bar_hides_where_lightning_asks_for_it(capfd):
+def test_bar_hides_where_lightning_asks_for_it(capfd, monkeypatch):
     """A further process of a training disables its bar and trains; enabled again, it is shown."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     trained(lambda bar: bar.disable())
     assert "Settling" not in capfd.readouterr().err
     trained(lambda bar: (bar.disable(), bar.enable()))

@@ -12,7 +12,7 @@ from typing import Any
 from bottleneck.measure.sureness import check_sure
 from bottleneck.runtime.device.frames import Underway
 from bottleneck.runtime.device.line import Line
-from bottleneck.runtime.device.routes import Fixed, Route
+from bottleneck.runtime.device.routes import Route, picture
 from bottleneck.runtime.messages import Result
 
 
@@ -33,7 +33,7 @@ class Cascade:
     def __init__(self, sure: float, codec: Mapping[str, Any]):
         check_sure(sure)
         self._sure = sure
-        self.route = Fixed("-".join(map(str, codec.values())), "input", codec=dict(codec))
+        self.route = picture(codec)
 
     def asks(self, route: Route, answer: Any) -> bool:
         """Whether an answer to what was sent on a route is too unsure; one to a picture never is."""

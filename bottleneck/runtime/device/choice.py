@@ -22,7 +22,7 @@ class Choice:
     """Chooses for one device; whoever calls holds the client's state.
 
     Args:
-        route: What is sent where nobody chooses, and until somebody has.
+        route: What is sent where nobody chooses, and until somebody has; `ALONE`: nothing.
         controller: Chooses a strategy for every frame; `None`: always `route`.
         uplink: What is known of the link, and what is told of probes.
 

@@ -8,11 +8,15 @@ Everything but `packets` is called with the client's state.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from statistics import median
 
 from bottleneck.runtime.device.frames import Underway
 from bottleneck.runtime.device.half import Half
 from bottleneck.runtime.device.routes import Route, key_of
+
+_WINDOW = 9  # payloads whose median counts, so that a slow moment lets no frame wait
 
 
 class Coding:
@@ -28,11 +32,15 @@ class Coding:
         self._half, self._state, self._clock = half, state, clock
         self._follows: str | None = None  # the route whose last payload the server has, for all that is known
         self._key_frame = 0  # the last frame that builds on none
-        self._seconds: dict[str, float] = {}
+        self._seconds: dict[str, deque[float]] = {}
 
     def seconds(self, route: Route) -> float:
-        """What a payload of a route takes by experience; 0 before there was one."""
-        return self._seconds.get(key_of(route), 0.0)
+        """What a payload of a route takes by experience; 0 before there was any.
+
+        The first payload is none: libraries load and compile in it, so it may take a hundred times as long.
+        """
+        seen = self._seconds.get(key_of(route))
+        return median(seen) if seen else 0.0
 
     def packets(self, frame: Underway) -> list[bytes]:
         """What is sent for a frame, in one piece or several; how long it took is in the frame's record."""
@@ -47,7 +55,10 @@ class Coding:
         seconds = self._clock() - started
         frame.record.device_ms = 1000 * seconds + (frame.record.device_ms or 0.0)
         with self._state:
-            self._seconds[key] = 0.8 * self._seconds.get(key, seconds) + 0.2 * seconds
+            if key in self._seconds:
+                self._seconds[key].append(seconds)
+            else:
+                self._seconds[key] = deque(maxlen=_WINDOW)
         return self._half.packets(payload, route)
 
     def broken(self, frame: int | None = None) -> None:

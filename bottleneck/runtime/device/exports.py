@@ -76,4 +76,7 @@ def _described(folder: Path) -> dict[str, Any]:
     about, _ = description.read(file, "split-bottleneck export", [1])
     if missing := {"split", "network", "task", "sha256"} - set(about):
         raise ValueError(f"{file} has no {sorted(missing)}; it is of an older release. Export it again.")
+    if "letterbox" not in about:  # older exports leave it to whoever knows what such detectors take
+        side = (about.get("preprocessing") or {}).get("letterbox")
+        about["letterbox"] = side if about["task"] == "single_stage" else None
     return about

@@ -1,6 +1,5 @@
 """What the device computes, without PyTorch: graphs that `bottleneck export` wrote, NumPy and Pillow."""
 
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from bottleneck import codecs
+from bottleneck.codecs.image_sizes import Letterboxed
 from bottleneck.codecs.packets.stage import packed, packets_in
 from bottleneck.runtime.answers import answer_of, require_top
 from bottleneck.runtime.datagrams.packetiser import room
@@ -81,8 +81,9 @@ class GraphHalf:
         """The best point's answer, with nothing sent."""
         if self._tail is None:
             self._tail = self._session(self._best.export.graph("server"))
-        (output,) = self._tail.run(None, {"symbols": self._best.coded(image)[None]})
-        return answer_of(output, self._best.about["task"], self._top, self._best.size(image))
+        (given,) = self._tail.get_inputs()  # older exports call it otherwise
+        (output,) = self._tail.run(None, {given.name: self._best.coded(image)[None]})
+        return answer_of(output, self._best.about["task"], self._top, self._best.letterboxed(image))
 
     def value(self, route: Route) -> float:
         """What the frontier says of a point's metric; alone, the best point is what answers."""
@@ -106,7 +107,7 @@ class _Point:
     def __init__(self, export: Export, graph: Any, packing: Packing | None):
         self.export, self.about, self._graph = export, export.about, graph
         codec = codecs.from_dict(self.about["codec"])
-        if packing is not None and self.about["task"] != "single_stage":  # whose image's size stands in front
+        if packing is not None and self.about["letterbox"] is None:  # else the image's size stands in front
             codec = packed(codec, packing.by, room(packing.mtu))
         self.codec = codec.session()
 
@@ -120,16 +121,14 @@ class _Point:
         found: np.ndarray = coded[0]
         return found
 
-    def size(self, image: Any) -> tuple[int, int, int] | None:
-        """Height and width of an image that is letterboxed, and the letterbox's side."""
-        if self.about["task"] != "single_stage":
-            return None
-        height, width = image.size[::-1] if isinstance(image, Image.Image) else np.shape(image)[-2:]
-        return height, width, self.about["preprocessing"]["letterbox"]
+    def letterboxed(self, image: Any) -> Letterboxed | None:
+        """See `Bundle.letterboxed`."""
+        side = self.about["letterbox"]
+        return None if side is None else Letterboxed.of(image, side)
 
     def header(self, image: Any) -> bytes:
-        """What a payload begins with: the size of a letterboxed image, as `Letterboxed.pack` writes it."""
-        return b"" if (size := self.size(image)) is None else struct.pack("<2H", *size[:2])
+        """What a payload begins with, before the codec's bytes."""
+        return b"" if (size := self.letterboxed(image)) is None else size.pack()
 
 
 def prepared(image: Any, preprocessing: dict[str, Any] | None, shape: list[int]) -> np.ndarray:

@@ -32,7 +32,7 @@ class Line:
         connect: Opens a connection.
         half: Whose server it has to be: with the same weights, for payloads that are cut in the same way.
         state: Guards this, and is told of every change.
-        first: The routes that a new connection begins with.
+        first: The routes that a new connection begins with; of the device alone it loads none.
         instead: Called with the state and another route where the server has none of them any more.
         receive: Takes the server's messages; called without the state.
         lost: Called with the state when the connection is gone, or was never there, with the reason.
@@ -153,7 +153,8 @@ class Line:
         """Numbers of the first routes; where the server has another frontier by now, of any that it has."""
         packing = self._half.packing
         try:
-            return {key_of(route): connection.switch(wanted(route, packing))[0] for route in self._first()}
+            first = [route for route in self._first() if route.split is not None]
+            return {key_of(route): connection.switch(wanted(route, packing))[0] for route in first}
         except RefusedError:
             if not self.tried.is_set():
                 raise

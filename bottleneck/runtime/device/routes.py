@@ -46,6 +46,16 @@ class Fixed:
 ALONE = Fixed("device", None)
 
 
+def picture(codec: Mapping[str, Any]) -> Fixed:
+    """A route that sends pictures, with a name that follows from the codec, as `jpeg-50` does.
+
+    Args:
+        codec: Its name and options; tables that it was fitted with are none of the name.
+    """
+    keys = sorted(codec.keys() - {"tables"}, key=lambda key: (key != "name", key))
+    return Fixed("-".join(str(codec[key]) for key in keys), "input", codec=dict(codec))
+
+
 def wanted(route: Route, packing: Packing | None = None) -> dict[str, Any]:
     """What a server is asked to load for it, and how its payloads are cut; pictures never are."""
     if route.codec is not None:

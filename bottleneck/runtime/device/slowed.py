@@ -1,16 +1,23 @@
 """A slower device than this machine, for demonstrations."""
 
+import contextlib
+import dataclasses
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from bottleneck.runtime.device.half import Half
 from bottleneck.runtime.device.routes import Route
+from bottleneck.runtime.strategy import Spread, Strategy
 
 _MOST = 1_000_000  # hours for what takes milliseconds
 
 
 class Slowed:
     """A half that takes several times as long: what it computed is held back.
+
+    What counts is the calling thread's time on a processor (`clock`): whatever else this machine does, such
+    as the server's work in a demonstration, is not multiplied.
 
     Args:
         half: What computes.
@@ -20,6 +27,8 @@ class Slowed:
         ValueError: If the factor is below or above.
     """
 
+    clock = staticmethod(time.thread_time)
+
     def __init__(self, half: Half, factor: float):
         if not 1 <= factor <= _MOST:
             raise ValueError(f"slower={factor} makes no slower device. Use 1 to {_MOST:,}, such as 20.")
@@ -28,10 +37,8 @@ class Slowed:
 
     def payload(self, image: Any, route: Route) -> bytes:
         """As the half's own."""
-        started = time.perf_counter()
-        payload = self._half.payload(image, route)
-        self._hold(started)
-        return payload
+        with self._held():
+            return self._half.payload(image, route)
 
     def packets(self, payload: bytes, route: Route) -> list[bytes]:
         """As the half's own."""
@@ -43,14 +50,21 @@ class Slowed:
 
     def alone(self, image: Any) -> dict[str, Any]:
         """As the half's own."""
-        started = time.perf_counter()
-        answer = self._half.alone(image)
-        self._hold(started)
-        return answer
+        with self._held():
+            return self._half.alone(image)
 
     def value(self, route: Route) -> float:
         """As the half's own."""
         return self._half.value(route)
 
-    def _hold(self, started: float) -> None:
-        time.sleep((self._factor - 1) * (time.perf_counter() - started))
+    def slowed(self, strategy: Strategy) -> Strategy:
+        """What was measured on this machine, as the slower device takes it; the server is as fast as ever."""
+        samples = [self._factor * ms for ms in strategy.device_ms.samples]
+        return dataclasses.replace(strategy, device_ms=Spread(samples))
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        began, worked = time.perf_counter(), self.clock()
+        yield
+        due = began + self._factor * (self.clock() - worked)
+        time.sleep(max(0.0, due - time.perf_counter()))

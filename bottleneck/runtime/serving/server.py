@@ -254,7 +254,9 @@ class Server:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
         self._count += 1
         limits, name = self._limits, f"{context.peer()}#{self._count}"
-        stream = Stream(name, self._engine, limits.longest, limits.most_replies, self._write)
+        stream = Stream(
+            name, self._tails.route, self._engine, limits.longest, limits.most_replies, self._write
+        )
         self._streams.add(stream)
         number = None
         try:

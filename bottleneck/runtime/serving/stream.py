@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from bottleneck.runtime.datagrams.reassembly import Arrived
+from bottleneck.runtime.device.routes import Route
 from bottleneck.runtime.journal import Record
 from bottleneck.runtime.messages import (
     Announcement,
@@ -41,6 +42,7 @@ class Stream:
 
     Args:
         name: What the journal calls it.
+        route: By which way frames come whose point the server gave a number; `None`: it gave none such.
         engine: What answers.
         longest: Bytes of the longest message.
         most_replies: Replies that may wait until the device reads them.
@@ -53,12 +55,14 @@ class Stream:
     def __init__(
         self,
         name: str,
+        route: Callable[[int], Route | None],
         engine: Engine,
         longest: int,
         most_replies: int,
         write: Callable[[Record, Any], None],
     ):
-        self._name, self._engine, self._longest, self._write = name, engine, longest, write
+        self._name, self._route, self._engine = name, route, engine
+        self._longest, self._write = longest, write
         self._replies: asyncio.Queue[bytes | None] = asyncio.Queue(most_replies + 1)
         self._handler = asyncio.current_task()
         self._reading: asyncio.Task[None] | None = None
@@ -132,9 +136,7 @@ class Stream:
         else:
             refusal = self._refusal_at(arrived)
             self._confirm(message.id, len(data))
-            record = Record(
-                message.id, point=message.point, bytes=1 + len(message.payload), device=self._name
-            )
+            record = self._record(message.id, message.point, len(message.payload))
             coded = Coded(message.point, [message.payload], self._session)
             self._submit(record, coded, arrived, refusal)
 
@@ -150,12 +152,19 @@ class Stream:
         )  # 1: it is not known
         refusal = self._refusal_at(now)
         self._confirm(frame.frame, frame.total, now - frame.last, lost)
-        record = Record(frame.frame, point=frame.point, bytes=1 + frame.received, device=self._name)
+        record = self._record(frame.frame, frame.point, frame.received)
         record.packets, record.lost_packets = sent, lost
         if not frame.runs:
             refusal = Reason.LOST, "none of its packets arrived"
         coded = Coded(frame.point, frame.runs, self._session, frame.is_whole)
         self._submit(record, coded, frame.last, refusal)
+
+    def _record(self, frame: int, number: int, nbytes: int) -> Record:
+        """What is known of a frame that has come; its strategy has the name that the device uses."""
+        record = Record(frame, bytes=1 + nbytes, device=self._name)
+        if (route := self._route(number)) is not None:
+            record.strategy, record.split, record.point = route.name, route.split, route.point
+        return record
 
     def _confirm(self, frame: int, nbytes: int, held: float = 0.0, lost: int = 0) -> None:
         self._tell(Confirmation(frame, nbytes, _microseconds(self._interval), _microseconds(held), lost))

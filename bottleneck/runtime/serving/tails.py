@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 from weakref import WeakValueDictionary
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bottleneck import codecs
 from bottleneck.channel import Channel
+from bottleneck.codecs.image_sizes import LETTERBOXED_BYTES, Letterboxed
 from bottleneck.deploy.bundle import Place
-from bottleneck.deploy.frontier import read_bundles
+from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.deploy.sides import Server
 from bottleneck.devices import device_of
-from bottleneck.models.image_sizes import LETTERBOXED_BYTES, Letterboxed
 from bottleneck.runtime.datagrams.packetiser import room
+from bottleneck.runtime.device.routes import Route, picture, routes_of
 from bottleneck.runtime.pictures import picture_codec
 from bottleneck.runtime.serving.numbers import MOST, Numbers
 from bottleneck.runtime.serving.partial import PacketServer, concealment_of
@@ -95,9 +95,8 @@ class PictureServer:
         """Answer once for nobody; `Server.warm_up` has the rest."""
         side = self._letterbox
         header = b"" if side is None else Letterboxed(side, side, side).pack()
-        black = np.zeros(self._channel.codec.shape, np.uint8)
         with torch.no_grad():
-            self.tail(*self.received(header + self._channel.codec.encode(black)))
+            self.tail(*self.received(header + self._channel.nothing()))
 
 
 class UnknownPointError(ValueError):
@@ -142,10 +141,12 @@ class Tails:
             ValueError: If one cannot be read, or belongs to another network; the old ones are served on.
         """
         stamps = self._now_written()  # what is written while it is read is read again
-        found = [bundle for folder in self._folders for bundle in read_bundles(folder)[1]]
-        for bundle in found:
+        found = [pair for folder in self._folders for pair in numbered_bundles(folder)]
+        for bundle, _ in found:
             bundle.check_network(self._network)
-        self._bundles, self._stamps = {bundle.id: bundle for bundle in found}, stamps
+        routes = routes_of([(bundle.split, point, bundle.id) for bundle, point in found])
+        self._bundles, self._stamps = {bundle.id: bundle for bundle, _ in found}, stamps
+        self._routes = {route.bundle: route for route in routes}
 
     def has_changed(self) -> bool:
         """Whether a frontier was written since it was read."""
@@ -186,6 +187,17 @@ class Tails:
         _, seconds = self._ready(key)
         with self._lock:
             return self._numbers.of(key, list(self._loaded)[-_USED:]), seconds
+
+    def route(self, number: int) -> Route | None:
+        """What frames of this number come by, as a device with these frontiers names it; `None`: unknown."""
+        with self._lock:
+            key = self._numbers.key(number)
+        match None if key is None else json.loads(key):
+            case {"bundle": str(name)} if name in self._routes:
+                return self._routes[name]
+            case {"codec": {"name": str()} as codec}:
+                return picture(codec)
+        return None
 
     def receiver(self, number: int) -> Receiver:
         """What runs the point of this number.

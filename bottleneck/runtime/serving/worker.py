@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
+from bottleneck.codecs.image_sizes import Letterboxed
 from bottleneck.codecs.streams.stream import LostReferenceError
-from bottleneck.models.image_sizes import Letterboxed
 from bottleneck.runtime.answers import answer_of, require_top
 from bottleneck.runtime.messages import Reason
 from bottleneck.runtime.serving.partial import PacketServer

@@ -6,6 +6,7 @@ from bottleneck.runtime.device.cascade import Cascade
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.connection import RefusedError
 from bottleneck.runtime.device.routes import Fixed
+from bottleneck.runtime.device.torch_half import TorchHalf
 
 PATIENCE = 30.0  # seconds: a busy machine is no dead link
 PNG = {"name": "png"}
@@ -61,12 +62,17 @@ def test_every_offered_frame_still_ends_once(client, digits_images):
     assert any(record.asked_again for record in records)
 
 
-def test_an_answer_that_is_not_sure_is_better_than_none(serve, half, digits_images, monkeypatch):
+class Spoils(TorchHalf):
+    """A half whose pictures are none."""
+
+    def payload(self, image, route):
+        return b"no picture" if route.codec else super().payload(image, route)
+
+
+def test_an_answer_that_is_not_sure_is_better_than_none(serve, frontier, digits_network, digits_images):
     """Where the server refuses the picture, the first answer stands, and what was sent is counted."""
     _, port = serve()
-    payload = type(half).payload
-    spoilt = lambda self, image, route: b"no picture" if route.codec else payload(self, image, route)  # noqa: E731
-    monkeypatch.setattr(type(half), "payload", spoilt)
+    half = Spoils([frontier], digits_network)
     with Client(f"127.0.0.1:{port}", half, cascade=Cascade(1.0, PNG), timeout=PATIENCE) as device:
         record = device.ask(digits_images[0])
     assert not record.asked_again

@@ -5,6 +5,7 @@ import time
 
 from bottleneck.runtime.controller import Controller
 from bottleneck.runtime.device.client import Client
+from bottleneck.runtime.device.routes import ALONE
 from bottleneck.runtime.estimator import Estimator
 from bottleneck.runtime.link import Link
 from bottleneck.runtime.policies import Policy
@@ -36,3 +37,12 @@ def test_tiny_payloads_do_not_hide_a_fast_link(serve, half, digits_images):
             taken.append(client.ask(digits_images[0]).strategy)
             time.sleep(0.02)
     assert (taken[0], taken[-1]) == (tiny.name, large.name)
+
+
+def test_the_device_alone_can_be_the_one_way(serve, half, digits_images):
+    """Whoever fixes it has every frame answered here, beside a server that is there and loads nothing."""
+    _, port = serve()
+    with Client(f"127.0.0.1:{port}", half, route=ALONE, timeout=30.0) as client:
+        assert client.connected
+        records = [client.ask(image) for image in digits_images[:3]]
+    assert {(record.strategy, record.split, record.bytes) for record in records} == {("device", None, None)}

@@ -10,6 +10,8 @@ from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.connection import RefusedError
 from bottleneck.runtime.device.routes import Fixed
 from bottleneck.runtime.device.torch_half import TorchHalf
+from bottleneck.runtime.link import Link
+from bottleneck.runtime.relay import Relay, constant
 
 PATIENCE = 30.0  # seconds: a busy machine is no dead link
 
@@ -66,6 +68,37 @@ def test_every_offered_frame_is_answered_or_counted(serve, half, digits_images):
     assert all((record.answer is None) == record.dropped == (record.reason is not None) for record in records)
     assert sum(taken) < 300
     assert any(not record.dropped for record in records)
+
+
+class Cold(TorchHalf):
+    """A half whose first payload takes a second longer, as where libraries load."""
+
+    pause = 1.0
+
+    def payload(self, image, route):
+        time.sleep(self.pause)
+        self.pause = 0.0
+        return super().payload(image, route)
+
+
+@pytest.mark.slow
+def test_no_frame_waits_behind_a_first_one_that_took_a_second(
+    loop, serve, frontier, digits_network, digits_images
+):
+    """Once the link is known, what would wait for it is dropped: ages stay near the round trip."""
+    _, port = serve()
+    relay = Relay(("127.0.0.1", port), constant(Link(1e6, 0.4)))
+    relayed, half = loop.run(relay.start()), Cold([frontier], digits_network)
+    with Client(f"127.0.0.1:{relayed}", half, timeout=PATIENCE) as client:
+        for number in range(90):
+            client.offer(digits_images[number % 40])
+            time.sleep(0.05)
+        client.settle()
+        ages = [record.age_ms for record in client.finished() if not record.dropped]
+    loop.run(relay.stop())
+    assert ages[0] > 1400
+    assert len(ages) > 5
+    assert max(ages[2:]) < 600  # of the second the link was not known yet
 
 
 def test_a_checked_connection_answers_as_well(serve, half, digits_images):

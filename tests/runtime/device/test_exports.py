@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from bottleneck.integrity import description
 from bottleneck.runtime.device.exports import exports_in
 
 pytestmark = pytest.mark.slow  # the export takes ten seconds
@@ -45,6 +46,23 @@ def test_a_frontier_a_bundle_and_an_export_are_read(folder):
         assert (export.folder, export.point, export.value) == (at, point, pytest.approx(value))
         assert export.about["split"] == "layer2"
         assert export.graph("server") == (at / "server.onnx").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("said", "task", "letterbox"),
+    [
+        ({}, "single_stage", 64),
+        ({}, "segmentation", None),
+        ({"letterbox": 32}, "any", 32),
+        ({"letterbox": None}, "any", None),
+    ],
+)
+def test_older_exports_leave_their_letterbox_to_us(said, task, letterbox, tmp_path):
+    """What `export.json` says counts; where it says nothing, single-stage detectors have one."""
+    known = {"split": "", "network": "", "sha256": {}, "preprocessing": {"letterbox": 64}, "task": task}
+    description.write(tmp_path / "export.json", "split-bottleneck export", 1, known | said)
+    (export,) = exports_in(tmp_path)
+    assert export.about["letterbox"] == letterbox
 
 
 @pytest.mark.parametrize("half", ["device", "server"])

@@ -1,5 +1,6 @@
 """The device without PyTorch: the same payloads, answers and routes from exported graphs."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from bottleneck.preprocess import preprocess
 from bottleneck.runtime.device.cascade import Cascade
 from bottleneck.runtime.device.graphs import GraphHalf, prepared
 from bottleneck.runtime.device.torch_half import TorchHalf
+from bottleneck.runtime.device_times import devices
+from bottleneck.runtime.strategy import Spread, Strategy
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,28 @@ with Client("127.0.0.1:9", GraphHalf([Path({str(exported)!r})]), timeout=0.2) as
     assert client.ask(np.zeros((1, 8, 8), np.uint8)).answer["top"]
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+def test_older_exports_still_answer(exported, digits_images, rewrite, tmp_path):
+    """They call what the server's graph takes `symbols`."""
+    onnx = pytest.importorskip("onnx")
+    old = shutil.copytree(exported, tmp_path / "old")
+    file = old / "onnx" / "server.onnx"
+    model = onnx.load(file)
+    (given,) = model.graph.input
+    for node in model.graph.node:
+        node.input[:] = ["symbols" if name == given.name else name for name in node.input]
+    given.name = "symbols"
+    onnx.save(model, file)
+    sha256 = {name.name: hashlib.sha256(name.read_bytes()).hexdigest() for name in file.parent.glob("*.onnx")}
+    rewrite(old / "onnx" / "export.json", sha256=sha256)
+
+    image = digits_images[0].numpy()
+    assert GraphHalf([old]).alone(image) == GraphHalf([exported]).alone(image)
+    alone = Strategy("device", None, Spread([1]), Spread([9]), Spread([1]), 0.9)
+    ours, theirs = (devices([alone], [folder], image.shape)["device"](image) for folder in (exported, old))
+    np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,9 @@ def test_what_is_lost_is_concealed_and_said(lossy, cut, digits_images):
     assert sorted(record.concealed for record in served.values()) == pytest.approx(
         sorted(record.concealed for record in records), abs=1e-3
     )
+    assert {(one.strategy, one.split, one.point) for one in served.values()} == {
+        (records[0].strategy, records[0].split, records[0].point)
+    }
 
 
 def test_copies_arrive_where_one_is_lost(lossy, frontier, digits_network, cut, digits_images):

@@ -13,10 +13,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from bottleneck import models
 from bottleneck.deploy.places import found
 from bottleneck.runtime.device.client import Client
-from bottleneck.runtime.device.routes import wanted
+from bottleneck.runtime.device.routes import picture, wanted
 from bottleneck.runtime.device.torch_half import TorchHalf
 from bottleneck.runtime.journal import Journal
 from bottleneck.runtime.messages import Frame
+from bottleneck.runtime.page.metrics import Metrics
 from bottleneck.runtime.serving.server import Limits, Server
 from bottleneck.runtime.serving.sessions import Session
 from bottleneck.runtime.serving.tails import Tails
@@ -59,13 +60,25 @@ def test_ipv6_needs_no_brackets(serve, half, digits_images):
         assert client.ask(digits_images[0]).strategy == half.routes[0].name
 
 
-def test_both_ends_count_the_same_bytes(serve, half, digits_images):
-    """A frame's record has one size, whoever writes it."""
+@pytest.mark.parametrize("number", [0, 1, 2, "png"])
+def test_both_ends_say_the_same_of_a_frame(serve, half, digits_images, number):
+    """Its records have one strategy, split point, point and size, whoever writes them; so have metrics."""
     seen = Journal(lambda: 0.0)
+    metrics = Metrics(seen)
     _, port = serve(journal=seen)
-    with Client(f"127.0.0.1:{port}", half, timeout=30.0) as client:
-        ours = [client.ask(image).bytes for image in digits_images[:3]]
-    assert [found.record.bytes for found in seen.since(0)] == ours
+    known = {route.point: route for route in half.routes} | {"png": picture({"name": "png"})}
+    others = [route for route in half.routes if route != known[number]]  # the server's first number is theirs
+    for route, images in ((others[0], digits_images[:1]), (known[number], digits_images[1:4])):
+        with Client(f"127.0.0.1:{port}", half, route=route, timeout=30.0) as client:
+            ours = [client.ask(image) for image in images]
+
+    def said(record):
+        return record.id, record.strategy, record.split, record.point, record.bytes
+
+    _, *theirs = [found.record for found in seen.since(0)]
+    assert list(map(said, theirs)) == list(map(said, ours))
+    assert None not in (theirs[0].strategy, theirs[0].split)
+    assert f'bottleneck_frames_total{{strategy="{ours[0].strategy}"}} 3.0' in metrics.exposition().decode()
 
 
 def test_frames_that_a_device_dropped_are_counted_once(serve, half, digits_images):

@@ -13,6 +13,7 @@ decoder needs as many passes as there are groups.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -21,7 +22,15 @@ from numpy.typing import NDArray
 
 from bottleneck.codecs.checks import as_integer
 from bottleneck.codecs.entropy.bitstreams import interval
-from bottleneck.codecs.entropy.context.predictor import MEAN_PARTS, SCALE_PARTS, Predictor, Weights, plane_of
+from bottleneck.codecs.entropy.context.predictor import (
+    MEAN_PARTS,
+    SCALE_PARTS,
+    SIDE,
+    Predictor,
+    Weights,
+    group_bounds,
+    plane_of,
+)
 from bottleneck.codecs.entropy.tables.frequencies import MOST_ENTRIES, MOST_SYMBOL_BYTES, FrequencyTables
 from bottleneck.codecs.libraries import require
 from bottleneck.codecs.stage import ArrayToBytes, Form, bytes_form
@@ -60,6 +69,9 @@ class ContextCoder(ArrayToBytes):
         self.gives = bytes_form(MOST_SYMBOL_BYTES * form.n_values + 1)
         shape = form.shape or (1,)
         self._channels, self._plane = shape[0], plane_of(shape)
+        bounds = group_bounds(self._channels, max(1, min(self._groups, self._channels)))
+        seen, expected = 2 * SIDE**2 * bounds[-2], 2 * (self._channels - bounds[1])  # channels of the others
+        self.macs = (seen + expected) * self._width * math.prod(self._plane)
         self._predictor: Predictor
         self._weights: Weights
         self._frequencies: FrequencyTables

@@ -28,6 +28,14 @@ def fitted():
     return codecs.create("context", SHAPE, groups=3, width=16).fit(samples(2000))
 
 
+def test_work_that_expecting_takes_is_told(fitted):
+    """Each weight is multiplied once at each position; parts add up, and tables alone multiply nothing."""
+    weights = fitted.coder._weights
+    assert fitted.macs == (weights.known.size + weights.told.size) * 5 * 4
+    assert codecs.for_parts([SHAPE, SHAPE], "context", groups=3, width=16).macs == 2 * fitted.macs
+    assert codecs.create("context", SHAPE, groups=1).macs == codecs.create("range", SHAPE).macs == 0
+
+
 @pytest.fixture(scope="module")
 def made():
     """A codec whose weights and tables are whole numbers made up here, so no training is between."""

@@ -1,8 +1,11 @@
-"""What a detector's tail has to know of images that it never sees: their sizes, and these as bytes."""
+"""What a detector's tail has to know of images that it never sees: their sizes, and these as bytes.
+
+They stand in front of the codec's bytes, and are counted with them.
+"""
 
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 Size = tuple[int, int]
 
@@ -32,6 +35,12 @@ class Letterboxed(NamedTuple):
     height: int
     width: int
     side: int
+
+    @classmethod
+    def of(cls, image: Any, side: int) -> Self:
+        """Of a PIL image, or an array or tensor C×H×W."""
+        height, width = image.shape[-2:] if hasattr(image, "shape") else image.size[::-1]
+        return cls(height, width, side)
 
     @property
     def scale(self) -> float:

@@ -1,8 +1,11 @@
 """Image sizes as bytes."""
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
-from bottleneck.models.image_sizes import LETTERBOXED_BYTES, PACKED_BYTES, ImageSizes, Letterboxed
+from bottleneck.codecs.image_sizes import LETTERBOXED_BYTES, PACKED_BYTES, ImageSizes, Letterboxed
 
 SIZES = ImageSizes((800, 1088), ((800, 1066), (608, 800)), ((480, 640), (608, 800)))
 
@@ -44,6 +47,13 @@ def test_size_of_a_letterboxed_image_comes_back_from_four_bytes():
     assert len(image.pack()) == LETTERBOXED_BYTES
     assert Letterboxed.unpack(image.pack(), 416) == image
     assert image.scale == 0.65
+
+
+def test_any_image_has_a_size():
+    """PIL's images say their width first, arrays and tensors their channels."""
+    array = np.zeros((3, 480, 640), np.uint8)
+    images = Image.fromarray(array[0]), array, torch.from_numpy(array), array[0]
+    assert {Letterboxed.of(image, 416) for image in images} == {Letterboxed(480, 640, 416)}
 
 
 @pytest.mark.parametrize(("data", "message"), [(b"abc", "truncated"), (bytes(4), "damaged")])
