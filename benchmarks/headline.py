@@ -158,7 +158,8 @@ def _draw_costs(
             kind = (rows[0].split, bool(twice))
             best[kind] = min(best.get(kind, (size, macs, told)), (size, macs, told))
         else:
-            axes.annotate(f"{size:,.0f}", (macs, size), place, textcoords="offset points", fontsize="small")
+            text = f"{'≤ ' * (rows[0].value > target)}{size:,.0f}"  # no cheaper point was trained
+            axes.annotate(text, (macs, size), place, textcoords="offset points", fontsize="small")
     for size, macs, told in best.values():
         text, beside = f"{told} {size:,.0f}", (place[0], max(place[1], -4))
         axes.annotate(text, (macs, size), beside, textcoords="offset points", fontsize="x-small")
