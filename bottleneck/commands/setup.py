@@ -86,6 +86,7 @@ def point_of(cfg: DictConfig) -> OperatingPoint:
         rate=construct(cfg.rate),
         objective=construct(cfg.objective),
         target_bytes=cfg.target_bytes,
+        headroom=cfg.headroom,
         target_drop=cfg.target_drop,
         rates=unit.pop("rates", 1),
         codec=cast(dict[str, Any], OmegaConf.to_container(cfg.codec, resolve=True)),

@@ -44,6 +44,9 @@ class OperatingPoint:
         objective: What is weighed against the rate.
         target_bytes: Mean payload that is wanted; the price of the rate adapts to it while training (needs a
             rate in bits). `None`: the rate is paid as it is.
+        headroom: Towards how many times that payload the training is steered, 1 to 2; the quantization step
+            brings it down at the end. Coarse steps behind a training with finer ones lose less than one
+            towards few bytes does.
         target_drop: Metric below the frozen network's that is wanted instead, such as 0.01, judged on the
             samples of `select`.
         rates: At how many rates one unit is trained, from `target_bytes` down to `SPAN` times less.
@@ -62,6 +65,7 @@ class OperatingPoint:
     rate: RateFactory = L1Rate
     objective: Objective = field(default_factory=TaskLoss)
     target_bytes: float | None = None
+    headroom: float = 1.0
     target_drop: float | None = None
     rates: int = 1
     codec: Mapping[str, Any] = field(default_factory=lambda: {"name": "range"})
@@ -82,6 +86,12 @@ class OperatingPoint:
             raise ValueError(f"unit.rates={self.rates} must be a whole number of at least 1.")
         if self.rates > 1:
             self.losses_by_rate((1, 1, 1), 1)
+        if not isinstance(self.headroom, numbers.Real) or not 1 <= float(self.headroom) <= 2:
+            raise ValueError(f"headroom={self.headroom} must be from 1 to 2, as far as a step goes.")
+        if self.rates > 1 and self.headroom > 1:
+            raise ValueError(
+                f"headroom={self.headroom} is for one payload, and unit.rates={self.rates} for several."
+            )
         if "name" not in self.codec:
             raise ValueError(f"codec={dict(self.codec)} has no name. Give one, such as range.")
         latent_codec([(1, 1, 1)], **self.codec)  # of a codec's options all but its shape are known
@@ -142,7 +152,7 @@ class OperatingPoint:
             )
         if self.target_drop is not None:
             return DropTarget(self.target_drop)
-        return None if self.target_bytes is None else ByteTarget(self.target_bytes)
+        return None if self.target_bytes is None else ByteTarget(self.headroom * self.target_bytes)
 
     @property
     def replaces(self) -> bool:

@@ -110,8 +110,8 @@ class Bench:
         """Let the frozen network judge the samples, and leave strides out that do not fit the feature."""
         for subset in ("select", "val"):
             cut.frozen(subset)
-        fitting = space.fitting(cut.new_unit(point).size)
-        return cls(cut, point, dataclasses.replace(recipe, aims=False), fitting, *rest)
+        fitting, drawn = space.fitting(cut.new_unit(point).size), dataclasses.replace(point, headroom=1.0)
+        return cls(cut, drawn, dataclasses.replace(recipe, aims=False), fitting, *rest)
 
 
 def run_trial(study: optuna.Study, trial: optuna.Trial, bench: Bench) -> Outcome:

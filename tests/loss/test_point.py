@@ -32,6 +32,8 @@ UNIT = {"latent_channels": 8, "stride": 2, "step": 1.0}
         ({"codec": {"name": "png"}}, "codes pixels"),
         ({"codec": {"name": "hufman"}}, "huffman"),
         ({"rate": functools.partial(L1Rate, normalisation="pixel")}, r"rate\.normalisation"),
+        ({"headroom": 3}, "headroom=3 must be from 1 to 2"),
+        ({"rate": DensityRate, "target_bytes": 9.0, "rates": 3, "headroom": 1.5}, "is for one payload"),
         ({"seed": None}, "seed=None must be a whole number"),
         ({"seed": 1.5}, r"seed=1\.5 must be a whole number"),
         ({"rate": DensityRate, "rates": 3}, "set it, with rate=density"),

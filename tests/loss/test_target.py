@@ -88,6 +88,14 @@ def test_several_rates_are_an_eighth_to_the_whole_of_the_payload_asked_for():
         OperatingPoint(UNIT, 1.0, rate=DensityRate, target_bytes=16, rates=2.5)
 
 
+def test_training_is_steered_towards_the_headroom():
+    """The price follows more bytes than are asked for; what was missed is still told of those asked for."""
+    point = OperatingPoint(UNIT, 1.0, rate=DensityRate, target_bytes=16, headroom=1.5)
+    assert point.loss([(8, 2, 2)], 64, 1.0).target.wanted == 24
+    assert point.missed(16.2, (0.0, 0.1)) is None
+    assert "fewer than target_bytes=16" in point.missed(12.0, (0.0, 0.1))
+
+
 def test_target_needs_bits():
     """The L1 norm has no unit, so no bytes can be aimed at with it."""
     with pytest.raises(ValueError, match=r"target_bytes= needs a rate in bits: use rate=density"):
