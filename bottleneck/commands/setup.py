@@ -97,6 +97,7 @@ def point_of(cfg: DictConfig) -> OperatingPoint:
 
 def recipe_of(cfg: DictConfig) -> Recipe:
     """How the configuration trains. Loggers and callbacks are made for each run."""
+    torch_device(cfg.device)  # which the accelerator follows, is the key to name
     trainer = cast(dict[str, Any], OmegaConf.to_container(cfg.trainer, resolve=True))
     epochs, steps = trainer.get("max_epochs"), trainer.get("max_steps")
     if epochs in (None, -1) and steps in (None, -1):

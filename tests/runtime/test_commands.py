@@ -284,7 +284,7 @@ def test_a_stream_says_what_became_of_it_however_it_ends(half, digits_images, fp
     said, errors = capsys.readouterr()
     assert re.match(r"\d frames: .*device", said)
     assert said.endswith(f"Written to {tmp_path}: frames.jsonl\n")
-    assert errors.strip() == "bottleneck stream: stopped by SIGINT."
+    assert errors.endswith("bottleneck stream: stopped by SIGINT.\n")
 
 
 @pytest.mark.parametrize("core", [(0.6, 0.4), (1.3, 0.9), (2.1, 1.5)], ids=["fast", "common", "slow"])

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from bottleneck.deploy.bundle import Bundle
-from bottleneck.deploy.frontier import Point, read_bundles, write_frontier
+from bottleneck.deploy.frontier import Point, numbered_bundles, write_frontier
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.link import Link
 from bottleneck.runtime.messages import Frame, Reason, Refusal, Result, pack, unpack
@@ -308,11 +308,11 @@ def test_what_is_written_while_it_is_read_is_read_again(frontier, tmp_path, digi
     served = Tails([folder], digits_network)
 
     def replaced_meanwhile(path):
-        found = read_bundles(path)
+        found = numbered_bundles(path)
         write_frontier(folder, [Point(0, "point-00", 0.5, 4.0, 0.9)], {"metric": "accuracy_top1"})
         return found
 
-    monkeypatch.setattr(tails, "read_bundles", replaced_meanwhile)
+    monkeypatch.setattr(tails, "numbered_bundles", replaced_meanwhile)
     served.reload()
     assert served.has_changed()
 
