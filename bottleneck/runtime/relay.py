@@ -89,7 +89,7 @@ class Relay:
         self._jitter, self._loss, self._random = jitter, loss, random.Random(seed)
         # Datagrams, up and down: the same ones, whatever else is sent.
         self._lost = [Independent(loss, seed), Independent(loss, seed + 1)]
-        self._datagrams = DatagramRelay(server, self._datagram_delay) if datagrams else None
+        self._datagrams = DatagramRelay(server, self._datagram_due) if datagrams else None
         self._free_at = [0.0, 0.0]  # when the link has sent all that waits, up and down
         self._listening: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -191,14 +191,14 @@ class Relay:
             await asyncio.sleep(free - now - _BUFFER)
         return free
 
-    def _datagram_delay(self, nbytes: int, direction: int) -> float | None:
-        """Seconds until a datagram is there; `None`: lost, or the queue is full, or the link dead."""
+    def _datagram_due(self, nbytes: int, direction: int) -> float | None:
+        """When a datagram is there, by the loop's clock; `None`: lost, no room, or a dead link."""
         now, bandwidth = asyncio.get_running_loop().time(), self.link().bandwidth
         begins = max(now, self._free_at[direction])
         if bool(self._lost[direction].draw(1)[0]) or bandwidth <= 0 or begins - now > _BUFFER:
             return None
         self._free_at[direction] = begins + nbytes / bandwidth
-        return self._free_at[direction] - now + self._propagation()
+        return self._free_at[direction] + self._propagation()
 
     def _propagation(self) -> float:
         """Seconds from the last byte's leaving to its arrival, if it is not lost."""

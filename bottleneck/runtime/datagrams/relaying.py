@@ -18,11 +18,11 @@ class DatagramRelay(asyncio.DatagramProtocol):
 
     Args:
         server: Its host and port.
-        delay: Of so many bytes, up (0) or down (1): seconds until they are there; `None`: never.
+        due: Of so many bytes, up (0) or down (1): when they are there, by the loop's clock; `None`: never.
     """
 
-    def __init__(self, server: tuple[str, int], delay: Callable[[int, int], float | None]):
-        self._server, self._delay = server, delay
+    def __init__(self, server: tuple[str, int], due: Callable[[int, int], float | None]):
+        self._server, self._due = server, due
         self._onward: dict[Any, socket.socket] = {}
         self._transport: asyncio.DatagramTransport
 
@@ -58,5 +58,5 @@ class DatagramRelay(asyncio.DatagramProtocol):
             self._onward[addr].send(data)
 
     def _later(self, nbytes: int, direction: int, send: Callable[..., Any], *arguments: Any) -> None:
-        if (delay := self._delay(nbytes, direction)) is not None:
-            asyncio.get_running_loop().call_later(delay, send, *arguments)
+        if (due := self._due(nbytes, direction)) is not None:  # a delay from now on would overtake others
+            asyncio.get_running_loop().call_at(due, send, *arguments)
