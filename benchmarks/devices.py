@@ -17,7 +17,6 @@ Source of these ratios: Kang et al., "Neurosurgeon", ASPLOS 2017; of the radio: 
 examination of performance and power characteristics of 4G LTE networks", MobiSys 2012.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import geometric_mean
@@ -28,7 +27,7 @@ from benchmarks.shared import markdown, parser
 from bottleneck.runtime.energy import Energy
 from bottleneck.runtime.link import Link
 from bottleneck.runtime.plan import read_strategies
-from bottleneck.runtime.strategy import Spread, Strategy
+from bottleneck.runtime.strategy import Strategy
 
 SLOWER = {"a core of this machine": 1, "5 times slower": 5, "20 times slower": 20}
 LINKS = {
@@ -42,19 +41,13 @@ ROUND_TRIP = 0.03
 KINDS = {"device": "finish on the device", "server": "send a picture", "shared": "split"}
 
 
-def slower(strategy: Strategy, factor: float) -> Strategy:
-    """The same on a device that takes `factor` times as long."""
-    samples = [factor * ms for ms in strategy.device_ms.samples]
-    return dataclasses.replace(strategy, device_ms=Spread(samples))
-
-
 def rows(strategies: Sequence[Strategy]) -> list[list[str]]:
     """One line for each device and link."""
     table = []
     for device, factor in SLOWER.items():
         for name, link in LINKS.items():
             fastest: dict[str, Strategy] = {}
-            for strategy in (slower(each, factor) for each in strategies):
+            for strategy in (each.slower(factor) for each in strategies):
                 known = fastest.setdefault(strategy.kind, strategy)
                 if strategy.latency_ms(link) < known.latency_ms(link):
                     fastest[strategy.kind] = strategy
@@ -108,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     computing, waiting = given.watts
     energy, table = Energy(computing, waiting, given.byte, given.tail), []
     for device, factor in SLOWER.items():
-        own = [slower(strategy, factor) for strategy in kept]
+        own = [strategy.slower(factor) for strategy in kept]
         faster = gains(own, lambda strategy, link: strategy.latency_ms(link))
         table.append([device, *faster, *gains(own, energy.mj)])
     against = ["against the device alone", "against the best picture"]

@@ -63,7 +63,7 @@ class _Device:
         if must_try(cfg):  # at this machine's own speed: nobody waits for the slower one's
             images = itertools.chain(self._first[:1], until_ended(self._first[1:]))
             strategies = tried(self._half, images, server, security, cfg.timeout, Slowed.clock)
-        sending = self._sending._replace(strategies=[self._slowed.slowed(each) for each in strategies])
+        sending = self._sending._replace(strategies=[each.slower(cfg.slower) for each in strategies])
         view = View(f"{cfg.source or 'digits'} through an emulated link")
         lines = JsonLines(self._folder / "frames.jsonl")
         journal.listen(lines)

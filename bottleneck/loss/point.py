@@ -28,10 +28,6 @@ _FROM_FEATURES = ("features", "replaced", "channels", "size", "layout", "out_cha
 _COUNTS = ("latent_channels", "stride")
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not float(value) % 1
-
-
 @dataclass(frozen=True, eq=False)
 class OperatingPoint:
     """What is trained, and towards what; checked when it is made.
@@ -80,10 +76,10 @@ class OperatingPoint:
             object.__setattr__(self, name, dict(given))
         self._check_unit()
         self.loss([(1, 1, 1)], 1, 1.0)  # the rate's own options are checked now
-        if not _is_whole(self.seed) or not 0 <= self.seed < 2**32:
+        whole = isinstance(self.seed, numbers.Real) and not float(self.seed) % 1
+        if not whole or not 0 <= self.seed < 2**32:
             raise ValueError(f"seed={self.seed} must be a whole number from 0 to {2**32 - 1}.")
-        if not _is_whole(self.rates) or self.rates < 1:
-            raise ValueError(f"unit.rates={self.rates} must be a whole number of at least 1.")
+        check_whole("rates", self.rates)
         if self.rates > 1:
             self.losses_by_rate((1, 1, 1), 1)
         if not isinstance(self.headroom, numbers.Real) or not 1 <= float(self.headroom) <= 2:
@@ -152,7 +148,7 @@ class OperatingPoint:
             )
         if self.target_drop is not None:
             return DropTarget(self.target_drop)
-        return None if self.target_bytes is None else ByteTarget(self.headroom * self.target_bytes)
+        return None if self.target_bytes is None else ByteTarget(self.target_bytes, headroom=self.headroom)
 
     @property
     def replaces(self) -> bool:

@@ -27,18 +27,19 @@ class ByteTarget:
     Args:
         wanted: Bytes per sample.
         price: Where it begins; ten times too much is harmless.
+        headroom: How many times as many are steered towards (`OperatingPoint.headroom`).
 
     Raises:
         ValueError: If the target is less than the shortest payload, a byte, or the price is not positive.
     """
 
-    def __init__(self, wanted: float, price: float = 1e-3):
+    def __init__(self, wanted: float, price: float = 1e-3, headroom: float = 1.0):
         if not isinstance(wanted, (int, float)) or not 1 <= wanted < math.inf:
             raise ValueError(f"target_bytes={wanted} must be finite and at least 1: a payload has a byte.")
         if not price > 0:
             raise ValueError(f"the price={price} of a byte must be positive.")
-        self.wanted, self._begin, self._integral, self.price = wanted, price, price, price
-        self._smooth, self._off = _SLACK * wanted, 1.0
+        self.wanted, self._begin, self._integral, self.price = headroom * wanted, price, price, price
+        self._smooth, self._off = _SLACK * self.wanted, 1.0
         self._progress = 0.0
 
     def update(self, spent: float, progress: float) -> None:

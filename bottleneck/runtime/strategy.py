@@ -94,6 +94,11 @@ class Strategy:
         """Mean bytes that the answer waits for, `D`; plans of older releases count the device's answer."""
         return 0.0 if self.kind == "device" else self.payload_bytes.mean
 
+    def slower(self, factor: float) -> Self:
+        """The same on a device that takes `factor` times as long; the server is as fast as ever."""
+        samples = [factor * ms for ms in self.device_ms.samples]
+        return dataclasses.replace(self, device_ms=Spread(samples))
+
     def latency_ms(self, link: Link) -> float:
         """Milliseconds from an image to its answer on the device; infinite where the link is dead.
 

@@ -23,7 +23,6 @@ from bottleneck.commands.stream import check_playing, played, sending_of
 from bottleneck.runtime.controller import Controller
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.routes import ALONE
-from bottleneck.runtime.device.slowed import Slowed
 from bottleneck.runtime.device.view import View
 from bottleneck.runtime.estimator import Estimator
 from bottleneck.runtime.journal import Journal
@@ -288,14 +287,13 @@ def test_a_stream_says_what_became_of_it_however_it_ends(half, digits_images, fp
 
 
 @pytest.mark.parametrize("core", [(0.6, 0.4), (1.3, 0.9), (2.1, 1.5)], ids=["fast", "common", "slow"])
-def test_the_demo_shows_a_controller_at_work(configured, half, core):
+def test_the_demo_shows_a_controller_at_work(configured, core):
     """By default, on a fast or slow core: a split while it pays, the device while the link is bad."""
     cfg, (alone, early) = configured("demo"), core
-    slowed = Slowed(half, cfg.slower)
     strategies = [  # as measured on a core, and the bytes with those that gRPC adds
-        slowed.slowed(strategy("device", None, alone, 0, 0, 0.994)),
-        slowed.slowed(strategy("layer2-5", "layer2", 0.9 * alone, 40, 0.4, 0.982)),
-        slowed.slowed(strategy("layer1-5", "layer1", early, 60, 0.6, 0.978)),
+        strategy("device", None, alone, 0, 0, 0.994).slower(cfg.slower),
+        strategy("layer2-5", "layer2", 0.9 * alone, 40, 0.4, 0.982).slower(cfg.slower),
+        strategy("layer1-5", "layer1", early, 60, 0.6, 0.978).slower(cfg.slower),
     ]
     trace = Trace(*zip(*cfg.link.trace, strict=True))
     estimator, controller = Estimator(link_of(cfg)), Controller(strategies, policy_of(cfg, frozen=0.994))

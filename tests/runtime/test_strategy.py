@@ -52,3 +52,11 @@ def test_foreign_descriptions_are_refused(change):
     """A description with unknown keys is refused by name."""
     with pytest.raises(ValueError, match="'layer2' describes no strategy"):
         Strategy.from_dict({**strategy().to_dict(), **change})
+
+
+def test_measured_strategies_are_slowed_on_the_device_alone():
+    """The server is as fast as ever, and no byte more is sent."""
+    own = Strategy("layer1-0", "layer1", Spread([1, 2]), Spread([10]), Spread([3]), 0.9, bundle="a", point=0)
+    slower = own.slower(50)
+    assert slower.device_ms == Spread([50, 100])
+    assert (slower.payload_bytes, slower.server_ms, slower.name) == (Spread([10]), Spread([3]), "layer1-0")

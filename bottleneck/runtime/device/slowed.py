@@ -1,14 +1,12 @@
 """A slower device than this machine, for demonstrations."""
 
 import contextlib
-import dataclasses
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from bottleneck.runtime.device.half import Half
 from bottleneck.runtime.device.routes import Route
-from bottleneck.runtime.strategy import Spread, Strategy
 
 _MOST = 1_000_000  # hours for what takes milliseconds
 
@@ -56,11 +54,6 @@ class Slowed:
     def value(self, route: Route) -> float:
         """As the half's own."""
         return self._half.value(route)
-
-    def slowed(self, strategy: Strategy) -> Strategy:
-        """What was measured on this machine, as the slower device takes it; the server is as fast as ever."""
-        samples = [self._factor * ms for ms in strategy.device_ms.samples]
-        return dataclasses.replace(strategy, device_ms=Spread(samples))
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:

@@ -5,7 +5,6 @@ import time
 import pytest
 
 from bottleneck.runtime.device.slowed import Slowed
-from bottleneck.runtime.strategy import Spread, Strategy
 
 
 class Busy:
@@ -32,14 +31,6 @@ def test_work_is_held_back_and_waiting_is_not():
     started = time.perf_counter()
     Slowed(Busy(0.0, 0.02), 1000).alone(None)
     assert time.perf_counter() - started < 10
-
-
-def test_measured_strategies_are_slowed_on_the_device_alone():
-    """The server is as fast as ever, and no byte more is sent."""
-    own = Strategy("layer1-0", "layer1", Spread([1, 2]), Spread([10]), Spread([3]), 0.9, bundle="a", point=0)
-    slower = Slowed(Busy(0, 0), 50).slowed(own)
-    assert slower.device_ms == Spread([50, 100])
-    assert (slower.payload_bytes, slower.server_ms, slower.name) == (Spread([10]), Spread([3]), "layer1-0")
 
 
 @pytest.mark.parametrize("factor", [0.5, 1e30, float("nan")])
