@@ -38,6 +38,12 @@ SCRIPTED = [
 FRAGMENTS = [page for page in TOLD if "```py\n" in page.read_text()]
 FROM_COMMANDS = re.compile(r"\"(outputs|studies)/")  # Python that goes on from what a page's commands wrote
 ENDLESS = ("demo", "serve", "stream")
+#: Python of a page trains for a step or two, on noise.
+ON_NOISE = pytest.mark.filterwarnings(
+    "ignore:.*number of training batches",
+    "ignore:.*does not have many workers",
+    "ignore:This unit sends nothing",
+)
 
 
 def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
@@ -192,8 +198,7 @@ def test_commands_that_a_reader_has_to_run_name_what_there_is(page):
 
 
 @pytest.mark.parametrize("page", SCRIPTED, ids=lambda page: page.stem)
-@pytest.mark.filterwarnings("ignore:.*number of training batches", "ignore:.*does not have many workers")
-@pytest.mark.filterwarnings("ignore:This unit sends nothing")  # after a step or two of training on noise
+@ON_NOISE
 def test_python_of_a_page_runs(page, brought, tmp_path, monkeypatch):
     """The Python of a page runs from top to bottom, but for what goes on from its commands."""
     monkeypatch.chdir(tmp_path)
@@ -217,6 +222,7 @@ def test_fragments_name_what_there_is(page):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
+@ON_NOISE
 def test_a_page_runs_as_written(page, brought, tmp_path, monkeypatch):
     """Commands and Python of a page run one after the other, in one folder, as they are written."""
     monkeypatch.chdir(tmp_path)
