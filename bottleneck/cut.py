@@ -158,7 +158,8 @@ class Cut:
         """
         with torch.no_grad():
             given, _ = head_output(self.net, self.image, ())
-            unit_for(self.net, given, point.kind, point.unit)
+            pair = torch.cat([given, given])  # of one value no BatchNorm knows how it varies
+            unit_for(self.net, pair, point.kind, point.unit)
 
     def new_unit(self, point: OperatingPoint) -> Unit:
         """An untrained unit that fits the features here.

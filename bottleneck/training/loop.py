@@ -16,7 +16,7 @@ from bottleneck.loss import OperatingPoint
 from bottleneck.loss.drop import JUDGEMENTS
 from bottleneck.training.recipe import Recipe
 from bottleneck.training.systems import BottleneckSystem
-from bottleneck.training.tables import aim, fit_tables, mean_payload
+from bottleneck.training.tables import aim, aim_at_drop, fit_tables, mean_payload
 from bottleneck.training.variants import EndToEndSystem, RatesSystem, TailSystem
 from bottleneck.unit import Unit, latent_codec
 from bottleneck.unit.gains import Gains
@@ -155,8 +155,8 @@ class _Run:
         # The features come first: filling their cache draws random numbers and reading it does not.
         self.features = cut.probed(probes) if probes else cut.features
         seed_everything(point.seed, workers=True, verbose=False)
-        self.wanted = point.target_bytes
-        self.recipe, self.judged, self.device = recipe, point.target_drop is not None, cut.image.device
+        self.point, self.recipe, self.device = point, recipe, cut.image.device
+        self.judged = point.target_drop is not None
         if self.judged and not cut.images.count("select"):
             raise ValueError(
                 f"target_drop={point.target_drop} is judged on samples that train nothing, and there are "
@@ -213,8 +213,10 @@ class _Run:
         """Train, and fit the codec's tables; `None` in all but the first process."""
         if not self.train(system, data, ckpt_path, options):
             return None
-        if self.wanted is not None and self.recipe.aims:
-            aim(system.channel, system.loss.rate, cut, self.wanted)
+        if self.recipe.aims and self.point.target_bytes is not None:
+            aim(system.channel, system.loss.rate, cut, self.point.target_bytes)
+        elif self.recipe.aims and self.point.target_drop is not None:
+            aim_at_drop(system.channel, cut, self.point.target_drop)
         fit_tables(system.channel, system.loss.rate, cut)
         return system.channel
 

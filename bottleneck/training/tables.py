@@ -1,8 +1,9 @@
 """What a unit sends is weighed, brought to what was asked for, and given a codec's tables.
 
 unit ──► mean_payload ──► price of a byte                    while it trains
-  └────► aim: mean_payload ──► coarser or finer steps        at the end, where a payload was asked for
-             └──► fit_tables ──► codec
+  ├────► aim: mean_payload ──► coarser or finer steps        at the end, where a payload was asked for
+  ├────► aim_at_drop: metric ─► coarser or finer steps       or a drop of the metric
+  └────────► fit_tables ──► codec
 """
 
 import copy
@@ -18,11 +19,13 @@ from bottleneck.channel import Batches, Channel
 from bottleneck.codecs import Codec
 from bottleneck.cut import Cut
 from bottleneck.loss.rates import Rate
+from bottleneck.measure.harness import Tally
 from bottleneck.unit import Unit
 
 _TABULATED, _WEIGHED = 2000, 1000  # images that are looked at on the way
 _MOST_WEIGHED, _NEAR = 3, 0.02  # steps that are tried, and how near a payload is near enough to stop
 _SLOPE, _FARTHEST = -0.65, math.log(2.0)  # of the payload over the step, in logarithms; of the step
+_HALVINGS = 5  # of the steps between the finest and the coarsest that are tried, where a drop is asked for
 
 
 def fit_tables(channel: Channel, rate: Rate, cut: Cut) -> None:
@@ -73,6 +76,47 @@ def aim(channel: Channel, rate: Rate, cut: Cut, wanted: float) -> None:
         if abs(off) <= _NEAR or factor == before[0]:
             break
     channel.unit.coarsen(math.exp(factor))
+
+
+def aim_at_drop(channel: Channel, cut: Cut, wanted: float) -> None:
+    """Take the coarsest quantization step with which a trained unit loses no more than was asked for.
+
+    A price is set by judgements on the way, and the last of them comes before the end. Between half and twice
+    the step, that is; where the finest of them still loses more, the step stays.
+
+    Args:
+        channel: Of the unit, whose step changes; tables are fitted afterwards.
+        cut: Where; the metric is that of its `select` samples.
+        wanted: Metric below the frozen network's.
+    """
+    assert channel.unit is not None, "it was trained"
+    unit, least = channel.unit, cut.frozen("select").value - wanted
+
+    def kept(factor: float) -> bool:
+        tried = copy.deepcopy(unit)
+        tried.coarsen(math.exp(factor))
+        return _metric(cut.channel(channel.codec, tried), cut) >= least
+
+    enough, too_coarse = -_FARTHEST, _FARTHEST
+    if not kept(enough):
+        return
+    if kept(too_coarse):
+        enough = too_coarse
+    for _ in range(_HALVINGS if enough < too_coarse else 0):
+        middle = (enough + too_coarse) / 2
+        enough, too_coarse = (middle, too_coarse) if kept(middle) else (enough, middle)
+    unit.coarsen(math.exp(enough))
+
+
+@torch.no_grad()
+def _metric(channel: Channel, cut: Cut) -> float:
+    """The task's metric on the held-out samples, behind quantized latents that were not coded."""
+    task = cut.task
+    tally = Tally(task)
+    for given, target in cut.features.batches("select"):
+        sent = channel.quantised(given.to(cut.image.device))
+        tally.judge(cut.net.tail(sent.feature, task.sizes(task.headers(target))), target)
+    return tally.values()[task.metric]
 
 
 def _fit(channel: Channel, rate: Rate, batches: Callable[[], Batches], device: torch.device) -> None:
