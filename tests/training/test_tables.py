@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from bottleneck import Cut, OperatingPoint
+from bottleneck import Cut, OperatingPoint, Recipe, train
 from bottleneck.data import Digits
 from bottleneck.loss.density import DensityRate
 from bottleneck.tasks import Classification
-from bottleneck.training.tables import aim, fit_tables, mean_payload
+from bottleneck.training.tables import aim, aim_at_drop, fit_tables, mean_payload
 from bottleneck.unit import latent_codec
 
 
@@ -69,3 +69,36 @@ def test_what_is_weighed_is_what_is_measured(digits_network, codec, holdout):
     fit_tables(channel, rate, cut)
     (row,) = cut.measure([channel], "select" if holdout else "train")
     assert weighed == pytest.approx(row.payload_bytes)
+
+
+@pytest.fixture(scope="module")
+def trained(digits_network):
+    """A channel that loses little, its cut, and its steps."""
+    cut = cut_of(digits_network, 0.2)
+    point = OperatingPoint({"latent_channels": 8, "stride": 1, "step": 0.5}, 1.0, kind="asymmetric")
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    channel = train(cut, point, Recipe(trainer={"max_epochs": 6, **quiet}))
+    return channel, cut, channel.unit.step
+
+
+@pytest.mark.parametrize("wanted", [0.05, 0.3])
+def test_drop_that_is_asked_for_is_kept_with_the_coarsest_steps(trained, wanted):
+    """Held-out samples lose no more than that, and with steps a tenth coarser they lose more."""
+    channel, cut, before = trained
+    channel.unit.coarsen(before / channel.unit.step)
+    aim_at_drop(channel, cut, wanted)
+    step, frozen, lost = channel.unit.step, cut.frozen("select").value, []
+    for factor in (1.0, 1.1):
+        channel.unit.coarsen(factor * step / channel.unit.step)
+        cut.fit([channel])
+        (row,) = cut.measure([channel], "select")
+        lost.append(frozen - row.value)
+    assert lost[0] <= wanted
+    assert lost[1] > wanted or step == pytest.approx(2 * before)
+
+
+def test_steps_stay_where_finer_ones_lose_too_much_as_well(cut):
+    """A drop that a unit cannot keep is missed with the steps that it was trained for."""
+    channel, _ = untrained(cut, "range")
+    aim_at_drop(channel, cut, 0.01)
+    assert channel.unit.step == 0.5
