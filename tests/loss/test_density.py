@@ -84,8 +84,8 @@ def test_symbols_without_an_entry_do_not_matter_to_settle():
     symbols = torch.round(latents(0.4, 4) / STEP).to(torch.int32)[None].flatten(3).movedim(1, 3).flatten(2)
     far = torch.tensor([-(2**31), 2**31 - 1]).to(torch.int32).expand(1, 2, 2)
     rate, same = DensityRate(SHAPE, 64), DensityRate(SHAPE, 64)
-    rate.settle(symbols, 20)
-    same.settle(torch.cat([symbols, far], 2), 20)
+    rate.settle(symbols)
+    same.settle(torch.cat([symbols, far], 2))
     for one, other in zip(rate.parameters(), same.parameters(), strict=True):
         torch.testing.assert_close(one, other)
 

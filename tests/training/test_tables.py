@@ -10,6 +10,8 @@ from bottleneck.tasks import Classification
 from bottleneck.training.tables import aim, aim_at_drop, fit_tables, mean_payload
 from bottleneck.unit import latent_codec
 
+SMALL = {"latent_channels": 8, "stride": 1, "encoder_width": 16, "width": 16, "blocks": 1}
+
 
 @pytest.fixture
 def cut(digits_network):
@@ -24,9 +26,7 @@ def cut_of(network, holdout):
 
 def untrained(cut, codec):
     """An untrained channel and its rate."""
-    point = OperatingPoint(
-        {"latent_channels": 8, "stride": 1, "step": 0.5}, 1.0, kind="asymmetric", rate=DensityRate
-    )
+    point = OperatingPoint({**SMALL, "step": 0.5}, 1.0, kind="asymmetric", rate=DensityRate)
     unit = cut.new_unit(point).eval()
     rate = point.loss(unit.latent_shapes, cut.pixels, unit.step).rate
     return cut.channel(latent_codec(unit.latent_shapes, name=codec), unit, name="bottleneck"), rate
@@ -75,7 +75,7 @@ def test_what_is_weighed_is_what_is_measured(digits_network, codec, holdout):
 def trained(digits_network):
     """A channel that loses little, its cut, and its steps."""
     cut = cut_of(digits_network, 0.2)
-    point = OperatingPoint({"latent_channels": 8, "stride": 1, "step": 0.5}, 1.0, kind="asymmetric")
+    point = OperatingPoint({**SMALL, "step": 0.5}, 1.0, kind="asymmetric")
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     channel = train(cut, point, Recipe(trainer={"max_epochs": 6, **quiet}))
     return channel, cut, channel.unit.step
