@@ -203,6 +203,48 @@ def chromium(tmp_path_factory):
     browser.close()
 
 
+@pytest.fixture(params=["torch.compile", "DataParallel", "DistributedDataParallel", "AveragedModel"])
+def wrapping(request, tmp_path, monkeypatch) -> Iterator[Callable[[torch.nn.Module], torch.nn.Module]]:
+    """Puts a network into one of PyTorch's wrappers; a distributed one has a group of this process alone."""
+    from torch import distributed, nn
+    from torch.optim.swa_utils import AveragedModel
+
+    makes: dict[str, Callable[[nn.Module], Any]] = {
+        "torch.compile": lambda network: torch.compile(network, backend="eager"),
+        "DataParallel": nn.DataParallel,
+        "DistributedDataParallel": nn.parallel.DistributedDataParallel,
+        "AveragedModel": AveragedModel,
+    }
+    if request.param != "DistributedDataParallel":
+        yield makes[request.param]
+        return
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    store = distributed.FileStore(str(tmp_path / "store"), 1)
+    distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    yield makes[request.param]
+    distributed.destroy_process_group()
+
+
+@pytest.fixture
+def most_memory() -> Callable[..., tuple[Any, int]]:
+    """Calls a function; what it gives, and by how many bytes this process's memory rose at most."""
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not reset.exists():
+        pytest.skip("only Linux says how much memory a step took")
+
+    def memory(field: str) -> int:
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith(field))
+        return 1024 * int(line.split()[1])
+
+    def call(function: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
+        reset.write_text("5")  # forgets the most so far
+        before = memory("VmRSS")
+        made = function(*arguments)
+        return made, memory("VmHWM") - before
+
+    return call
+
+
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures that are written, while they can still be asked."""

@@ -1,18 +1,13 @@
 """Ten million values through the codecs: as on small arrays, in time and memory that grow with the array."""
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bottleneck import codecs
 
-STATUS, PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not PEAK.exists(), reason="only Linux tells how much memory a step took"),
-]
+pytestmark = pytest.mark.slow
 
 SHAPES = {"symbols": (16, 800, 784), "feature": (16, 800, 784), "pixels": (1, 3200, 3136)}
 DTYPES = {"symbols": np.int32, "feature": np.float32, "pixels": np.uint8}
@@ -22,23 +17,21 @@ SLOW = ("avif", "heic", "hevc", "jpeg2000", "png")
 OPTIONS = {"context": {"groups": 4, "width": 16}}
 
 
-def memory(field):
-    """Bytes of this process: `VmRSS` now, or `VmHWM`, the most since it was last forgotten."""
-    (line,) = [line for line in STATUS.read_text().splitlines() if line.startswith(field)]
-    return 1024 * int(line.split()[1])
-
-
-def taken(function, *arguments):
+@pytest.fixture
+def taken(most_memory):
     """What a function gives, how many seconds of processor time it took, and how many bytes at most."""
-    PEAK.write_text("5")  # forget the peak so far
-    before, begin = memory("VmRSS"), time.process_time()
-    made = function(*arguments)
-    return made, time.process_time() - begin, memory("VmHWM") - before
+
+    def call(function, *arguments):
+        begin = time.process_time()
+        made, memory = most_memory(function, *arguments)
+        return made, time.process_time() - begin, memory
+
+    return call
 
 
 @pytest.mark.parametrize("spread", ["small", "wide"])
 @pytest.mark.parametrize("name", [name for name in codecs.names() if name not in (*SLOW, "packets")])
-def test_ten_million_values(name, spread):
+def test_ten_million_values(name, spread, taken):
     """Each direction takes at most half a minute and twenty arrays' memory, and symbols come back exactly."""
     rng = np.random.default_rng(0)
     kind = codecs.create(name, (1, 8, 8)).input
