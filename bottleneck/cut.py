@@ -12,7 +12,7 @@ the data and what the frozen network makes of them, is shared by `at`.
 import copy
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from bottleneck.devices import device_of
 from bottleneck.features import CachedFeatures, FeatureCache, LiveFeatures, features_of
 from bottleneck.features.probes import check_probes, with_probes
 from bottleneck.features.sources import head_output
-from bottleneck.identity import behaviour, weights_identity
+from bottleneck.identity import behaviour, unwrapped, weights_identity
 from bottleneck.loss.point import OperatingPoint
 from bottleneck.measure.harness import Measured, Tally, Times, judge_frozen, measure, row, time_halves
 from bottleneck.measure.health import guesses
@@ -76,6 +76,7 @@ class Cut:
         cache: FeatureCache | None = None,
         made: Mapping[str, Any] | None = None,
     ):
+        model = cast(Network, unwrapped(model))
         self.images = images = images.suited(model.preprocessing)
         self.model, self.task, self.cache = model, task, cache
         self.made = dict(made or {})

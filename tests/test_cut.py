@@ -1,5 +1,7 @@
 """A cut: one object for network, data and task at a split point."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -55,6 +57,13 @@ def test_images_are_prepared_as_each_network_wants_them(photographs):
         assert cut.image.shape == cut.images.subset("train")[0][0][None].shape == (1, 3, side, side)
         assert cut.images.preprocessing == cut.model.preprocessing
     assert images.preprocessing == {"short_side": 256, "crop": 224}
+
+
+def test_a_wrapped_network_is_cut_as_the_one_inside(digits_network, images, wrapping):
+    """Network and data meet where a network is parallel, averaged or compiled as where it is not."""
+    cut = Cut(wrapping(copy.deepcopy(digits_network).requires_grad_()), images, Classification(10), "layer2")
+    assert type(cut.model) is type(digits_network)
+    assert cut.net.point.name == "layer2"
 
 
 def test_measure_returns_the_channels_and_nothing_else(cut):

@@ -4,7 +4,6 @@ import pytest
 import torch
 import torchvision
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
 
 from bottleneck import models
 from bottleneck.identity import Identity, agree, behaviour, digest, tensor_digests, weights_identity
@@ -218,11 +217,10 @@ def test_half_precision_is_nearly_the_same_network():
     assert one.difference(Identity("other", low=True)) == "weights"
 
 
-def test_wrappers_are_no_part_of_a_network():
-    """DataParallel, averages of weights and torch.compile leave a network what it is."""
+def test_wrappers_are_no_part_of_a_network(wrapping):
+    """What is parallel, averaged or compiled is the network that it was."""
     model = Attention()
-    for wrapped in (nn.DataParallel(model), AveragedModel(model), torch.compile(model)):
-        assert Identity.of(wrapped, SHAPE) == Identity.of(model, SHAPE)
+    assert Identity.of(wrapping(model), SHAPE) == Identity.of(model, SHAPE)
 
 
 def test_identity_changes_with_any_weight_and_with_the_normalisation():

@@ -8,7 +8,7 @@ from torch import nn
 from bottleneck.commands.construct import construct
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.export import export
-from bottleneck.deploy.places import found
+from bottleneck.deploy.places import bundle_at
 
 
 def network_of(cfg: DictConfig, bundle: Bundle) -> nn.Module:
@@ -35,11 +35,8 @@ def run(cfg: DictConfig) -> None:
         raise ValueError(f"target={cfg.target} is unknown. Choose onnx or torch.")
     if not isinstance(cfg.folder, str | None):
         raise ValueError(f"folder={cfg.folder} must be a path, or null: beside the bundle's files.")
-    place = found(cfg.bundle)
-    if (points := sorted(place.glob("point-*"))) and not (place / "bundle.json").exists():
-        raise ValueError(f"bundle={cfg.bundle} is a frontier. Give one of its points, such as {points[-1]}.")
-    cfg.bundle = str(place)
-    folder = Path(cfg.folder or Path(cfg.bundle) / cfg.target).expanduser()
-    export(cfg.bundle, network_of(cfg, Bundle.read(cfg.bundle)), folder, cfg.target)
+    bundle = bundle_at(cfg.bundle)
+    folder = Path(cfg.folder or bundle / cfg.target).expanduser()
+    export(bundle, network_of(cfg, Bundle.read(bundle)), folder, cfg.target)
     for file in sorted(folder.iterdir()):
         print(f"{file}: {file.stat().st_size:,} bytes")

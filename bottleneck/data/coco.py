@@ -90,6 +90,7 @@ class Coco(ImageData):
                 f"{annotations.name} names photographs that {folder} does not have: {listing(missing)}. "
                 "Unpack the archive again, or correct data.root."
             )
+        files.images_in(folder)  # which tells of what else lies there
         return Part(Lazily(pictures, self._opened), np.zeros(len(pictures), np.int64))
 
     def _opened(self, picture: Picture) -> tuple[Image.Image, Any]:

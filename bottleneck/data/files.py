@@ -13,23 +13,18 @@ from pathlib import Path
 from PIL import Image
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
+from bottleneck.codecs.pictures.files.folder import pictures_in, tell_passed_over
 from bottleneck.preprocess import as_pil
 
 ENDINGS: tuple[str, ...] = IMG_EXTENSIONS  # of images, in small letters
 _ENDS = 4096  # bytes of a file at either end
 
 
-def images_in(folder: Path) -> tuple[list[Path], int]:
-    """The images of a folder and of the folders in it, by folder and then by name; how many files are none.
-
-    What begins with a dot is neither: `.ipynb_checkpoints`, or the `._photograph.jpg` that a Mac writes.
-    """
-    found: list[tuple[str, str]] = []
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [(place, name) for name in names if not name.startswith(".")]
-    images = [Path(*file) for file in sorted(found) if file[1].lower().endswith(ENDINGS)]
-    return images, len(found) - len(images)
+def images_in(folder: Path) -> list[Path]:
+    """The images of a folder and of the folders in it, by folder and then by name; tells of other files."""
+    images, others = pictures_in(folder, ENDINGS)
+    tell_passed_over(folder, others)
+    return images
 
 
 def load_image(path: Path) -> Image.Image:

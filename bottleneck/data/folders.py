@@ -1,6 +1,5 @@
 """Image classification from folders, one per class: ``root/train/<class>/*`` and ``root/val/<class>/*``."""
 
-import logging
 import os
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -12,12 +11,11 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
+from bottleneck.codecs.pictures.files.folder import pictures_in, tell_passed_over
 from bottleneck.data import files
 from bottleneck.data.resized import Resized
 from bottleneck.data.samples import Lazily, Part
 from bottleneck.preprocess import preprocess
-
-log = logging.getLogger(__name__)
 
 
 class ImageFolder(Resized):
@@ -126,11 +124,10 @@ class ImageFolder(Resized):
         """
         folder, samples, others = self.folder() / part, [], 0
         for label, name in enumerate(self.classes):
-            images, passed_over = files.images_in(folder / name)
+            images, passed_over = pictures_in(folder / name, files.ENDINGS)
             samples += [(path, label) for path in images]
             others += passed_over
-        if others:
-            log.warning("%s: passed over %s files that are no images.", folder, others)
+        tell_passed_over(folder, others)
         labels = np.array([label for _, label in samples], dtype=np.int64)
         if empty := [self.classes[label] for label in set(range(self.num_classes)) - set(labels.tolist())]:
             raise ValueError(

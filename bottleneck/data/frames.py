@@ -123,7 +123,7 @@ class Frames(Resized):
             return list(_pan(self.network.input_shape[0], self.image_shape[1]))
         if not self.root.is_dir():
             raise FileNotFoundError(f"data.root={self.root} is not a folder. Give a folder of frames.")
-        paths = sorted(files.images_in(self.root)[0])
+        paths = sorted(files.images_in(self.root))
         if len(paths) < 2:
             raise ValueError(
                 f"data.root={self.root} holds {len(paths)} images; a stream takes at least 2 frames. Endings "

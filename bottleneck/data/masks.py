@@ -80,8 +80,9 @@ class MaskFolder(ImageData):
                     f"{folder} is not a folder. data.root={self.root} should hold train/, trainannot/, "
                     f"{self.folders['val']}/ and {self.folders['val']}annot/."
                 )
-        found = [path for path in files.images_in(photographs)[0] if path.parent == photographs]
-        pairs = [(path, masks / f"{path.stem}.png") for path in found]
+        found = files.images_in(photographs)
+        files.images_in(masks)  # which tells of what else lies there
+        pairs = [(path, masks / f"{path.stem}.png") for path in found if path.parent == photographs]
         if not pairs:
             raise FileNotFoundError(f"{photographs} holds no image. Put photographs there.")
         if missing := [mask.name for _, mask in pairs if not mask.is_file()]:

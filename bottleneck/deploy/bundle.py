@@ -30,7 +30,7 @@ from bottleneck.deploy.fields import check_fields, check_sizes, is_number
 from bottleneck.deploy.zoo import source_of
 from bottleneck.devices import device_of
 from bottleneck.files import read_folder, replace_folder
-from bottleneck.identity import Identity, precision, state_identity, weights_identity
+from bottleneck.identity import Identity, precision, state_identity, unwrapped, weights_identity
 from bottleneck.integrity import bundles, description
 from bottleneck.models.checkpoints import write_state_dict
 from bottleneck.splitting import SplitModel, split
@@ -226,6 +226,7 @@ class Bundle:
             ValueError: If the weights differ, where both identities are named, or what they compute. A
                 network in half precision has to compute nearly the same.
         """
+        model = unwrapped(model)
         values = None if self.behaviour is None else tuple(self.behaviour)
         self._check_image(model)
         found = (

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.places import bundle_at
+from bottleneck.deploy.sides import takes_sizes
 from bottleneck.devices import device_of
 from bottleneck.files import replace_folder
 from bottleneck.integrity import description
@@ -72,29 +74,38 @@ def export(bundle: str | Path, model: nn.Module, folder: str | Path, target: str
     """Write `device` and `server` as graphs of any batch size, and `export.json` for the codec.
 
     Args:
-        bundle: Folder of the bundle.
+        bundle: Folder of the bundle, or of the run that made it.
         model: The network that it was made for.
         folder: Where to write; it is made.
         target: `onnx`, or `torch` for `torch.export`'s `.pt2`.
 
     Raises:
-        ValueError: If the target is unknown, or the bundle belongs to another network.
+        ValueError: If the target is unknown, this is no bundle or belongs to another network, or a half has
+            what the target does not; the message has the bundle's path.
         ModuleNotFoundError: If `onnx` needs its extra.
     """
     if target not in _WRITERS:
         raise ValueError(f"target={target!r} is unknown. Choose one of {sorted(_WRITERS)}.")
-    operating_point = Bundle.read(bundle)
+    operating_point = Bundle.read(bundle_at(bundle))
     operating_point.check_network(model)
     # The caller's network stays where it is; graphs are written on the CPU, from a copy.
     network = model if device_of(model).type == "cpu" else copy.deepcopy(model).cpu()
     unit, kind = operating_point.unit, operating_point.codec.input
     # Two samples: torch.export takes a batch of one for a constant.
     net = operating_point.split_network(network, batch=2)
+    if takes_sizes(net):
+        raise ValueError(
+            f"{bundle} is of a detector that resizes images itself, and no graph follows that. It runs "
+            "where PyTorch is, through bottleneck.load(); detectors of rows, such as YOLOX, can be exported."
+        )
     image = torch.zeros(2, *operating_point.image_shape, dtype=operating_point.image_dtype)
     coded = torch.zeros(2, *unit.latent_shape, dtype=torch.int32 if kind == "symbols" else torch.float32)
     with replace_folder(Path(folder).expanduser(), "device.*", "server.*", "export.json") as fresh:
-        _WRITERS[target](DeviceGraph(net.head, unit, kind).eval(), {"image": image}, fresh / "device")
-        _WRITERS[target](ServerGraph(unit, net.tail, kind).eval(), {"coded": coded}, fresh / "server")
+        try:
+            _WRITERS[target](DeviceGraph(net.head, unit, kind).eval(), {"image": image}, fresh / "device")
+            _WRITERS[target](ServerGraph(unit, net.tail, kind).eval(), {"coded": coded}, fresh / "server")
+        except ValueError as error:
+            raise ValueError(f"{bundle} cannot be written as graphs. {error}") from error
         content = {
             "bundle": operating_point.id,
             "split": operating_point.split,
@@ -121,12 +132,17 @@ def _program(module: nn.Module, inputs: dict[str, Tensor]) -> torch.export.Expor
         with torch.no_grad():
             return torch.export.export(module, (), inputs, dynamic_shapes=shapes)
     except Exception as error:
-        told = next((line for line in str(error).splitlines() if line.strip()), "").strip()
-        raise ValueError(
-            f"The half that takes {[*inputs]} cannot be exported: torch.export says {type(error).__name__}: "
-            f"{told[:200]} It runs where PyTorch is, through bottleneck.load(); or export from the network "
-            "as it was before it was quantized or compiled."
-        ) from error
+        raise ValueError(_refusal(inputs, "torch.export", error, "bottleneck.load()")) from error
+
+
+def _refusal(inputs: dict[str, Tensor], by: str, error: BaseException, instead: str) -> str:
+    """What an exporter says of a half, in a sentence, and what to do."""
+    told = next((line for line in str(error).splitlines() if line.strip()), "").strip()
+    return (
+        f"The half that takes {[*inputs]} cannot be exported: {by} says {type(error).__name__}: "
+        f"{told[:200].rstrip('.')}. It runs where PyTorch is, through {instead}; or export from the network "
+        "as it was before it was quantized or compiled."
+    )
 
 
 def _write_torch(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> None:
@@ -143,6 +159,7 @@ def write_onnx(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> None
 
     Raises:
         ModuleNotFoundError: If the extra `onnx` is not installed.
+        ValueError: If the module cannot be exported, or ONNX has no such operation; the message names it.
     """
     for chatty in ("onnx_ir", "onnxscript"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -153,13 +170,21 @@ def write_onnx(module: nn.Module, inputs: dict[str, Tensor], path: Path) -> None
         raise ModuleNotFoundError(
             'target=onnx needs two packages: pip install "split-bottleneck[onnx]"'
         ) from error
-    torch.onnx.export(
-        _program(module, inputs),
-        f=str(path.with_suffix(".onnx")),
-        input_names=list(inputs),
-        external_data=False,
-        verbose=False,
-    )
+    program = _program(module, inputs)
+    try:
+        torch.onnx.export(
+            program,
+            f=str(path.with_suffix(".onnx")),
+            input_names=list(inputs),
+            external_data=False,
+            verbose=False,
+        )
+    except torch.onnx.OnnxExporterError as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:  # which operation it was; the error itself is a page of advice
+            cause = cause.__cause__
+        told = _refusal(inputs, "torch.onnx", cause, "target=torch or bottleneck.load()")
+        raise ValueError(told) from error
 
 
 _WRITERS: dict[str, Callable[[nn.Module, dict[str, Tensor], Path], None]] = {

@@ -30,9 +30,15 @@ def load(
 
     Raises:
         FileNotFoundError: If a file is missing.
+        TypeError: If the network is none.
         ValueError: If a file cannot be read, is another one than the digest's, belongs to another network,
             or nobody knows how to make that network.
     """
+    if not isinstance(model, nn.Module | None):
+        raise TypeError(
+            f"bottleneck.load({str(path)!r}, {model!r:.80}): this {type(model).__name__} is no network. Give "
+            "the module itself, such as bottleneck.models.create(...) returns."
+        )
     points, bundles, hardness = read_frontier(found(path), digest)
     sides = both_sides(bundles, bundles[0].network_made() if model is None else model)
     if not points:

@@ -51,7 +51,9 @@ def read(
         ValueError: If it is not the digest's, truncated, changed, foreign, or of a newer version.
     """
     if not file.is_file():
-        raise FileNotFoundError(f"{file} is missing, so {file.parent} is no {format}. Export it again.")
+        raise FileNotFoundError(
+            f"{file} is missing, so {file.parent} is no {format}. Give the folder of one, or export it again."
+        )
     if file.stat().st_size > _MOST_BYTES:
         raise ValueError(f"{file} has {file.stat().st_size:,} bytes, more than any description.")
     data = file.read_bytes()

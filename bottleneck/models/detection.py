@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import register_pytree_node
 
 from bottleneck.codecs.image_sizes import ImageSizes, Size
-from bottleneck.identity import of_settings
+from bottleneck.identity import of_settings, precision
 
 if TYPE_CHECKING:  # torchvision takes two seconds, and whoever has a detector has loaded it
     from torchvision.models.detection.image_list import ImageList
@@ -47,7 +47,7 @@ class Detector(nn.Module, ABC):
         self.input_shape = input_shape
         self.network: Any = network
         self.image_sizes = _Measure(self.network.transform)
-        self.normalize = _Normalize(self.network.transform)
+        self.normalize = _Normalize(network)
 
     @abstractmethod
     def find_all(self) -> None:
@@ -157,13 +157,17 @@ class _Measure(nn.Module):
 
 
 class _Normalize(nn.Module):
-    """uint8 images to the normalised, resized, padded float batch `(b, C, H, W)` that enters the backbone."""
+    """uint8 images to the normalised, resized, padded batch `(b, C, H, W)` that enters the backbone.
 
-    def __init__(self, transform: "GeneralizedRCNNTransform"):
+    It has the network's own precision, as PyTorch's `half` cannot know what images are made of.
+    """
+
+    def __init__(self, network: Any):
         super().__init__()
-        self.transform = transform
+        self.transform = network.transform
+        self._network = (network,)  # in a tuple: its parameters are registered once, by `Detector`
 
     def forward(self, images: Images) -> Tensor:
         scaled = [image if image.is_floating_point() else image / 255 for image in images]
         found: Tensor = self.transform(scaled)[0].tensors
-        return found
+        return found.to(precision(self._network[0]))

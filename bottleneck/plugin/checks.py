@@ -42,13 +42,9 @@ def check_name(module: Any, at: str) -> None:
     Raises:
         ValueError: With similar names.
     """
-    names = [name for name, _ in module.named_modules() if name]
-    try:
-        module.get_submodule(at)
-    except AttributeError as error:
-        similar = difflib.get_close_matches(at, names, n=5, cutoff=0.3) or names[:5]
-        raise ValueError(
-            f"at={at!r} is no submodule of {type(module).__name__}. Similar names: {similar}."
-        ) from error
+    names = [name for name, _ in module.named_modules(remove_duplicate=False) if name]
     if not at:
         raise ValueError(f"at='' is the whole module. Name one of its submodules: {names[:5]}.")
+    if at not in names:
+        similar = difflib.get_close_matches(at, names, n=5, cutoff=0.3) or names[:5]
+        raise ValueError(f"at={at!r} is no submodule of {type(module).__name__}. Similar names: {similar}.")

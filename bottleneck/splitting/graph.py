@@ -11,6 +11,7 @@ found in a tenth of the time. `torch.export` sees what Python does with sizes an
 libraries' networks need.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,7 +43,8 @@ def trace(model: nn.Module, example: Tensor) -> TracedNetwork:
 
     Args:
         model: Any module whose `forward` takes one tensor (further arguments keep their defaults), or a
-            wrapper of one (`DataParallel`, `torch.compile`). It is left as it was: weights, modes, buffers.
+            wrapper of one (`DataParallel`, `torch.compile`); so may its modules be. It is left as it was:
+            weights, modes, buffers.
         example: One batch of inputs, first dimension the batch.
 
     Raises:
@@ -50,7 +52,11 @@ def trace(model: nn.Module, example: Tensor) -> TracedNetwork:
             neither way of seeing it gives a graph that computes what it does; the message has the reasons.
     """
     network = unwrapped(model)
-    with evaluating(network):
+    with evaluating(network):  # which puts back what is opened here
+        for module in network.modules():
+            vars(module).pop("_compiled_call_impl", None)
+            if (inner := unwrapped(module)) is not module:
+                vars(module)["forward"] = functools.partial(_call, inner)
         probe, *expected = _expected(network, example)
         reasons, partly = {}, None
         for way, see in _ways(network, probe):
@@ -74,6 +80,11 @@ def trace(model: nn.Module, example: Tensor) -> TracedNetwork:
         "forward() that looks at values into a submodule of its own (it is then kept whole), mark the "
         "function with torch.fx.wrap, or cut a submodule that can be traced instead."
     )
+
+
+def _call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    """What a wrapper does beside what it is for: `torch.fx` sees the call of the module inside."""
+    return module(*args, **kwargs)
 
 
 def _expected(network: nn.Module, example: Tensor) -> tuple[Tensor, Any, Any]:

@@ -13,10 +13,11 @@ from typing import Any
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
+from bottleneck.identity import unwrapped
 from bottleneck.splitting.functions import ALONE, Whole, functions_whole
 from bottleneck.splitting.outputs import typed_call, typed_parts
 from bottleneck.splitting.seeing import Call, Seen, drop_unused
-from bottleneck.splitting.writes import Place, containers, left_in, written_by
+from bottleneck.splitting.writes import Place, at, at_hand, has_containers, left_in, written_by
 
 
 def see_by_fx(model: nn.Module, batch: Tensor) -> Seen:
@@ -53,7 +54,7 @@ def see_by_fx(model: nn.Module, batch: Tensor) -> Seen:
 
 
 #: Of torch.nn, and yet with layers of their own, which torch.fx would pass by without a word.
-_NO_LEAVES = (nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder, nn.DataParallel)
+_NO_LEAVES = (nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder)
 
 
 class _Tracer(fx.Tracer):
@@ -73,7 +74,9 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """As fx has it, but for what holds layers of its own."""
-        return super().is_leaf_module(m, module_qualified_name) and not isinstance(m, _NO_LEAVES)
+        if isinstance(m, _NO_LEAVES) or unwrapped(m) is not m:
+            return False
+        return super().is_leaf_module(m, module_qualified_name)
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         """As fx has it, in this thread."""
@@ -109,23 +112,24 @@ class _Tracer(fx.Tracer):
 
     def _whole(self, path: str, args: Any, kwargs: Any) -> Any:
         """Call a module without looking into it, and read what it writes into its lists and dicts."""
-        held = containers(args, kwargs)
-        self.given |= {path} if held else set()
-        places = self.written.get(path, [])
+        self.given |= {path} if has_containers((*args, *kwargs.values())) else set()
+        places = [place for place in self.written.get(path, []) if at_hand((args, kwargs), place)]
+        arguments = [at((args, kwargs), place[:2]) for place in places]
         shared = {
-            id(held[number]): self.create_proxy("call_function", copy.copy, (held[number],), {})
-            for number in {number for number, _ in places}
+            key: self.create_proxy("call_function", copy.copy, (argument,), {})
+            for key, argument in {id(argument): argument for argument in arguments}.items()
         }
         args = tuple(shared.get(id(value), value) for value in args)
         kwargs = {name: shared.get(id(value), value) for name, value in kwargs.items()}
         output = self.create_proxy("call_module", path, args, kwargs)
-        for number, key in places:
-            left = (shared[id(held[number])], key, output)
+        for argument, (_, _, *way, key) in zip(arguments, places, strict=True):
+            left = (shared[id(argument)], (*way, key), output)
             value = self.create_proxy("call_function", left_in, left, {})
-            if isinstance(held[number], list):
-                held[number][key : key + 1] = [value]  # it may have been appended
+            container = at(argument, way)
+            if isinstance(container, list):
+                container[key : key + 1] = [value]  # it may have been appended
             else:
-                held[number][key] = value
+                container[key] = value
         return output
 
     def call_whole(self, own: Callable[..., Any], function: Whole, args: tuple[Any, ...]) -> Any:

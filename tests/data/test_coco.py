@@ -173,6 +173,19 @@ def test_foreign_annotations_are_named(own_folder):
         whole(own_folder).setup()
 
 
+def test_files_beside_the_photographs_are_counted(own_folder, caplog):
+    """Files beside photographs that are no images are told in one line, but for what begins with a dot."""
+    folder = own_folder / "val2017"
+    before = DetectionCoco(own_folder, holdout=0).count("val")
+    (folder / ".ipynb_checkpoints").mkdir()
+    for name in (".ipynb_checkpoints/a.txt", ".DS_Store", "index.html", "README"):
+        (folder / name).write_text("")
+    data = DetectionCoco(own_folder, holdout=0)
+    assert data.count("val") == before
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [f"{folder}: passed over 2 files that are no images."]
+
+
 def test_fingerprint_covers_photographs_and_annotations(own_folder):
     """A changed photograph or annotation file changes the fingerprint."""
     before = whole(own_folder).fingerprint("val")

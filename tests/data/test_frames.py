@@ -49,6 +49,18 @@ def test_targets_are_the_networks_answers(tmp_path):
     assert Frames(network(), tmp_path / "camera", fit=0.34).fingerprint("val") == data.fingerprint("val")
 
 
+def test_files_that_are_no_frames_are_passed_over(tmp_path, caplog):
+    """What begins with a dot is no frame, wherever it lies; files that are no images are counted once."""
+    root = write(tmp_path / "day")
+    write(root / ".ipynb_checkpoints")
+    for name in ("._000.png", "times.csv", "Thumbs.db"):
+        (root / name).write_text("")
+    data = Frames(network(), root)
+    assert data.count("train") + data.count("val") == 6
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [f"{root}: passed over 2 files that are no images."]
+
+
 def test_limits_keep_the_stream(tmp_path):
     """A limit takes the first frames, not a draw of them."""
     data = Frames(network(), write(tmp_path / "day"), fit=0.34, val_limit=3)

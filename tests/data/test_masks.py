@@ -1,5 +1,7 @@
 """Photographs with a picture of classes beside each, and what is said when they do not belong together."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -40,6 +42,20 @@ def test_photographs_come_with_the_class_of_every_pixel(root):
         classes = np.array(Image.open(root / "testannot" / f"{number}.png"))
         assert torch.equal(mask, torch.from_numpy(classes))
         assert mask.max() == 2
+
+
+def test_files_that_are_none_of_ours_are_passed_over(root, caplog):
+    """What begins with a dot is no photograph; files that are no images are counted, once for each folder."""
+    for folder in ("train", "trainannot"):
+        shutil.copytree(root / folder, root / folder / ".ipynb_checkpoints")
+        (root / folder / "._0.png").write_text("what a Mac says of a file")
+        (root / folder / "Thumbs.db").write_text("")
+    (root / "train" / "notes.txt").write_text("")
+    assert MaskFolder(root, **OPTIONS).count("train") == 3
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{root / 'train'}: passed over 2 files that are no images.",
+        f"{root / 'trainannot'}: passed over 1 file that is no image.",
+    ]
 
 
 def test_fingerprints_follow_masks(root):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -173,18 +174,68 @@ class LooksAtValues(torch.nn.Module):
         return x if x.isfinite().all() else x.nan_to_num()
 
 
-@pytest.mark.parametrize("target", ["onnx", "torch"])
-def test_half_that_cannot_be_exported_is_told(target, tmp_path):
-    """A tail whose code looks at values runs where PyTorch is; the error says why, and leaves no files."""
+class Bessel(torch.nn.Module):
+    """What ONNX has no operation for."""
+
+    def forward(self, x):
+        return torch.special.bessel_j0(x)
+
+
+def bundle_before(module, folder):
+    """A bundle whose tail runs a module, and its network."""
     torch.manual_seed(0)
-    layers = torch.nn.Conv2d(3, 4, 3, padding=1), LooksAtValues(), torch.nn.Conv2d(4, 2, 1)
+    layers = torch.nn.Conv2d(3, 4, 3, padding=1), module, torch.nn.Conv2d(4, 2, 1)
     network = models.wrap(torch.nn.Sequential(*layers), side=8)
     unit = BottleneckUnit(4, 2, 1, 0.05, (8, 8)).eval()
     codec = codecs.create("huffman", shape=unit.latent_shape).fit(np.zeros((1, 2, 8, 8), np.int32))
-    Bundle(unit, codec, "0", models.weights_identity(network), (3, 8, 8)).save(tmp_path / "bundle")
-    with pytest.raises(ValueError, match=r"takes \['coded'\] cannot be exported.*bottleneck\.load"):
+    Bundle(unit, codec, "0", models.weights_identity(network), (3, 8, 8)).save(folder)
+    return network
+
+
+@pytest.mark.parametrize("target", ["onnx", "torch"])
+def test_half_that_cannot_be_exported_is_told(target, tmp_path):
+    """A tail whose code looks at values runs where PyTorch is; the error says why, and leaves no files."""
+    network = bundle_before(LooksAtValues(), tmp_path / "bundle")
+    said = rf"{tmp_path}/bundle cannot .*takes \['coded'\] cannot be exported.*bottleneck\.load"
+    with pytest.raises(ValueError, match=said):
         export(tmp_path / "bundle", network, tmp_path / "graphs", target)
     assert not (tmp_path / "graphs" / "export.json").exists()
+
+
+def test_an_operation_that_onnx_lacks_is_named(tmp_path):
+    """Of the exporter's page of advice one line is told, and that torch.export takes what ONNX does not."""
+    network = bundle_before(Bessel(), tmp_path / "bundle")
+    said = rf"{tmp_path}/bundle cannot .*takes \['coded'\].*torch\.onnx says .*bessel_j0.*target=torch or"
+    with pytest.raises(ValueError, match=said) as told:
+        export(tmp_path / "bundle", network, tmp_path / "graphs")
+    assert len(str(told.value)) < 600
+    assert not (tmp_path / "graphs" / "export.json").exists()
+    export(tmp_path / "bundle", network, tmp_path / "graphs", "torch")
+
+
+def test_a_detector_that_resizes_images_is_refused(tmp_path):
+    """No graph follows its sizes; the error says which detectors can be exported."""
+    network = models.create("scenes_detector")
+    net = split(network, "layer2", torch.zeros(1, *network.input_shape, dtype=torch.uint8))
+    unit = BottleneckUnit(net.point.shape[0], 2, 1, 0.05, tuple(net.point.shape[1:])).eval()
+    codec = codecs.create("huffman", shape=unit.latent_shape)
+    codec.fit(np.zeros((1, *unit.latent_shape), np.int32))
+    identity = models.weights_identity(network)
+    Bundle(unit, codec, "layer2", identity, network.input_shape).save(tmp_path / "bundle")
+    with pytest.raises(ValueError, match=rf"{tmp_path}/bundle is of a detector .*bottleneck\.load"):
+        export(tmp_path / "bundle", network, tmp_path / "graphs")
+
+
+def test_what_is_no_single_bundle_is_told(exported, bundle_folder, digits_network, tmp_path):
+    """A run's folder stands for its bundle; a frontier has several, and exported graphs have none."""
+    shutil.copytree(bundle_folder, tmp_path / "run" / "bundle")
+    export(tmp_path / "run", digits_network, tmp_path / "graphs", "torch")
+    assert (tmp_path / "graphs" / "device.pt2").exists()
+    with pytest.raises(ValueError, match=r"zoo:digits/default is a frontier\. Give one .*point-"):
+        export("zoo:digits/default", digits_network, tmp_path / "other")
+    for act in (bottleneck.load, lambda *given: export(*given, tmp_path / "other")):
+        with pytest.raises(ValueError, match=rf"{exported} holds no bundle\. Exported graphs run without"):
+            act(exported, digits_network)
 
 
 @pytest.mark.slow

@@ -27,10 +27,40 @@ def test_a_runs_folder_stands_for_its_bundle(made, tmp_path):
     assert found(tmp_path / "nowhere") == tmp_path / "nowhere"
 
 
-def test_a_file_is_no_place(made):
-    """A path of a file is refused as such, not as a folder from which something is missing."""
-    with pytest.raises(ValueError, match=r"bundle\.json is a file\. Give the folder"):
-        found(made / "bundle.json")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("bundle.json", "a run or a study.$"),
+        ("device.onnx", "Exported graphs run without a bundle"),
+        ("server.pt2", "what they were exported from is the folder of one"),
+        ("last.ckpt", "A checkpoint is no bundle: train writes one beside it"),
+        ("weights.pth", "plugin.export makes one of it"),
+        ("unit.safetensors", "A checkpoint is no bundle"),
+    ],
+)
+def test_a_file_is_no_place(bundle_folder, digits_network, name, told):
+    """A path of a file is refused as such, with what to give in its place; nothing is read of it."""
+    (bundle_folder / name).touch()
+    with pytest.raises(ValueError, match=rf"{bundle_folder / name} is a file\. Give the folder.*{told}"):
+        bottleneck.load(bundle_folder / name, digits_network)
+
+
+def test_a_folder_without_a_bundle_is_named(tmp_path, digits_network):
+    """A run that has not ended, and a folder that is not there, are told with what is missing."""
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    for place in (tmp_path / "run", tmp_path / "nowhere"):
+        with pytest.raises(FileNotFoundError, match=rf"{place}/bundle.json is missing.*Give the folder of"):
+            bottleneck.load(place, digits_network)
+
+
+@pytest.mark.parametrize("given", ["digits_resnet", {"weights": 0}])
+def test_what_is_no_network_is_told(bundle_folder, digits_network, given):
+    """A network's name or weights in its place, and a network in the path's, are refused in short."""
+    with pytest.raises(TypeError, match=rf"this {type(given).__name__} is no network\. Give the module"):
+        bottleneck.load(bundle_folder, given)
+    with pytest.raises(ValueError, match="no path of a bundle") as told:
+        bottleneck.load(digits_network)
+    assert len(str(told.value)) < 200
 
 
 def test_a_bundle_makes_the_network_that_it_names(made, digits_network):

@@ -130,18 +130,35 @@ def test_network_that_computes_something_else_is_refused(bundle_folder, digits_n
         bottleneck.load(bundle_folder, other)
 
 
-def test_bundle_loads_on_a_half_network(bundle_folder, digits_network, digits_images):
+def test_bundle_loads_on_a_wrapped_network(bundle_folder, digits_network, digits_images, wrapping, rewrite):
+    """A compiled or parallel network is the one inside: its payloads, answers and refusals."""
+    known = Bundle.read(bundle_folder)
+    known.behaviour = behaviour(digits_network, (1, 8, 8))
+    known.save(bundle_folder)
+    model = wrapping(copy.deepcopy(digits_network).requires_grad_())
+    (plain, answers), (device, server) = (bottleneck.load(bundle_folder, m) for m in (digits_network, model))
+    payload = device(digits_images[0])
+    assert payload == plain(digits_images[0])
+    assert torch.equal(server(payload), answers(payload))
+    rewrite(bundle_folder / "bundle.json", image_shape=[1, 400, 400])
+    with pytest.raises(ValueError, match="times as large as the network's own"):
+        bottleneck.load(bundle_folder, model)
+
+
+@pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16])
+def test_bundle_loads_on_a_half_network(bundle_folder, digits_network, digits_images, dtype):
     """The same network in half precision takes the bundle, the unit in float32 within it."""
     known = Bundle.read(bundle_folder)
     known.behaviour = behaviour(digits_network, (1, 8, 8))
     known.save(bundle_folder)
     _, expected = bottleneck.load(bundle_folder, digits_network)
-    device, server = bottleneck.load(bundle_folder, copy.deepcopy(digits_network).half())
+    device, server = bottleneck.load(bundle_folder, copy.deepcopy(digits_network).to(dtype))
+    assert {weight.dtype for weight in device.bundle.unit.parameters()} == {torch.float32}
     payload = device(digits_images[0])
-    output = server(payload)
-    assert output.dtype == torch.half
-    torch.testing.assert_close(output.float(), expected(payload), rtol=0.02, atol=0.05)
-    other = copy.deepcopy(digits_network).half()
+    output, wanted = server(payload), expected(payload)
+    assert output.dtype == dtype
+    torch.testing.assert_close(output.float(), wanted, rtol=0.02, atol=0.02 * wanted.abs().max().item())
+    other = copy.deepcopy(digits_network).to(dtype)
     torch.nn.init.ones_(other.network.fc.weight)
     with pytest.raises(ValueError, match="computes something else"):
         bottleneck.load(bundle_folder, other)

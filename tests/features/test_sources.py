@@ -69,15 +69,16 @@ def test_head_that_computes_something_else_has_other_features(net, tmp_path):
     assert len(list(tmp_path.glob("features/*"))) == 2 * folders
 
 
-def test_features_of_a_half_network_are_single(digits_network, tmp_path):
+@pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16])
+def test_features_of_a_half_network_are_single(digits_network, tmp_path, dtype):
     """Units, codecs and caches around a network in half precision work in float32, on the same values."""
-    network = copy.deepcopy(digits_network).half()
+    network = copy.deepcopy(digits_network).to(dtype)
     net = split(network, "layer2", torch.zeros(1, 1, 8, 8, dtype=torch.uint8)).freeze()
     images = Digits(train_limit=150, val_limit=100)
     for features in (features_of(images, net, FeatureCache(tmp_path)), features_of(images, net, None)):
         given, _ = next(iter(features.batches("val")))
         assert given.dtype == torch.float32
-        assert torch.equal(given, given.half().float())
+        assert torch.equal(given, given.to(dtype).float())
 
 
 def test_augmented_images_are_not_cached(net, tmp_path):

@@ -1,5 +1,7 @@
 """Detectors that can be cut."""
 
+import copy
+
 import pytest
 import torch
 from torch.utils._pytree import tree_leaves
@@ -60,6 +62,17 @@ def test_head_and_tail_equal_the_detector_on_images_of_different_sizes(traced, m
         wanted = mask_rcnn.network([image / 255 for image in images])
         found = net.tail(net.head(images), sizes={"image_sizes": mask_rcnn.image_sizes(images)})
     same(found, wanted)
+
+
+@pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16])
+def test_a_detector_in_half_precision_takes_pixels(mask_rcnn, images, dtype):
+    """What its backbone computes in, its normalisation hands on: the pyramid is nearly the same."""
+    half = copy.deepcopy(mask_rcnn).to(dtype)
+    with torch.no_grad():
+        found, wanted = half.pyramid(images), mask_rcnn.pyramid(images)
+    for name, level in wanted.items():
+        assert found[name].dtype == dtype
+        torch.testing.assert_close(found[name].float(), level, rtol=0, atol=0.05 * level.abs().max().item())
 
 
 def test_tail_takes_the_sizes_of_the_example_where_it_is_given_none(traced, mask_rcnn, images):

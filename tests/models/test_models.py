@@ -118,6 +118,17 @@ def test_networks_of_any_precision_take_pixels(dtype):
     assert [point.name for point in split_points(model, pixels)] == ["input", "normalize", "0", "1"]
 
 
+def test_a_wrapped_network_is_wrapped_as_the_one_inside(wrapping):
+    """`wrap` takes the network out of what is parallel, averaged or compiled, so its names are its own."""
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.Conv2d(4, 2, 1))
+    wrapper = wrapping(network)
+    model = models.wrap(wrapper, side=8)
+    assert list(model.network.state_dict()) == list(network.state_dict())
+    assert [point.name for point in split_points(model, torch.zeros(1, 3, 8, 8, dtype=torch.uint8))] == [
+        *("input", "normalize", "0"),
+    ]
+
+
 def test_names_from_data_parallel_are_the_networks_own(tmp_path):
     """A checkpoint that was saved from a `DataParallel` loads into the network inside."""
     network = models.create("resnet20_cifar").network

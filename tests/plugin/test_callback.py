@@ -184,6 +184,24 @@ def test_compiled_modules_train_as_uncompiled_ones(whole, plain, trainer_of):
     assert_same(results[0][1], results[1][1])
 
 
+def test_a_wrapped_part_is_named_through_its_wrapper(wrapping, plain, trainer_of):
+    """A unit stands inside of what is compiled or parallel, by its whole name, which a refusal tells."""
+    plain.module.stage = wrapping(plain.module.stage)
+    whole = f"stage.{'_orig_mod' if hasattr(plain.module.stage, '_orig_mod') else 'module'}.0"
+    with pytest.raises(ValueError, match=rf"at='stage.0' is no submodule.*Similar names: .*'{whole}'"):
+        trainer_of(plain.package, make_plugin("stage.0")).fit(plain.module, plain.loader)
+    plugin = make_plugin(whole)
+    trainer = trainer_of(plain.package, plugin)
+    trainer.fit(plain.module, plain.loader)
+    folder = export(plugin, trainer)
+    (expected,) = trainer.predict(plain.module, in_order(plain.loader))[0][:1]
+    plugin.detach(plain.module)
+    device, server = bottleneck.load(folder, plain.module)
+    assert device.bundle.split == whole
+    output = server(device(plain.loader.dataset.tensors[0][0].numpy()))
+    torch.testing.assert_close(output[0], expected)
+
+
 def test_a_second_fit_goes_on_and_another_module_is_refused(plain, trainer_of):
     """The unit stays in the module until it is detached; a plugin serves one module at a time."""
     plugin = make_plugin()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.utils._pytree import tree_leaves
 
 from bottleneck.splitting import split, split_points, trace
 from bottleneck.splitting.symbolic import see_by_fx
@@ -160,6 +160,77 @@ def test_what_a_module_that_is_kept_whole_writes_is_read_back(kind, write, key):
     torch.manual_seed(0)
     model = Holder()
     assert list(trace(model, torch.zeros(1, 3, 8, 8)).kept_whole) == ["neck"]
+    net = assert_halves_are_the_network(model, "stem")
+    assert net.point.seen == "torch.fx"
+
+
+class WritesDeep(nn.Module):
+    """It writes into what lies inside of its argument; `bad` is control flow on values."""
+
+    def __init__(self, write, bad: bool) -> None:
+        super().__init__()
+        self.conv, self.write, self.bad = conv(), write, bad
+
+    def forward(self, held):
+        x = tree_leaves(held)[0]
+        self.write(held, self.conv(x))
+        if self.bad and x.sum() > 0:
+            return -x.mean((2, 3), keepdim=True)
+        return x.mean((2, 3), keepdim=True)
+
+
+@pytest.mark.parametrize("bad", [False, True])
+@pytest.mark.parametrize(
+    ("hold", "write", "read"),
+    [
+        pytest.param(
+            lambda x: {"levels": [x, x]},
+            lambda held, y: held["levels"].__setitem__(0, y + held["levels"][0]),
+            lambda held: held["levels"][0] + held["levels"][1],
+            id="list in a dict",
+        ),
+        pytest.param(
+            lambda x: {"levels": [x]},
+            lambda held, y: held["levels"].append(y),
+            lambda held: held["levels"][0] + held["levels"][-1],
+            id="list in a dict, appended",
+        ),
+        pytest.param(
+            lambda x: [x, {"x": x}],
+            lambda held, y: held[1].update(x=y, y=2 * y),
+            lambda held: held[1]["x"] + held[1]["y"],
+            id="dict in a list",
+        ),
+        pytest.param(
+            lambda x: ({"deep": [{"x": x}]}, x),
+            lambda held, y: held[0]["deep"][0].update(x=y),
+            lambda held: held[0]["deep"][0]["x"],
+            id="dict in a list in a dict in a tuple",
+        ),
+        pytest.param(
+            lambda x: {"x": x},
+            lambda held, y: held.update(levels=[y, 2 * y]),
+            lambda held: held["levels"][0] + held["levels"][1],
+            id="list put into a dict",
+        ),
+    ],
+)
+def test_what_is_written_inside_of_a_nested_argument_is_read_back(hold, write, read, bad):
+    """What lies in a list, dict or tuple may be written into, by a module that is kept whole or not."""
+
+    class Holder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.neck, self.last = conv(inputs=3), WritesDeep(write, bad), conv()
+
+        def forward(self, x):
+            held = hold(self.stem(x))
+            y = self.neck(held)
+            return self.last(y + read(held))
+
+    torch.manual_seed(0)
+    model = Holder()
+    assert list(trace(model, torch.zeros(1, 3, 8, 8)).kept_whole) == (["neck"] if bad else [])
     net = assert_halves_are_the_network(model, "stem")
     assert net.point.seen == "torch.fx"
 
@@ -373,11 +444,31 @@ def test_layers_of_an_encoder_of_torch_are_cuts():
     assert net.point.seen.startswith("torch.export")
 
 
-def test_a_parallel_part_of_a_network_is_looked_into():
-    """`DataParallel` inside of a network hides none of its layers."""
-    model = nn.Sequential(conv(inputs=3), nn.DataParallel(nn.Sequential(conv(), conv())), conv(1))
-    assert "1.module.0" in names(model)
-    assert_halves_are_the_network(model, "1.module.0")
+@pytest.mark.parametrize("kind", [Classifier, LibraryClassifier])
+def test_a_wrapped_part_of_a_network_is_looked_into(wrapping, kind):
+    """A parallel, averaged or compiled part hides none of its layers, whichever way the network is seen."""
+    torch.manual_seed(0)
+    model = kind()
+    model.stage = wrapping(model.stage)
+    holder = "_orig_mod" if hasattr(model.stage, "_orig_mod") else "module"
+    forward = vars(model.stage).get("forward")
+    assert names(model) == ["input", "stem", f"stage.{holder}.0", "stage"]
+    net = assert_halves_are_the_network(model, f"stage.{holder}.0")
+    assert net.point.seen == ("torch.fx" if kind is Classifier else "torch.export")
+    assert vars(model.stage).get("forward") is forward  # it is a wrapper again
+
+
+def test_a_part_that_compiles_itself_is_looked_into():
+    """`Module.compile` of a part, or of the whole, hides none of its layers, and stays."""
+    torch.manual_seed(0)
+    model = Classifier()
+    for module in (model, model.stage):
+        module.compile(backend="eager")
+    assert names(model) == ["input", "stem", "stage.0", "stage"]
+    net = split(model, "stage.0", torch.zeros(1, 3, 8, 8))
+    assert net.point.seen == "torch.fx"
+    assert model._compiled_call_impl is not None
+    assert model.stage._compiled_call_impl is not None
 
 
 def test_network_whose_samples_influence_each_other_is_refused():
@@ -389,26 +480,26 @@ def test_network_whose_samples_influence_each_other_is_refused():
         split_points(model, torch.zeros(1, 3, 8, 8))
 
 
-def test_wrapped_networks_are_unwrapped():
+def test_wrapped_networks_are_unwrapped(wrapping):
     """Parallel, averaged and compiled networks have the cuts of what they wrap, under its names."""
-    model = nn.Sequential(conv(inputs=3), conv(1))
-    for wrapped in (nn.DataParallel(model), AveragedModel(model), torch.compile(model)):
-        assert names(wrapped) == ["input", "0"]
-        assert split(wrapped, "0", torch.zeros(1, 3, 8, 8)).point.name == "0"
+    model = wrapping(nn.Sequential(conv(inputs=3), conv(1)))
+    assert names(model) == ["input", "0"]
+    assert_halves_are_the_network(model, "0")
 
 
+@pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16])
 @pytest.mark.parametrize("kind", [Classifier, LibraryClassifier])
-def test_half_precision_counts_two_bytes_and_takes_single(kind):
+def test_half_precision_counts_two_bytes_and_takes_single(kind, dtype):
     """A half network's sizes count two bytes a number, and its tail takes a float32 feature."""
     torch.manual_seed(0)
-    model = kind().half()
-    example = torch.zeros(1, 3, 8, 8, dtype=torch.half)
+    model = kind().to(dtype)
+    example = torch.zeros(1, 3, 8, 8, dtype=dtype)
     net = split(model, "stage", example)
     assert net.point.nbytes == 2 * 4 * 8 * 8
-    images = torch.randn(2, 3, 8, 8).half()
+    images = torch.randn(2, 3, 8, 8).to(dtype)
     with torch.no_grad():
         feature = net.head(images)
-        assert feature.dtype == torch.half
+        assert feature.dtype == dtype
         assert torch.equal(net.tail(feature.float()).logits, net.tail(feature).logits)
 
 

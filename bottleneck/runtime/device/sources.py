@@ -12,7 +12,9 @@ from typing import Any
 
 from PIL import Image
 
-PICTURES = {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
+from bottleneck.codecs.pictures.files.folder import pictures_in, tell_passed_over
+
+PICTURES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _SLOWEST = 1e-5  # images a second: one a day
 _SILENCE = 10.0  # seconds after which a camera or a stream that says nothing is an error
 
@@ -41,10 +43,11 @@ class Pictures(Stills):
     """
 
     def __init__(self, path: Path):
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        self._files = [file for file in files if file.suffix.lower() in PICTURES]
+        files, others = pictures_in(path, PICTURES) if path.is_dir() else ([path], 0)
+        tell_passed_over(path, others)
+        self._files = sorted(files)
         if not self._files:
-            raise ValueError(f"source={path} has no pictures. Known endings: {', '.join(sorted(PICTURES))}.")
+            raise ValueError(f"source={path} has no pictures. Known endings: {', '.join(PICTURES)}.")
 
     def __iter__(self) -> Iterator[Image.Image]:
         for file in self._files:

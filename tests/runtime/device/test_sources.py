@@ -1,6 +1,7 @@
 """Sources: pictures in their order, videos at their pace, and clear words where there is nothing."""
 
 import itertools
+import shutil
 
 import numpy as np
 import pytest
@@ -25,6 +26,17 @@ def test_a_folder_is_its_pictures_by_name(pictures):
     assert isinstance(source, Pictures)
     assert [np.asarray(image)[0, 0] for image in source] == [0, 1, 2]
     assert source.fps is None
+
+
+def test_files_that_are_no_pictures_are_passed_over(pictures, caplog):
+    """What begins with a dot is no picture, wherever it lies; files that are none are counted in one line."""
+    for name in (".ipynb_checkpoints", "b/.ipynb_checkpoints"):
+        shutil.copytree(pictures, pictures / name, ignore=lambda *_: {"b"})
+    (pictures / "._a.png").write_text("what a Mac says of a file")
+    (pictures / "b" / "Thumbs.db").write_text("")
+    assert [np.asarray(image)[0, 0] for image in open_source(str(pictures))] == [0, 1, 2]
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [f"{pictures}: passed over 2 files that are no images."]
 
 
 def test_so_many_frames_begin_again_where_a_source_ends(pictures):
