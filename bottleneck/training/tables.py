@@ -25,7 +25,8 @@ from bottleneck.unit import Unit
 _TABULATED, _WEIGHED = 2000, 1000  # images that are looked at on the way
 _MOST_WEIGHED, _NEAR = 3, 0.02  # steps that are tried, and how near a payload is near enough to stop
 _SLOPE, _FARTHEST = -0.65, math.log(2.0)  # of the payload over the step, in logarithms; of the step
-_HALVINGS = 5  # of the steps between the finest and the coarsest that are tried, where a drop is asked for
+_COARSEST = math.log(4.0)  # of the step, where a drop is asked for
+_HALVINGS = 6  # of the steps from the finest to the coarsest there
 
 
 def fit_tables(channel: Channel, rate: Rate, cut: Cut) -> None:
@@ -81,8 +82,8 @@ def aim(channel: Channel, rate: Rate, cut: Cut, wanted: float) -> None:
 def aim_at_drop(channel: Channel, cut: Cut, wanted: float) -> None:
     """Take the coarsest quantization step with which a trained unit loses no more than was asked for.
 
-    A price is set by judgements on the way, and the last of them comes before the end. Between half and twice
-    the step, that is; where the finest of them still loses more, the step stays.
+    A price is set by judgements on the way, and the last of them comes before the end. From half to four
+    times the step, that is; where the finest of them still loses more, the step stays.
 
     Args:
         channel: Of the unit, whose step changes; tables are fitted afterwards.
@@ -97,7 +98,7 @@ def aim_at_drop(channel: Channel, cut: Cut, wanted: float) -> None:
         tried.coarsen(math.exp(factor))
         return _metric(cut.channel(channel.codec, tried), cut) >= least
 
-    enough, too_coarse = -_FARTHEST, _FARTHEST
+    enough, too_coarse = -_FARTHEST, _COARSEST
     if not kept(enough):
         return
     if kept(too_coarse):
