@@ -10,6 +10,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -25,8 +26,8 @@ from bottleneck.unit import Unit
 _TABULATED, _WEIGHED = 2000, 1000  # images that are looked at on the way
 _MOST_WEIGHED, _NEAR = 3, 0.02  # steps that are tried, and how near a payload is near enough to stop
 _SLOPE, _FARTHEST = -0.65, math.log(2.0)  # of the payload over the step, in logarithms; of the step
-_COARSEST = math.log(4.0)  # of the step, where a drop is asked for
-_HALVINGS = 6  # of the steps from the finest to the coarsest there
+_COARSER = [2 ** (n / 4) for n in range(1, 9)]  # factors of the step, where a drop is asked for
+_FINER = [2 ** (-n / 4) for n in range(1, 5)]
 
 
 def fit_tables(channel: Channel, rate: Rate, cut: Cut) -> None:
@@ -80,10 +81,10 @@ def aim(channel: Channel, rate: Rate, cut: Cut, wanted: float) -> None:
 
 
 def aim_at_drop(channel: Channel, cut: Cut, wanted: float) -> None:
-    """Take the coarsest quantization step with which a trained unit loses no more than was asked for.
+    """Coarsen a trained unit's quantization step for as long as no more is lost than was asked for.
 
-    A price is set by judgements on the way, and the last of them comes before the end. From half to four
-    times the step, that is; where the finest of them still loses more, the step stays.
+    A price is set by judgements on the way, and the last of them comes before the end. Where too much is lost
+    as it is, the step is refined instead, at most to half; where that is not enough, it stays.
 
     Args:
         channel: Of the unit, whose step changes; tables are fitted afterwards.
@@ -95,18 +96,12 @@ def aim_at_drop(channel: Channel, cut: Cut, wanted: float) -> None:
 
     def kept(factor: float) -> bool:
         tried = copy.deepcopy(unit)
-        tried.coarsen(math.exp(factor))
+        tried.coarsen(factor)
         return _metric(cut.channel(channel.codec, tried), cut) >= least
 
-    enough, too_coarse = -_FARTHEST, _COARSEST
-    if not kept(enough):
-        return
-    if kept(too_coarse):
-        enough = too_coarse
-    for _ in range(_HALVINGS if enough < too_coarse else 0):
-        middle = (enough + too_coarse) / 2
-        enough, too_coarse = (middle, too_coarse) if kept(middle) else (enough, middle)
-    unit.coarsen(math.exp(enough))
+    # The first that loses too much ends it: of many tries, one is kept by luck.
+    better = takewhile(kept, _COARSER) if kept(1.0) else filter(kept, _FINER)
+    unit.coarsen(max(better, default=1.0))
 
 
 @torch.no_grad()
