@@ -29,6 +29,7 @@ def test_every_target_is_fed(capsys, tmp_path):
     assert {"server", "range", "hevc"} <= {folder.partition("-")[2] for folder in folders}
 
 
+@pytest.mark.slow
 def test_code_that_is_hard_to_reach_is_found(tmp_path):
     """Payloads that reach new code are gone on from: three bytes right of 16 million are no luck."""
 

@@ -97,6 +97,7 @@ def test_other_units_train_by_their_name(unit, tmp_path, digits_network, digits_
     assert server(device(digits_images[0])).shape == (1, 10)
 
 
+@pytest.mark.slow
 def test_search_draws_strides_that_fit_the_grid_of_tokens(tmp_path):
     """A study over token units ends in a frontier; strides as large as the 4×4 grid are not drawn."""
     study = [

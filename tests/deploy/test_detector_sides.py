@@ -48,8 +48,8 @@ def bundle_of(network, images, folder, kind, codec, at="layer1"):
     ("kind", "codec", "at"),
     [
         ("slim", "range", "layer1"),
-        ("slim", "affine", "layer1"),
-        ("depthwise", "range", "layer1"),
+        pytest.param("slim", "affine", "layer1", marks=pytest.mark.slow),
+        pytest.param("depthwise", "range", "layer1", marks=pytest.mark.slow),
         pytest.param("depthwise", "range", "layer2", marks=pytest.mark.slow),  # two maps, sent as one
     ],
 )

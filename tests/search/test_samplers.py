@@ -42,7 +42,9 @@ def new_study(sampler, storage=None):
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "gp")) for name in SAMPLERS]
+)
 def test_every_sampler_draws_from_the_space_and_repeats(name):
     """Each configured sampler runs two objectives, and the same seed gives the same points."""
     first, second = (params(new_study(sampler_of(name)), 13) for _ in range(2))

@@ -140,8 +140,14 @@ def test_tails_that_were_not_used_for_longest_leave_memory(frontier, digits_netw
 
 def test_draining_answers_the_frame_that_is_under_way(loop, frontier, half, digits_images):
     """A server that is told to end takes no more frames, and answers the one that it has."""
-    under_way, network = threading.Event(), models.create("digits_resnet")
-    hooked = network.network.fc.register_forward_hook(lambda *_: (under_way.set(), time.sleep(1.0))[0])
+    slow, under_way, network = threading.Event(), threading.Event(), models.create("digits_resnet")
+
+    def linger(*_):
+        if slow.is_set():
+            under_way.set()
+            time.sleep(1.0)
+
+    hooked = network.network.fc.register_forward_hook(linger)
 
     async def start():
         server = Server(Tails([frontier], network))
@@ -150,7 +156,7 @@ def test_draining_answers_the_frame_that_is_under_way(loop, frontier, half, digi
     server, port = loop.run(start())
     with Client(f"127.0.0.1:{port}", half, timeout=30.0) as client:
         assert client.ask(digits_images[0]).strategy == half.routes[0].name
-        under_way.clear()
+        slow.set()
         client.offer(digits_images[1])
         assert under_way.wait(30)
         loop.run(server.drain())
