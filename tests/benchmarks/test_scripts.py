@@ -426,7 +426,7 @@ def test_loss(run, tmp_path):
     text = run("loss", rows, picture, *FEW, *few)
     first, second = [json.loads(line) for line in rows.read_text().splitlines()]
     assert (first["method"], second["method"]) == ("half parity", "trained: prefix")
-    arriving = [row for row in second["rows"] if row["method"].startswith("-first")]
+    arriving = [row for row in second["rows"] if (row["loss_model"] or "").startswith("first ")]
     assert arriving
     assert {row["lost"] for row in tables(text)[0]} == {"packets", "bursts"}
     assert is_picture(picture)
