@@ -51,17 +51,18 @@ def check_bundles(bundles: Sequence[Bundle], cut: Cut) -> None:
 def placed(bundles: Sequence[Bundle], cut: Cut, cfg: DictConfig) -> list[tuple[Cut, list[Channel]]]:
     """The bundles' channels, each also through `also_codecs` and with `offsets`, by the cut they send at.
 
-    Units that replace a module have a cut of their own, and so has each tail that was trained.
+    The first is the configuration's own, whether bundles stand there or not. Units that replace a module have
+    a cut of their own, and so has each tail that was trained.
     """
-    together: dict[Place, list[Bundle]] = defaultdict(list)
+    home = (cut.net.point.name, False, None)
+    together: dict[Place, list[Bundle]] = defaultdict(list, {home: []})
     for bundle in bundles:
         bundle.unit.to(cut.image.device)
         together[bundle.place].append(bundle)
     sent = []
-    for (split, replaces, tail), here in together.items():
-        at_home = (split, replaces, tail) == (cut.net.point.name, False, None)
-        place = cut if at_home else cut.at(split, here[0].unit.kind)
-        if here[0].tail is not None:
+    for where, here in together.items():
+        place = cut if where == home else cut.at(where[0], here[0].unit.kind)
+        if here and here[0].tail is not None:
             place = place.with_own_tail(here[0].tail)
         sent.append((place, [channel for bundle in here for channel in _channels(bundle, place, cfg)]))
     return sent

@@ -51,7 +51,8 @@ def evaluate(cfg: DictConfig, folder: Path) -> list[Result]:
 
     cut.fit(untrained)
     whole.fit(pictures)
-    sent = [*placed(bundles, cut, cfg), (cut, untrained)]
+    sent = placed(bundles, cut, cfg)
+    sent[0][1].extend(untrained)  # one pass over what the head gives
     if "loss" in cfg.suite:
         sent = [(place, on_lossy_links(cfg.suite.loss, place, channels)) for place, channels in sent]
     sent.append((whole, pictures))

@@ -123,9 +123,9 @@ def test_coco_run_evaluates_and_deploys(coco_folder, tmp_path):
     again = evaluate(
         composed("evaluate", *overrides, bundles, "suite.feature={rle-4:{name:rle,bits:4}}"), tmp_path
     )
-    assert [row.method.split(":")[0] for row in again] == ["frozen", "bundle", "rle-4"]
-    assert again[1].payload_bytes == rows[1].payload_bytes
-    assert again[1].value == rows[1].value
+    assert [row.method.split(":")[0] for row in again] == ["frozen", "rle-4", "bundle"]
+    assert again[2].payload_bytes == rows[1].payload_bytes
+    assert again[2].value == rows[1].value
 
 
 @pytest.mark.slow
