@@ -6,7 +6,7 @@ A reported size is the length of bytes that were decoded again, and a reported a
 makes of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,8 +138,31 @@ class Times:
 
 
 @torch.no_grad()
+def judge(
+    answer: Callable[[Tensor, dict[str, Any]], Any], batches: Batches, task: Task, device: torch.device
+) -> Tally:
+    """What becomes of samples.
+
+    Args:
+        answer: From what the head gives for a batch, and sizes, to the network's output.
+        batches: What the head gives, and targets.
+        task: Says which metric.
+        device: Where `answer` runs.
+
+    Raises:
+        ValueError: If there are no samples.
+    """
+    tally, empty = Tally(task), True
+    for given, target in batches:
+        tally.judge(answer(given.to(device), task.sizes(task.headers(target))), target)
+        empty = False
+    if empty:
+        raise ValueError("There are no samples to measure. Look at data.root and data.val_limit.")
+    return tally
+
+
 def judge_frozen(net: SplitModel, batches: Batches, task: Task) -> Tally:
-    """What the frozen network does with samples.
+    """What the frozen network does with samples; see `judge`.
 
     Args:
         net: The network, split anywhere; it runs on its device.
@@ -149,13 +172,7 @@ def judge_frozen(net: SplitModel, batches: Batches, task: Task) -> Tally:
     Raises:
         ValueError: If there are no samples.
     """
-    tally, device, empty = Tally(task), device_of(net), True
-    for given, target in batches:
-        tally.judge(net.rest(given.to(device), task.sizes(task.headers(target))), target)
-        empty = False
-    if empty:
-        raise ValueError("There are no samples to measure. Look at data.root and data.val_limit.")
-    return tally
+    return judge(net.rest, batches, task, device_of(net))
 
 
 @torch.no_grad()

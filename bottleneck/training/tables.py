@@ -20,7 +20,7 @@ from bottleneck.channel import Batches, Channel
 from bottleneck.codecs import Codec
 from bottleneck.cut import Cut
 from bottleneck.loss.rates import Rate
-from bottleneck.measure.harness import Tally
+from bottleneck.measure.harness import judge
 from bottleneck.unit import Unit
 
 _TABULATED, _WEIGHED = 2000, 1000  # images that are looked at on the way
@@ -97,22 +97,19 @@ def aim_at_drop(channel: Channel, cut: Cut, wanted: float) -> None:
     def kept(factor: float) -> bool:
         tried = copy.deepcopy(unit)
         tried.coarsen(factor)
-        return _metric(cut.channel(channel.codec, tried), cut) >= least
+        sent = cut.channel(channel.codec, tried).quantised
+        tally = judge(
+            lambda given, sizes: cut.net.tail(sent(given).feature, sizes),
+            cut.features.batches("select"),
+            cut.task,
+            cut.image.device,
+        )
+        return tally.values()[cut.task.metric] >= least
 
     # The first that loses too much ends it: of many tries, one is kept by luck.
-    better = takewhile(kept, _COARSER) if kept(1.0) else filter(kept, _FINER)
-    unit.coarsen(max(better, default=1.0))
-
-
-@torch.no_grad()
-def _metric(channel: Channel, cut: Cut) -> float:
-    """The task's metric on the held-out samples, behind quantized latents that were not coded."""
-    task = cut.task
-    tally = Tally(task)
-    for given, target in cut.features.batches("select"):
-        sent = channel.quantised(given.to(cut.image.device))
-        tally.judge(cut.net.tail(sent.feature, task.sizes(task.headers(target))), target)
-    return tally.values()[task.metric]
+    unit.coarsen(
+        max(takewhile(kept, _COARSER), default=1.0) if kept(1.0) else next(filter(kept, _FINER), 1.0)
+    )
 
 
 def _fit(channel: Channel, rate: Rate, batches: Callable[[], Batches], device: torch.device) -> None:
