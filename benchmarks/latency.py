@@ -36,6 +36,7 @@ from bottleneck.cut import Cut
 from bottleneck.data.base import ImageData
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.export import DeviceGraph, write_onnx
+from bottleneck.deploy.networks import check_network
 from bottleneck.measure.timing import median_ms
 
 QUALITIES = (10, 20, 50, 80)  # of JPEG
@@ -246,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bundle = Bundle.read(args.bundle)
     cfg = composed("evaluate", [*args.overrides, "device=cpu", f"split='{bundle.split}'"])
     cut = cut_of(cfg, bundle.unit.kind)
-    bundle.check_network(cut.model)
+    check_network(bundle, cut.model)
     calibration = some_of(cut.images, "train", args.calibration).images
     with torch.no_grad():
         rows = measure(bundle, cut, calibration, some_of(cut.images, "val", args.images), args)

@@ -29,6 +29,7 @@ from benchmarks.shared import markdown, parser, served
 from bottleneck import codecs, models
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.frontier import Point, numbered_bundles, write_frontier
+from bottleneck.deploy.networks import named_network
 from bottleneck.identity import weights_identity
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.connection import Connection
@@ -348,7 +349,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--rows", type=Path, help="JSON lines, one for each line of the tables")
     given = options.parse_args(arguments)
     bundle = numbered_bundles(given.frontier)[0][0]
-    network = bundle.network_made()
+    network = named_network(bundle)
     tails = Tails([given.frontier], network)
     device, image = TorchHalf([given.frontier], network), np.zeros(bundle.image_shape, np.uint8)
     half = Prepared(device, image, device.routes[0])

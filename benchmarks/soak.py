@@ -22,6 +22,7 @@ import psutil
 
 from benchmarks.shared import background_loop, markdown, parser, served
 from bottleneck.deploy.frontier import numbered_bundles
+from bottleneck.deploy.networks import named_network
 from bottleneck.runtime.device.client import Client
 from bottleneck.runtime.device.torch_half import TorchHalf
 from bottleneck.runtime.journal import Record
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--fps", type=float, default=10.0, help="of each device")
     given = options.parse_args(arguments)
     bundle = numbered_bundles(given.frontier)[0][0]
-    network = bundle.network_made()
+    network = named_network(bundle)
     half, image = TorchHalf([given.frontier], network), np.zeros(bundle.image_shape, np.uint8)
     rows, seconds = [], 60 * given.minutes
     with (

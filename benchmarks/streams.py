@@ -34,6 +34,7 @@ from bottleneck import codecs, models, split
 from bottleneck.channel import Channel
 from bottleneck.data.files import load_image
 from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.networks import check_network
 from bottleneck.deploy.places import found
 from bottleneck.preprocess import preprocess
 
@@ -132,7 +133,7 @@ def _classes(frames: Tensor, at: str, logits: Sequence[int] | None = None) -> St
 
 def _latents(frames: Tensor, bundle: Bundle) -> Stream:
     stream = _classes(frames, bundle.split, IMAGENETTE)
-    bundle.check_network(stream.network)
+    check_network(bundle, stream.network)
     return dataclasses.replace(stream, bundle=bundle)
 
 

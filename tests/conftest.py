@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,21 @@ from bottleneck.integrity import description
 from tests.browser import Chromium
 
 torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test that is `sampled(n)`, n cases spread over all of them run by default; the others are slow."""
+    cases: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("sampled"):
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for of_one in cases.values():
+        (count,) = of_one[0].get_closest_marker("sampled").args
+        kept = {round(number) for number in np.linspace(0, len(of_one) - 1, count)}
+        for number, item in enumerate(of_one):
+            if number not in kept:
+                item.add_marker("slow")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,6 +4,7 @@ import importlib
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from hydra.utils import get_class, get_method, instantiate
@@ -33,6 +34,7 @@ def test_every_command_composes_without_arguments(name):
     OmegaConf.to_container(composed(name), resolve=True, throw_on_missing=True)
 
 
+@pytest.mark.sampled(30)
 @pytest.mark.parametrize(("group", "option"), GROUPS)
 def test_every_option_composes_and_names_something_real(group, option):
     """Each file of each group composes into a command that has the group, and its targets exist."""
@@ -56,6 +58,7 @@ def test_suites_make_codecs_for_every_image_and_feature(option):
                     assert codecs.create(shape=shape, **options).shape == shape
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("option", sorted(o for g, o in GROUPS if g == "data"))
 def test_data_configurations_make_data_sets_without_the_data(option, tmp_path):
     """Each data set is made from its configuration with every option known, before any file is touched."""
@@ -67,6 +70,7 @@ def test_data_configurations_make_data_sets_without_the_data(option, tmp_path):
     assert data.batch_size == 5
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     "option",
     sorted(o for g, o in GROUPS if g == "model"),
@@ -94,6 +98,7 @@ def test_model_configurations_make_networks(option):
     assert network.input_shape[0] in (1, 3)
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 @pytest.mark.parametrize("command", ["train", "evaluate"])
 def test_experiments_compose_for_every_command(experiment, command, tmp_path):
@@ -105,6 +110,7 @@ def test_experiments_compose_for_every_command(experiment, command, tmp_path):
     OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "experiment",
     [
@@ -180,3 +186,14 @@ def test_installed_configuration_is_found(monkeypatch, tmp_path):
     (tmp_path / "bottleneck" / "conf").mkdir(parents=True)
     monkeypatch.setattr(folder, "__file__", str(tmp_path / "bottleneck" / "commands" / "folder.py"))
     assert folder.config_dir() == str(tmp_path / "bottleneck" / "conf")
+
+
+@pytest.mark.parametrize(
+    ("able", "precision"),
+    [({}, "32-true"), ({"avx512_bf16": True}, "32-true"), ({"amx_bf16": True}, "bf16-mixed")],
+)
+@pytest.mark.parametrize("experiment", ["imagenette_mid", "imagenette_early"])
+def test_precision_is_what_the_processor_is_fast_in(monkeypatch, experiment, able, precision):
+    """Without AMX a step in bfloat16 would take longer, up to ten times, so float32 it is there."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert composed("train", f"experiment={experiment}", "device=cpu").trainer.precision == precision

@@ -14,6 +14,7 @@ from bottleneck.commands.setup import also_channels, listed
 from bottleneck.cut import Cut
 from bottleneck.deploy.bundle import Bundle, Place
 from bottleneck.deploy.frontier import read_bundles
+from bottleneck.deploy.networks import check_network
 from bottleneck.deploy.places import found
 
 
@@ -39,7 +40,7 @@ def check_bundles(bundles: Sequence[Bundle], cut: Cut) -> None:
     """Refuse bundles of another network, or of images that were made in another way."""
     images = cut.images
     for bundle in bundles:
-        bundle.check_network(cut.model)
+        check_network(bundle, cut.model)
         if bundle.image_shape != images.image_shape or bundle.preprocessing not in ({}, images.preprocessing):
             raise ValueError(
                 f"Bundle {bundle.id} takes images of {bundle.image_shape} after {bundle.preprocessing}, the "

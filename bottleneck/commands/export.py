@@ -8,6 +8,7 @@ from torch import nn
 from bottleneck.commands.construct import construct
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.export import export
+from bottleneck.deploy.networks import named_network
 from bottleneck.deploy.places import bundle_at
 
 
@@ -24,7 +25,7 @@ def network_of(cfg: DictConfig, bundle: Bundle) -> nn.Module:
     if "model" in cfg:
         network: nn.Module = construct(cfg.model)
         return network
-    return bundle.network_made()
+    return named_network(bundle)
 
 
 def run(cfg: DictConfig) -> None:

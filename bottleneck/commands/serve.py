@@ -17,6 +17,7 @@ from bottleneck.commands.export import network_of
 from bottleneck.commands.setup import torch_device
 from bottleneck.commands.transport import by_datagrams
 from bottleneck.deploy.frontier import numbered_bundles
+from bottleneck.deploy.networks import check_network
 from bottleneck.runtime.journal import Journal
 from bottleneck.runtime.page import Page
 from bottleneck.runtime.security import Security
@@ -97,7 +98,7 @@ def on_ray(cfg: DictConfig) -> None:
     folder = folders[0].resolve()
     network = network_of(cfg, numbered_bundles(folder)[0][0])
     for bundle in stateless_bundles(folder).values():
-        bundle.check_network(network)  # what every replica would fail at is said once, in a line
+        check_network(bundle, network)  # what every replica would fail at is said once, in a line
     options = ray_app.Options(
         replicas=cfg.ray.replicas,
         most=cfg.ray.most,

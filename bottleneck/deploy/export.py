@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from bottleneck.deploy.bundle import Bundle
+from bottleneck.deploy.networks import check_network, split_network
 from bottleneck.deploy.places import bundle_at
 from bottleneck.deploy.sides import takes_sizes
 from bottleneck.devices import device_of
@@ -87,12 +88,12 @@ def export(bundle: str | Path, model: nn.Module, folder: str | Path, target: str
     if target not in _WRITERS:
         raise ValueError(f"target={target!r} is unknown. Choose one of {sorted(_WRITERS)}.")
     operating_point = Bundle.read(bundle_at(bundle))
-    operating_point.check_network(model)
+    check_network(operating_point, model)
     # The caller's network stays where it is; graphs are written on the CPU, from a copy.
     network = model if device_of(model).type == "cpu" else copy.deepcopy(model).cpu()
     unit, kind = operating_point.unit, operating_point.codec.input
     # Two samples: torch.export takes a batch of one for a constant.
-    net = operating_point.split_network(network, batch=2)
+    net = split_network(operating_point, network, batch=2)
     if takes_sizes(net):
         raise ValueError(
             f"{bundle} is of a detector that resizes images itself, and no graph follows that. It runs "

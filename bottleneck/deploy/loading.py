@@ -5,6 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from bottleneck.deploy.frontier import read_frontier
+from bottleneck.deploy.networks import named_network
 from bottleneck.deploy.pairs import both_sides
 from bottleneck.deploy.places import found
 from bottleneck.deploy.sides import Device, Server
@@ -40,7 +41,7 @@ def load(
             "the module itself, such as bottleneck.models.create(...) returns."
         )
     points, bundles, hardness = read_frontier(found(path), digest)
-    sides = both_sides(bundles, bundles[0].network_made() if model is None else model)
+    sides = both_sides(bundles, named_network(bundles[0]) if model is None else model)
     if not points:
         return sides[0]
     return (

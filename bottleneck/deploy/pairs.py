@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from bottleneck.deploy.bundle import Bundle, Place
+from bottleneck.deploy.networks import check_network, split_network
 from bottleneck.deploy.sides import Device, Server, takes_sizes
 from bottleneck.devices import device_of
 from bottleneck.splitting import SplitModel
@@ -36,11 +37,11 @@ def both_sides(bundles: list[Bundle], model: nn.Module) -> list[tuple[Device, Se
     nets: dict[Place, SplitModel] = {}
     sides = []
     for bundle in bundles:
-        bundle.check_network(model)
+        check_network(bundle, model)
         bundle.unit.to(where)
         place = bundle.place
         if place not in nets:
-            nets[place] = bundle.split_network(model)
+            nets[place] = split_network(bundle, model)
         _check_shapes(bundle, nets[place])
         sides.append((Device(bundle, nets[place]), Server(bundle, nets[place])))
     return sides

@@ -61,6 +61,7 @@ def test_more_samples_than_there_are_means_all(digits_network):
     assert len(samples_of("samples=10000", "data.val_limit=30").images) == 30
 
 
+@pytest.mark.slow
 def test_pixels_can_be_analysed_too(digits_network):
     """At the split point `input` the questions are those of the image, gradients included."""
     cfg = composed("samples=12", "split=input")
@@ -116,6 +117,7 @@ def test_impossible_questions_are_refused(samples):
         samples_of("samples=0")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("question", sorted(figures.DRAW))
 def test_single_and_constant_images_are_drawn(question, tmp_path):
     """One image, one channel, no variation: an answer and a picture, without a warning."""

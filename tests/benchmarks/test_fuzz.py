@@ -41,6 +41,7 @@ def test_code_that_is_hard_to_reach_is_found(tmp_path):
     assert fuzz.fuzz(target, tmp_path / "deep", 5, 1)[1]
 
 
+@pytest.mark.slow
 def test_decoders_that_fail_are_told(capsys, tmp_path, monkeypatch):
     """A decoder that fails is named, and its payloads are kept."""
     monkeypatch.setattr("bottleneck.codecs.entropy.plain.Bytes.decode", lambda self, payload: payload[999])

@@ -123,6 +123,7 @@ def test_full_size(run, case, side):
     assert "answer (1, 65, 65)" in text or "boxes" in text
 
 
+@pytest.mark.slow
 def test_control(run, tmp_path):
     """The table has a line for each kind of link, the rows one for each seed, and the plan is drawn."""
     printed = run("control", "--rows", tmp_path / "rows.jsonl", "--picture", tmp_path / "plan.png")
@@ -293,6 +294,7 @@ def test_latency(run, digits_bundle, tmp_path):
     assert [row["runtime"] for row in tables(text)[1]] == ["eager", "onnx", "onnx-int8"]
 
 
+@pytest.mark.slow
 def test_paper(run, tmp_path):
     """The rows of five evaluations still make the table of results.md, and the picture."""
     files = [DATA / f"paper_{place}.jsonl" for place in ("late", "mid", "relu6", "early", "input")]
@@ -362,6 +364,7 @@ def test_samplers_of_earlier_studies(capsys, tmp_path):
     assert in_results("\n".join(rows))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("scenes", "kind", "at", "name"),
     [
@@ -391,6 +394,7 @@ def test_scenes_picture(run, weights, tmp_path, scenes, kind, at, name):
     assert np.asarray(Image.open(tmp_path / "a.png")).std() > 10
 
 
+@pytest.mark.slow
 def test_camera(run, tmp_path):
     """Frames without labels become a plan: every way agrees with the network alone as far as it does."""
     torch.manual_seed(0)
@@ -510,6 +514,7 @@ def test_throughput(run):
         assert all(float(row["bits/element"]) > 0 and float(row["encode ms"]) >= 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_variants(run, tmp_path):
     """Each variant is trained once: the second start finds all runs in the file and prints the same table."""
     rows = tmp_path / "rows.jsonl"

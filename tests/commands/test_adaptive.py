@@ -15,6 +15,7 @@ def composed(*overrides):
         return compose("evaluate", ["suite.feature=null", "also_codecs=[]", *overrides])
 
 
+@pytest.mark.slow
 def test_hard_digits_get_more_bytes_and_devices_do_what_was_measured(tmp_path):
     """No fixed point is as good at the bytes; the frontier that is written spends and answers as its row."""
     rows = evaluate(composed("bundles=zoo:digits/default", "adaptive.mean_bytes=[3.5]"), tmp_path)

@@ -71,6 +71,7 @@ def test_full_disk_is_one_line(capsys):
     assert line.startswith("bottleneck train: the disk is full ([Errno 28]")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.filterwarnings("ignore")  # as in a process of its own
 @pytest.mark.parametrize("place", ["/proc/x", "notes", "notes/x", "logged"])
 @pytest.mark.parametrize("key", ["hydra.run.dir", "hydra.sweep.dir"])

@@ -62,6 +62,7 @@ def test_what_codes_whole_samples_is_left_out_where_packets_are_lost(digits_bund
     assert "context codes whole samples only" in caplog.text
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -58,6 +58,7 @@ def test_training_beyond_the_limits_a_sentence_names_the_key(overrides, problem,
         train(composed(*overrides.split()), tmp_path)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -122,6 +123,7 @@ def run(monkeypatch, capsys, tmp_path):
     return given
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize(
     ("command", "overrides", "problem"),
     [
@@ -198,6 +200,7 @@ def test_beyond_the_limits_a_sentence_names_the_key(command, overrides, problem,
     assert problem in last
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("command", "overrides", "answer"),
     [
@@ -248,6 +251,7 @@ EACH = [("train", ONE_EPOCH), ("evaluate", "suite=features"), ("analyze", "analy
 REFUSING = [*EACH, ("search", STUDY), ("plan", "frontier=PATH")]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("command", "overrides"), REFUSING)
 def test_one_class_is_refused(command, overrides, images, run):
     """Whatever is answered would be right."""
@@ -256,6 +260,7 @@ def test_one_class_is_refused(command, overrides, images, run):
     assert "The data set has 1 class, and any answer is right" in said.splitlines()[-1]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("command", "overrides"), REFUSING)
 def test_empty_val_is_refused(command, overrides, images, run):
     """What has no image is named, with its folder."""
@@ -264,6 +269,7 @@ def test_empty_val_is_refused(command, overrides, images, run):
     assert "images/val for: class0, class1. Add images" in said.splitlines()[-1]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("command", "overrides"), EACH)
 @pytest.mark.parametrize(("train", "val", "equal"), [(1, 1, False), (4, 2, True)])
 def test_one_image_and_equal_images_have_a_sane_result(command, overrides, train, val, equal, images, run):

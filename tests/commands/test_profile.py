@@ -12,6 +12,7 @@ from bottleneck.show.split_points import profile_table, verdict
 from bottleneck.splitting import split_points
 
 
+@pytest.mark.slow
 def test_command_prints_the_table_and_draws_the_picture(tmp_path):
     """The paper's four cuts of ResNet-50 stand in the table; the data and the picture in the run's folder."""
     command = [

@@ -61,6 +61,7 @@ def test_help_is_printed_before_anything_heavy_is_loaded(flag):
     assert done.stdout.startswith(COMMANDS["train"])
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("mistake", "answer"),
     [
@@ -100,6 +101,7 @@ def test_mistakes_of_the_user_end_in_one_line(arguments, answer, digits_network,
     assert answer in last
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.filterwarnings("ignore")  # as in a process of its own
 @pytest.mark.parametrize(
     ("arguments", "answer"),
@@ -195,6 +197,7 @@ def test_values_of_the_wrong_kind_end_in_one_line(arguments, answer, tmp_path, m
         assert "Traceback" in (tmp_path / "error.txt").read_text()
 
 
+@pytest.mark.slow
 def test_full_errors_can_be_had(tmp_path):
     """`HYDRA_FULL_ERROR=1` brings the traceback back."""
     done = run("export", f"hydra.run.dir={tmp_path}", HYDRA_FULL_ERROR="1")

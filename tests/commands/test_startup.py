@@ -20,6 +20,7 @@ _TORCH = {"torch", "torchvision", "numpy", "matplotlib", *_STACK}
 _HYDRA = {"hydra", "omegaconf", *_TORCH}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("arguments", "never"),
     [

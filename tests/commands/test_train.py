@@ -71,6 +71,7 @@ def test_same_latent_is_measured_through_further_codecs(run):
     assert json.loads((run[0] / "bundle" / "bundle.json").read_text())["codec"]["name"] == "range"
 
 
+@pytest.mark.slow
 def test_codec_of_the_bundle_is_not_measured_twice(tmp_path):
     """`codec=huffman` gives one row of the trained latent, Huffman's."""
     short = ["device=cpu", "codec=huffman", "trainer.max_epochs=1", "suite=features"]
@@ -91,6 +92,7 @@ def test_run_folder_has_the_contract(run):
     assert (folder / "bundle" / "bundle.json").is_file()
 
 
+@pytest.mark.slow
 def test_exported_bundle_measures_the_same_in_evaluate(run, tmp_path, report_content):
     """evaluate.py reloads the bundle, finds the training run's numbers, Huffman's too, and reports them."""
     folder, rows = run
@@ -113,6 +115,7 @@ def test_exported_bundle_measures_the_same_in_evaluate(run, tmp_path, report_con
     assert {mark["kind"] for mark in marks[2:]} == {"untrained"}
 
 
+@pytest.mark.slow
 def test_folder_of_a_frontier_stands_for_all_its_points(run, tmp_path):
     """evaluate.py takes a frontier's folder where it takes bundles, and measures each of its points."""
     folder, rows = run
@@ -142,6 +145,7 @@ def test_bundle_serves_single_images_as_evaluated(run, digits_network):
     assert sum(hits) / len(hits) == pytest.approx(rows[1].value, abs=0.002)
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_results_and_other_seeds_do_not(tmp_path):
     """A run is repeatable from its seed, with and without the feature cache."""
     short = ["device=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false", "suite=features"]
@@ -152,6 +156,7 @@ def test_equal_seeds_give_equal_results_and_other_seeds_do_not(tmp_path):
     assert outcomes[0] == outcomes[1] != outcomes[2]
 
 
+@pytest.mark.slow
 def test_first_run_and_later_runs_agree(tmp_path):
     """A run that fills the feature cache and one that reads it train the same unit."""
     short = ["device=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false", "suite=features"]
@@ -224,6 +229,7 @@ def test_network_and_data_must_agree_about_classes(tmp_path):
         train(cfg, tmp_path)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -364,6 +370,7 @@ def test_full_training_can_match_the_network_as_it_was(tmp_path):
     assert (again[1].value, again[1].payload_bytes) == (first[1].value, first[1].payload_bytes)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "objective",
     [
@@ -376,6 +383,7 @@ def test_objectives_train_from_the_command_line(tmp_path, objective):
     assert train(composed("train", *SHORT, *objective), tmp_path)[1].value > 0.25
 
 
+@pytest.mark.slow
 def test_warm_start_changes_where_training_begins(tmp_path):
     """With `warm_start.epochs` the same seed ends elsewhere, and no worse than chance."""
     cold = train(composed("train", *SHORT), tmp_path / "cold")

@@ -50,6 +50,7 @@ def untrained(tmp_path):
 SCENES = ("task=detection", "data.train_scenes=12", "data.val_scenes=4", "trainer.max_epochs=1")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "overrides",
     [

@@ -89,6 +89,7 @@ def test_bundle_measures_the_same_in_evaluate(run, weights, tmp_path):
     assert (tmp_path / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_study_ends_in_a_frontier_of_masks(weights, tmp_path):
     """The search ranks by mIoU, and its frontier answers with masks."""
     where = [f"study.folder={tmp_path}", f"study.storage=journal:///{tmp_path}/study.journal"]

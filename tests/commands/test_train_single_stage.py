@@ -66,6 +66,7 @@ def photograph(coco_folder):
     return Image.open(coco_folder / "val2017" / "000000000002.jpg").convert("RGB")
 
 
+@pytest.mark.slow
 def test_from_files_of_coco_to_boxes_in_a_photographs_pixels(trained, photograph):
     """Trained, judged and bundled; the server's boxes are those of the network on what crossed, rescaled."""
     _, rows, folder, network = trained
@@ -89,6 +90,7 @@ def test_from_files_of_coco_to_boxes_in_a_photographs_pixels(trained, photograph
         server(payload[:3])
 
 
+@pytest.mark.slow
 def test_evaluation_measures_the_bundle_and_every_kind_of_codec(trained, tmp_path):
     """A bundle's row is what it was after training; codecs of feature and image stand beside it."""
     overrides, rows, folder, _ = trained
@@ -101,6 +103,7 @@ def test_evaluation_measures_the_bundle_and_every_kind_of_codec(trained, tmp_pat
     assert (tmp_path / "answers.jpg").is_file()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "overrides",
     [

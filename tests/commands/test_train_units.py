@@ -39,6 +39,7 @@ def transformer_run(request, tmp_path_factory):
     return folder, rows, models.create(cfg.model.name), shape
 
 
+@pytest.mark.slow
 def test_trained_tokens_classify_from_fewer_bytes(transformer_run):
     """Near the frozen network's accuracy, at less than the smallest untrained row."""
     _, rows, _, _ = transformer_run

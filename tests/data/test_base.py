@@ -127,6 +127,7 @@ def test_parts_are_read_once():
         data.subset(name), data.targets(name), data.fingerprint(name)
 
 
+@pytest.mark.slow
 def test_fingerprint_is_equal_in_another_process():
     """Another process, with another hash seed, computes the same fingerprint."""
     code = "from bottleneck.data import Digits; print(Digits().fingerprint('select'), end='')"

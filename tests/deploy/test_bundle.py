@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 import bottleneck
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.frontier import read_bundles
+from bottleneck.deploy.networks import split_network
 
 
 def test_saving_again_changes_nothing(bundle_folder, tmp_path):
@@ -79,7 +80,7 @@ def test_own_tail_is_checked_like_the_unit(own_tail, digits_network):
     file, bundle = own_tail / "tail.safetensors", Bundle.read(own_tail)
     bundle.tail = {"weight": torch.zeros(3)}
     with pytest.raises(ValueError, match="not of the tail behind layer2"):
-        bundle.split_network(digits_network)
+        split_network(bundle, digits_network)
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(ValueError, match=r"tail\.safetensors is truncated"):
         Bundle.read(own_tail)

@@ -202,6 +202,7 @@ def test_half_that_cannot_be_exported_is_told(target, tmp_path):
     assert not (tmp_path / "graphs" / "export.json").exists()
 
 
+@pytest.mark.slow
 def test_an_operation_that_onnx_lacks_is_named(tmp_path):
     """Of the exporter's page of advice one line is told, and that torch.export takes what ONNX does not."""
     network = bundle_before(Bessel(), tmp_path / "bundle")
@@ -334,6 +335,7 @@ class Turned(torch.nn.Module):
         return x.transpose(1, 2)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("kind", "codec"),
     [*((kind, "range") for kind in sorted(UNITS)), ("depthwise", "affine"), ("slim", "affine")],

@@ -172,6 +172,7 @@ def test_foreign_payload_is_refused(bundle_folder, digits_network):
             server(payload)
 
 
+@pytest.mark.slow
 def test_inference_imports_no_training_stack(bundle_folder):
     """Loading and using a bundle needs neither Lightning nor Hydra nor Optuna."""
     code = f"""

@@ -74,6 +74,7 @@ def slow_fill(folder):
     get(FeatureCache(folder), compute=slow)
 
 
+@pytest.mark.slow
 def test_killed_writer_frees_the_lock_and_tears_nothing(tmp_path):
     """A writer killed with SIGKILL half way costs the next one its unfinished shard only."""
     writer = get_context("spawn").Process(target=slow_fill, args=(tmp_path,))
@@ -109,6 +110,7 @@ def parallel_request(arguments):
     return len(calls), float(everything(stored.arrays["features"]).sum()), name
 
 
+@pytest.mark.slow
 def test_parallel_requests_compute_once(tmp_path):
     """Of several processes that ask at once, one computes and the others read."""
     with get_context("spawn").Pool(2) as pool:

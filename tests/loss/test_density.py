@@ -36,6 +36,7 @@ def trained(exact, steps=400):
     return rate
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("scale", np.geomspace(0.05, 60, 10))
 def test_training_bits_bound_ideal_bits_and_bytes_follow_them(scale):
     """Over ten scales: training bits are no fewer than the tables' ideal bits, and bytes within 1 % + 1."""

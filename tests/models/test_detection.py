@@ -54,6 +54,7 @@ def same(found, wanted):
 FPN = [f"fpn.layer_blocks.{level}" for level in range(4)]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("at", ["normalize", "maxpool", "layer1", "layer3", FPN])
 def test_head_and_tail_equal_the_detector_on_images_of_different_sizes(traced, mask_rcnn, images, at):
     """Boxes, scores, labels and masks from feature and sizes are those of torchvision's own detector."""
@@ -64,6 +65,7 @@ def test_head_and_tail_equal_the_detector_on_images_of_different_sizes(traced, m
     same(found, wanted)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16])
 def test_a_detector_in_half_precision_takes_pixels(mask_rcnn, images, dtype):
     """What its backbone computes in, its normalisation hands on: the pyramid is nearly the same."""

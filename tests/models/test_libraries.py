@@ -84,6 +84,7 @@ def test_transformer_of_huggingface_is_cut_between_blocks(vit):
     assert points["vit.layers.0"].seen == "torch.export"
 
 
+@pytest.mark.slow
 def test_segmenters_logits_are_enlarged_to_the_image():
     """A segmenter returns logits for every pixel, and its halves do so for batches of any size."""
     pytest.importorskip("transformers", reason="extra `huggingface` is not installed")
@@ -148,6 +149,7 @@ def networks():
     ]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("package", "make", "at", "kind"), networks(), ids=["timm-cnn", "timm-vit", "hf-vit"]
 )

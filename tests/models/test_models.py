@@ -197,6 +197,7 @@ def test_missing_package_says_how_to_install_it(monkeypatch):
         models.create("efficientnet_lite0")
 
 
+@pytest.mark.slow
 def test_creating_a_network_imports_no_lightning():
     """A deployed device can make its network without the training stack."""
     code = (

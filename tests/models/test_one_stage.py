@@ -32,6 +32,7 @@ def images():
     return [torch.randint(0, 256, (3, *side), generator=generator, dtype=torch.uint8) for side in SIDES]
 
 
+@pytest.mark.sampled(1)
 def test_head_and_tail_equal_the_detector_on_images_of_different_sizes(detector, images):
     """Boxes, scores and labels from features and sizes alone are those of torchvision's own detector."""
     traced = trace(detector, images[0][None])
@@ -48,6 +49,7 @@ def test_head_and_tail_equal_the_detector_on_images_of_different_sizes(detector,
                 assert all(torch.allclose(ours[key].float(), theirs[key].float()) for key in theirs)
 
 
+@pytest.mark.slow
 def test_levels_that_are_rounded_are_refused():
     """A level of stride 64 fits where an image is 128 wide; where it is 160, it is rounded: both are told."""
     model = models.create("retinanet_resnet50_fpn", num_classes=5, min_size=128, max_size=256)

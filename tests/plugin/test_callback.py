@@ -25,6 +25,7 @@ from tests.plugin.helpers import QUIET, assert_same, export, in_order, make_plug
 pytestmark = QUIET
 
 
+@pytest.mark.sampled(2)
 def test_every_style_of_both_packages_trains_codes_and_exports(style, trainer_of, tmp_path):
     """A module that has never heard of us is fitted, tested through real bytes, exported and loaded."""
     before = tensors_of(style.module)
@@ -160,6 +161,7 @@ def test_gradients_accumulate(plain, trainer_of):
     assert trainer.global_step == 2  # 8 batches
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("whole", [True, False])
 def test_compiled_modules_train_as_uncompiled_ones(whole, plain, trainer_of):
     """torch.compile, of the module or of a part of it, changes neither the unit nor the bytes."""

@@ -92,6 +92,7 @@ def test_checkpoints_of_the_first_release_are_read(plain, trainer_of, tmp_path):
     assert trainer.global_step == 16
 
 
+@pytest.mark.sampled(2)
 def test_averaged_unit_is_what_is_kept(style, trainer_of, tmp_path):
     """With EMA the unit's average is saved and resumed; the network keeps every bit, and is saved once."""
     states, before = [], {}

@@ -8,6 +8,7 @@ from tests.plugin.helpers import QUIET, assert_same, make_plugin, tensors_of
 pytestmark = QUIET
 
 
+@pytest.mark.sampled(2)
 def test_detach_leaves_no_trace(style, trainer_of):
     """Methods, submodules, hooks, gradients and modes are as before, and the module trains on as its own."""
     module = style.module

@@ -200,6 +200,7 @@ def flip(file):
     file.write_bytes(content)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["bundle.json", "unit.safetensors"])
 @pytest.mark.parametrize("damage", [flip, Path.unlink])
 def test_damaged_unit_spoils_no_other_point(copied, caplog, name, damage):
@@ -218,6 +219,7 @@ def test_damaged_unit_spoils_no_other_point(copied, caplog, name, damage):
     assert known <= {point.settings["trial"] for point in points}
 
 
+@pytest.mark.slow
 def test_emptied_storage_is_said(copied, caplog):
     """Where a study was, and its storage knows of none, a new one begins, with one warning."""
     folder, _ = copied
@@ -261,6 +263,7 @@ def test_study_needs_something_to_compare_with(tmp_path):
         search_from(composed(tmp_path, "suite.feature=null"))
 
 
+@pytest.mark.slow
 def test_constraints_keep_trials_off_the_frontier(tmp_path):
     """With a byte budget that only small latents keep, the frontier has only trials within it."""
     search_from(composed(tmp_path, "study.n_trials=4", "study.constraints.max_bytes=6"))
@@ -280,6 +283,7 @@ def test_units_that_send_nothing_stay_off_the_frontier(tmp_path):
     assert not (tmp_path / "frontier").exists()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("rate", ["1e10", "1e20"])
 def test_units_that_diverge_end_early_and_are_no_failures(tmp_path, caplog, rate):
     """Whether or not their symbols can be made: no artifact is kept, and the cure is the learning rate."""
@@ -294,6 +298,7 @@ def test_units_that_diverge_end_early_and_are_no_failures(tmp_path, caplog, rate
     assert "damaged or gone" not in caplog.text
 
 
+@pytest.mark.slow
 def test_identical_points_are_trained_once(tmp_path):
     """In a space of one point, the second trial is recorded as the first one's twin."""
     pinned = ("space.latent_channels=4", "space.stride=2", "space.step=0.1", "space.log10_alpha=1.0")
@@ -387,6 +392,7 @@ def test_study_without_workers_is_an_error(workers):
         workers("kill -9 $$", "exit 3")
 
 
+@pytest.mark.slow
 def test_worker_ends_as_soon_as_its_pipe_does():
     """Whatever has become of the command that started it, nothing of either is left behind."""
     code = (

@@ -66,6 +66,7 @@ def assert_closed(model, at, names):
     return net
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("checks", [False, True])
 @pytest.mark.parametrize("mask", MASKS)
 def test_what_is_shaped_after_a_feature_does_not_send_it(mask, checks):

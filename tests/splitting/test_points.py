@@ -167,6 +167,7 @@ def test_example_of_a_wrong_shape_is_named():
         split_points(Skip(), torch.zeros(1, 5, 8, 8))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("network", "expected"),
     [

@@ -242,6 +242,7 @@ def test_maps_that_hold_for_this_image_only_are_refused(side, grows_to, message)
         split(AnySize(grows_to).eval(), NAMES, torch.zeros(1, 3, side, side))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["resnet18", "swin_t", "googlenet"])
 def test_every_set_of_a_known_network_composes(name):
     """Inside residual and branching blocks of torchvision's networks, head and tail compose."""

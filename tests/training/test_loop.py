@@ -192,6 +192,7 @@ def test_frozen_network_keeps_its_precision(cut, precision):
         bottleneck.train(cut, point(), Recipe(trainer=SHORT), precision=precision)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16])
 def test_a_unit_is_trained_in_float32_around_a_half_network(digits_network, digits_images, dtype, tmp_path):
     """The unit's weights are single precision; the network stays what it was, and takes the bundle."""

@@ -32,6 +32,7 @@ def untrained(cut, codec):
     return cut.channel(latent_codec(unit.latent_shapes, name=codec), unit, name="bottleneck"), rate
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("codec", ["range", "huffman"])
 @pytest.mark.parametrize("share", [0.8, 1.15])
 def test_payload_that_is_asked_for_is_met_by_the_step(cut, codec, share):
@@ -47,6 +48,7 @@ def test_payload_that_is_asked_for_is_met_by_the_step(cut, codec, share):
     assert all(torch.equal(before[name], value) for name, value in channel.unit.state_dict().items())
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("share", [0.01, 100.0])
 def test_step_is_at_most_halved_or_doubled(cut, share):
     """A payload that is far away is missed, not sought at any price; a unit that is silent stays so."""
@@ -58,6 +60,7 @@ def test_step_is_at_most_halved_or_doubled(cut, share):
     assert channel.unit.step > 1e8
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("codec", ["range", "huffman"])
 @pytest.mark.parametrize("holdout", [0.0, 0.2])
 def test_what_is_weighed_is_what_is_measured(digits_network, codec, holdout):
@@ -81,6 +84,7 @@ def trained(digits_network):
     return channel, cut, channel.unit.step
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("wanted", [0.05, 0.3])
 def test_drop_that_is_asked_for_is_kept_with_the_coarsest_steps(trained, wanted):
     """Held-out samples lose no more than that, and with the next coarser steps they lose more."""

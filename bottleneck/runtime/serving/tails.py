@@ -23,6 +23,7 @@ from bottleneck.channel import Channel
 from bottleneck.codecs.image_sizes import LETTERBOXED_BYTES, Letterboxed
 from bottleneck.deploy.bundle import Place
 from bottleneck.deploy.frontier import numbered_bundles
+from bottleneck.deploy.networks import check_network, split_network
 from bottleneck.deploy.sides import Server
 from bottleneck.devices import device_of
 from bottleneck.runtime.datagrams.packetiser import room
@@ -143,7 +144,7 @@ class Tails:
         stamps = self._now_written()  # what is written while it is read is read again
         found = [pair for folder in self._folders for pair in numbered_bundles(folder)]
         for bundle, _ in found:
-            bundle.check_network(self._network)
+            check_network(bundle, self._network)
         routes = routes_of([(bundle.split, point, bundle.id) for bundle, point in found])
         self._bundles, self._stamps = {bundle.id: bundle for bundle, _ in found}, stamps
         self._routes = {route.bundle: route for route in routes}
@@ -235,7 +236,7 @@ class Tails:
                 bundle = self._bundles[name]
                 bundle.unit.to(device_of(self._network))
                 cut = (bundle.place, bundle.image_shape)
-                server = Server(bundle, self._net(cut, lambda: bundle.split_network(self._network)))
+                server = Server(bundle, self._net(cut, lambda: split_network(bundle, self._network)))
                 return server if "packing" not in others else self._in_packets(server, others["packing"])
             case {"codec": {"name": str(name), **options}}:
                 return self._picture(name, {str(key): value for key, value in options.items()})

@@ -280,6 +280,7 @@ def test_replicas_come_with_requests_and_go_without(started, expected):
     assert waited(1)
 
 
+@pytest.mark.slow
 def test_without_ray_the_line_says_what_to_install():
     """The extra is named where it is missing."""
     code = "import sys; sys.modules['ray'] = None\nimport bottleneck.runtime.serving.ray_app"

@@ -10,6 +10,7 @@ import torch
 
 from bottleneck.channel import Channel
 from bottleneck.deploy.frontier import read_bundles
+from bottleneck.deploy.networks import split_network
 from bottleneck.deploy.sides import Server
 from bottleneck.runtime.controller import Controller
 from bottleneck.runtime.device.client import Client
@@ -40,7 +41,7 @@ def expected(streams, digits_network):
 
     def scores(images):
         bundle = read_bundles(streams)[1][-1]
-        net = bundle.split_network(digits_network)
+        net = split_network(bundle, digits_network)
         channel = Channel(bundle.codec, bundle.unit).session()
         with torch.no_grad():
             sent = [channel.transmit(net.head(image[None])) for image in images]

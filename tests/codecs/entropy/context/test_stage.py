@@ -28,6 +28,7 @@ def fitted():
     return codecs.create("context", SHAPE, groups=3, width=16).fit(samples(2000))
 
 
+@pytest.mark.slow
 def test_work_that_expecting_takes_is_told(fitted):
     """Each weight is multiplied once at each position; parts add up, and tables alone multiply nothing."""
     weights = fitted.coder._weights
