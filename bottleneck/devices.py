@@ -1,5 +1,6 @@
 """On which device things are."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ def fast_in_bfloat16(device: str) -> bool:
     Args:
         device: `cpu`, `cuda`, or `auto`: the GPU where there is one.
     """
-    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    able = getattr(torch.cpu, "get_capabilities", dict)()  # PyTorch 2.6 does not tell
+    if device != "cpu" and torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    able: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # PyTorch 2.6 does not tell
     return bool(able.get("amx_bf16", False))

@@ -192,8 +192,9 @@ def test_installed_configuration_is_found(monkeypatch, tmp_path):
     ("able", "precision"),
     [({}, "32-true"), ({"avx512_bf16": True}, "32-true"), ({"amx_bf16": True}, "bf16-mixed")],
 )
-@pytest.mark.parametrize("experiment", ["imagenette_mid", "imagenette_early"])
-def test_precision_is_what_the_processor_is_fast_in(monkeypatch, experiment, able, precision):
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda"])
+def test_precision_is_what_the_processor_is_fast_in(monkeypatch, device, able, precision):
     """Without AMX a step in bfloat16 would take longer, up to ten times, so float32 it is there."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # nobody needs one to be told so
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
-    assert composed("train", f"experiment={experiment}", "device=cpu").trainer.precision == precision
+    assert composed("train", "experiment=imagenette_mid", f"device={device}").trainer.precision == precision
