@@ -188,6 +188,7 @@ def test_site_builds_without_a_warning(build):
     assert loaded == []
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("page", TOLD, ids=lambda page: page.stem)
 def test_commands_that_a_reader_has_to_run_name_what_there_is(page):
     """Commands that no test runs, as they need a reader's data, have keys, choices and extras that exist."""

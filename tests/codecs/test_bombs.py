@@ -75,7 +75,7 @@ def cost(codec, payload):
     return time.process_time() - begin, highest() - before
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "context")) for n in codecs.names()]
 )

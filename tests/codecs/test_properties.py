@@ -137,6 +137,7 @@ def test_changed_bytes_are_refused_or_make_a_legal_array(name, options, data):
     outcome(codec, payload)
 
 
+@pytest.mark.sampled(13)
 @each_kind
 @quick
 @given(data=st.data())

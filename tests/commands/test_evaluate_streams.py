@@ -32,6 +32,7 @@ def test_bytes_differ_and_results_do_not(tmp_path, digits_bundle):
     assert found[f"{latent}-stream"].agreement == found[latent].agreement
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("digits_network")
 def test_folder_of_frames_is_a_stream(tmp_path):
     """Plain frames without labels are enough; a camera at rest takes half of intra's bytes and less."""

@@ -36,6 +36,7 @@ def pictures(tmp_path_factory):
     return root
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("wanted", ["as it is", pytest.param("target_drop=0.5", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_experiment_trains_and_leaves_a_bundle(experiment, wanted, pictures, tmp_path):

@@ -50,6 +50,7 @@ def test_every_row_says_what_was_lost(digits_network, digits_bundle, tmp_path):
         assert (tmp_path / name).stat().st_size > 100
 
 
+@pytest.mark.slow
 def test_what_codes_whole_samples_is_left_out_where_packets_are_lost(digits_bundle, tmp_path, caplog):
     """The same latent in context is measured in one piece, and said to be, beside the one in packets."""
     few = ["suite.loss.rates=[0.3]", "suite.loss.concealments=[zero]", "suite.feature=null"]
@@ -89,6 +90,7 @@ def test_two_protections_are_refused(digits_network, tmp_path):
         evaluate(composed("suite.loss.parity=0.5", "suite.loss.copies=2"), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_recording_is_replayed(digits_network, tmp_path):
     """A trace has its own rate, so none is asked for, and one row for each concealment."""
     (tmp_path / "trace.txt").write_text("0001" * 5)

@@ -191,6 +191,7 @@ def test_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatc
     assert all(torch.equal(again["state_dict"][k], state["state_dict"][k]) for k in state["state_dict"])
 
 
+@pytest.mark.slow
 def test_resumed_run_may_be_longer(run, tmp_path):
     """More epochs than the checkpoint's run had continue on the longer schedule."""
     checkpoint = run[0] / "checkpoints" / "last.ckpt"
@@ -278,6 +279,7 @@ def full_run(tmp_path_factory, cache_dir, digits_network):
     return folder, train(composed("train", *SHORT, "trainable=all"), folder)
 
 
+@pytest.mark.slow
 def test_full_training_is_compared_with_the_network_as_it_was(full_run, run):
     """`trainable=all` has the same rows; the untrained ones and the baseline are the frozen network's."""
     full, frozen = ({row.method: row for row in rows} for rows in (full_run[1], run[1]))

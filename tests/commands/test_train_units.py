@@ -51,6 +51,7 @@ def test_trained_tokens_classify_from_fewer_bytes(transformer_run):
     assert by_name["bottleneck"].encoder_macs > 0
 
 
+@pytest.mark.slow
 def test_untrained_codecs_code_tokens_too(transformer_run):
     """Every method of the default suite has a row, and the lossless one has the frozen network's accuracy."""
     _, rows, _, _ = transformer_run

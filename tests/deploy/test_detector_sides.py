@@ -76,6 +76,7 @@ def test_boxes_from_payloads_of_images_of_any_size(network, images, tmp_path, ki
             torch.testing.assert_close(found[0][key], value)
 
 
+@pytest.mark.slow
 def test_damaged_sizes_are_refused(network, images, tmp_path):
     """Payloads that are cut short, or whose sizes are impossible or immense, are answered, not computed."""
     bundle_of(network, images, tmp_path, "slim", "affine")

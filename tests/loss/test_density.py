@@ -65,6 +65,7 @@ def test_tables_are_the_density():
     assert frequencies.min() >= 1
 
 
+@pytest.mark.slow
 def test_settled_density_is_near_the_entropy_of_the_symbols():
     """After `settle`, the tables cost at most 2 % more than counted ones do on the very same symbols."""
     exact = latents(0.4, 256)

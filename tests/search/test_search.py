@@ -183,6 +183,7 @@ def test_another_limit_holds_for_the_trials_of_before(copied):
     assert all(sizes[point.settings["trial"]] <= limit for point in points)
 
 
+@pytest.mark.slow
 def test_trials_that_another_program_adds_are_no_points(copied):
     """A finished trial without rows and bundle, say of optuna-dashboard, stops nothing and shows nowhere."""
     folder, study = copied

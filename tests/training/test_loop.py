@@ -42,6 +42,7 @@ def point(**options):
     return OperatingPoint(**{"unit": unit, "alpha": 10.0, **options})
 
 
+@pytest.mark.slow
 def test_a_few_lines_train_measure_and_deploy(cut, digits_network, digits_images, tmp_path):
     """The public names are enough: a point is trained at a cut, measured in bytes, bundled and loaded."""
     channel = bottleneck.train(cut, point(), Recipe(trainer={**SHORT, "max_epochs": 12}))

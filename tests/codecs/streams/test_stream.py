@@ -184,6 +184,7 @@ def test_any_symbols_survive(options, data):
         assert np.array_equal(decoded, frame) or "tolerance" in options or "max_bytes" in options
 
 
+@pytest.mark.sampled(3)
 @each_option
 @quick
 @given(data=st.data())

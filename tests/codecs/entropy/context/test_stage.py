@@ -58,6 +58,7 @@ def made():
     return description | {"tables": tables}
 
 
+@pytest.mark.slow
 def test_what_channels_tell_of_each_other_is_not_sent(fitted):
     """A channel that follows from another but for a little noise costs that noise."""
     alone = codecs.create("range", SHAPE).fit(samples(2000))
