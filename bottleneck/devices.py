@@ -21,7 +21,7 @@ def moved(value: Any, device: torch.device | str) -> Any:
 def fast_in_bfloat16(device: str) -> bool:
     """Whether training in bfloat16 is faster than in float32 there: on most GPUs, and with AMX.
 
-    With AVX-512 BF16 alone it is slower, and without any such instructions it takes ten times as long.
+    With AVX-512 BF16 alone it is slower, and without any such instructions it takes over ten times as long.
 
     Args:
         device: `cpu`, `cuda`, or `auto`: the GPU where there is one.

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from bottleneck import codecs
 from bottleneck.commands.config import config_dir
-from bottleneck.commands.setup import point_of
+from bottleneck.commands.setup import point_of, recipe_of
 
 CONF = Path(config_dir())
 GROUPS = sorted(
@@ -198,3 +198,13 @@ def test_precision_is_what_the_processor_is_fast_in(monkeypatch, device, able, p
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # nobody needs one to be told so
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     assert composed("train", "experiment=imagenette_mid", f"device={device}").trainer.precision == precision
+
+
+def test_precision_that_is_slow_is_told(monkeypatch, caplog):
+    """Who asks for bfloat16 on a processor without it is told of float32; who has it is not."""
+    asked = composed("train", "trainer.precision=bf16-mixed", "device=cpu")
+    for able, told in (({"amx_bf16": True}, ""), ({}, "takes longer than 32-true here")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
+        recipe_of(asked)
+        assert told in caplog.text
+        assert bool(told) == bool(caplog.text)

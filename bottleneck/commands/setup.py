@@ -15,6 +15,7 @@ from bottleneck.channel import Channel
 from bottleneck.commands.construct import construct
 from bottleneck.cut import Cut
 from bottleneck.data.base import ImageData
+from bottleneck.devices import fast_in_bfloat16
 from bottleneck.features import FeatureCache
 from bottleneck.files import writable
 from bottleneck.loss import OperatingPoint
@@ -105,6 +106,8 @@ def recipe_of(cfg: DictConfig) -> Recipe:
         raise ValueError(
             f"trainer.max_epochs={told} never ends. Give a whole number, or +trainer.max_steps=..."
         )
+    if trainer.get("precision") == "bf16-mixed" and not fast_in_bfloat16(cfg.device):
+        log.warning("trainer.precision=bf16-mixed takes longer than 32-true here, up to fourteen times.")
     return Recipe(
         optimizer=construct(cfg.optimizer),
         scheduler=construct(cfg.scheduler),
