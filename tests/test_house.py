@@ -151,3 +151,13 @@ def test_changelog_says_everything_once():
     assert headings <= {"Added", "Changed", "Fixed"}
     entries = [line for line in lines if line.startswith("- ")]
     assert len(entries) == len(set(entries))
+
+
+def test_every_script_is_run_by_a_test():
+    """A benchmark without a test would go stale in silence."""
+    tests = "".join(path.read_text() for path in (ROOT / "tests" / "benchmarks").glob("test_*.py"))
+    scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {
+        "shared",
+        "fuzz",
+    }  # fuzz has a main
+    assert scripts == set(re.findall(r'run\(\s*"(\w+)"', tests))

@@ -83,7 +83,8 @@ def test_study_ends_in_a_frontier_that_runs(folder, digits_network, digits_image
         payload = device(digits_images[0], point=point.id)
         assert payload[0] == point.id
         assert server(payload).shape == (1, 10)
-    assert Image.open(folder / "frontier.png").size[0] > 500
+    with Image.open(folder / "frontier.png") as picture:
+        assert picture.width > 500
 
 
 def test_report_shows_every_finished_trial(folder, report_content):
