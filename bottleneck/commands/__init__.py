@@ -8,10 +8,14 @@ Only this package reads Hydra's configuration. Nothing heavy is imported before 
 so that a slip of the pen is answered at once.
 """
 
+import argparse
+import contextlib
 import difflib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 #: What each command does, in a line.
 COMMANDS = {
@@ -62,7 +66,7 @@ def _run(command: str) -> None:
 
     wanted = os.environ.get("HYDRA_FULL_ERROR", "0") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors to us as they are
-    with stoppable(command), explained(command, as_they_are=wanted):
+    with stoppable(command), explained(command, as_they_are=wanted), _unchecked_help():
         import hydra
         from omegaconf import DictConfig
 
@@ -73,6 +77,21 @@ def _run(command: str) -> None:
                 importlib.import_module(f"bottleneck.commands.{command}").run(cfg)
 
         task()
+
+
+@contextlib.contextmanager
+def _unchecked_help() -> Iterator[None]:
+    """Lets Hydra 1.3 make its parser on Python 3.14, which checks every help at once: one is no text."""
+    parser: Any = argparse.ArgumentParser
+    check = getattr(parser, "_check_help", None)
+    if check is None:
+        yield
+        return
+    parser._check_help = lambda *_: None
+    try:
+        yield
+    finally:
+        parser._check_help = check
 
 
 def _overview() -> str:

@@ -1,5 +1,6 @@
 """Starting commands: help that helps, and mistakes that are answered in a line."""
 
+import argparse
 import os
 import re
 import subprocess
@@ -52,6 +53,27 @@ def test_help_says_what_how_and_which_keys(command):
     keys = re.split(r"\n(?=  \S)", "\n".join(keys[: keys.index("")]))  # a long meaning takes several lines
     assert len(keys) >= 2
     assert all(len(line.split(None, 1)[1]) > 15 for line in keys), "each key has its meaning"
+
+
+def test_parsers_that_check_every_help_are_got_along_with(monkeypatch, tmp_path, capsys):
+    """As Python 3.14's does: one help of Hydra's is no text. Other parsers are checked again afterwards."""
+    add = argparse.ArgumentParser.add_argument
+
+    def check(self, action):
+        assert isinstance(action.help, str | None), "badly formed help string"
+
+    def added(self, *names, **options):
+        action = add(self, *names, **options)
+        self._check_help(action)
+        return action
+
+    monkeypatch.setattr(argparse.ArgumentParser, "_check_help", check, raising=False)
+    monkeypatch.setattr(argparse.ArgumentParser, "add_argument", added)
+    monkeypatch.setattr(sys, "argv", ["bottleneck", "choose", "max_bytes=8"])
+    monkeypatch.chdir(tmp_path)
+    main()
+    assert "Point 3: " in capsys.readouterr().out
+    assert argparse.ArgumentParser._check_help is check
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
