@@ -112,7 +112,8 @@ def test_stream_writes_one_object_per_frame(server, frontier, pictures, half, di
         assert frame["bytes"] == 1 + len(half.payload(image, half.routes[0]))
         assert frame["age_ms"] >= frame["device_ms"] + frame["server_ms"]
         assert np.isclose(sum(top["score"] for top in frame["answer"]["top"]), 1.0, atol=0.2)
-    state = json.load(urllib.request.urlopen(f"http://127.0.0.1:{server[1]}/state", timeout=30))
+    with urllib.request.urlopen(f"http://127.0.0.1:{server[1]}/state", timeout=30) as answer:
+        state = json.load(answer)
     assert state["feature"] is not None
     assert [seen["answer"] for seen in state["seen"][-8:]] == [frame["answer"] for frame in frames]
 
@@ -266,6 +267,15 @@ def test_with_a_plan_its_names_count(configured, half, digits_images, tmp_path):
         sending_of(configured("stream", "strategy=jpeg-50"), half, digits_images[0])
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C counts, also where these tests were started in a shell's background, in which it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("fps", [None, 50.0])
 def test_a_stream_says_what_became_of_it_however_it_ends(half, digits_images, fps, capsys, tmp_path):
     """Ctrl-C is the usual end of a camera: how many frames there were is said, and where they are."""

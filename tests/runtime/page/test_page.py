@@ -71,7 +71,8 @@ def get(url, **options):
         with urllib.request.urlopen(urllib.request.Request(url, **options), timeout=30) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
-        return error.code, error.headers, error.read()
+        with error:
+            return error.code, error.headers, error.read()
 
 
 def test_state_has_what_is_new(address):

@@ -37,7 +37,8 @@ def asked(address, payload, token="WORD"):
         ) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
+        with error:
+            return error.code, error.read().decode()
 
 
 def replicas_of(command):
