@@ -70,6 +70,7 @@ def test_parsers_that_check_every_help_are_got_along_with(monkeypatch, tmp_path,
     monkeypatch.setattr(argparse.ArgumentParser, "_check_help", check, raising=False)
     monkeypatch.setattr(argparse.ArgumentParser, "add_argument", added)
     monkeypatch.setattr(sys, "argv", ["bottleneck", "choose", "max_bytes=8"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     monkeypatch.chdir(tmp_path)
     main()
     assert "Point 3: " in capsys.readouterr().out
