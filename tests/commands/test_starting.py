@@ -15,7 +15,7 @@ from bottleneck.commands import COMMANDS, main
 from bottleneck.commands.config import config_dir
 from bottleneck.commands.help import help_of
 
-ROOT = Path(config_dir()).parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
