@@ -194,7 +194,7 @@ def test_installed_configuration_is_found(monkeypatch, tmp_path):
 )
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda"])
 def test_precision_is_what_the_processor_is_fast_in(monkeypatch, device, able, precision):
-    """Without AMX a step in bfloat16 would take longer, up to ten times, so float32 it is there."""
+    """Without AMX a step in bfloat16 would take longer, up to fourteen times, so float32 it is there."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # nobody needs one to be told so
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     assert composed("train", "experiment=imagenette_mid", f"device={device}").trainer.precision == precision
