@@ -5,7 +5,8 @@
 
 Data sets use it while training, bundles while deployed, so both sides see the same pixels. Everything passes
 through Pillow's integer arithmetic, so an array and a PIL image of the same pixels give the same result.
-Normalisation is not done here: it is the frozen network's first module. Imports torch and torchvision only.
+Normalisation is not done here: it is the frozen network's first module. torchvision is not imported: it takes
+seconds that a device does not have.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.transforms import v2
 
 _WIDE = 16  # times the short side: what is longer is cut before it is resized
 #: How pixels between pixels are found: Pillow's names, without capitals.
@@ -30,7 +30,7 @@ def preprocess(
     letterbox: int | None = None,
     size: Sequence[int] | None = None,
     interpolation: str = "bilinear",
-) -> v2.Compose:
+) -> nn.Sequential:
     """Build the transform from a PIL image or uint8 C×H×W array to the uint8 tensor that a network is fed.
 
     An image that already has the right size passes bit-identical. Without sizes the transform only converts.
@@ -79,8 +79,8 @@ def preprocess(
             "and data.crop, data.size and data.interpolation."
         )
     steps = [] if letterbox is None else [_Letterboxed(letterbox)]
-    return v2.Compose(
-        [_AsPIL(channels), *steps, *_resizing(short_side, crop, size, interpolation), _ToTensor()]
+    return nn.Sequential(
+        _AsPIL(channels), *steps, *_resizing(short_side, crop, size, interpolation), _ToTensor()
     )
 
 
@@ -101,7 +101,7 @@ def preprocess_mask(
     Returns:
         Classes, uint8, shape ``(crop, crop)``, or ``size``.
     """
-    resize = v2.Compose([*_resizing(short_side, crop, size, "nearest")])
+    resize = nn.Sequential(*_resizing(short_side, crop, size, "nearest"))
     return torch.from_numpy(np.array(resize(Image.fromarray(mask))))
 
 
@@ -163,14 +163,12 @@ def _resizing(
     short_side: int | None, crop: int | None, size: Sequence[int] | None, interpolation: str
 ) -> list[nn.Module]:
     """The steps that change an image's size."""
-    mode = v2.InterpolationMode[interpolation.upper()]
-    cut = None if crop is None else v2.CenterCrop(crop)
     if short_side is not None:
-        return [_Resized(v2.Resize(short_side, interpolation=mode), cut)]
+        return [_Resized(short_side, crop, interpolation)]
     if size is None:
         return []
-    resize = v2.Resize(list(size), interpolation=mode)
-    return [resize] if cut is None else [resize, cut]
+    squashed = _Squashed(size, interpolation)
+    return [squashed] if crop is None else [squashed, _Cropped(crop)]
 
 
 class _AsPIL(nn.Module):
@@ -188,34 +186,68 @@ class _AsPIL(nn.Module):
 
 
 class _Resized(nn.Module):
-    """Resize and crop, without making what is cut off of an image that is long beyond all use.
+    """Resize the short side and crop, without making what is cut off of an image that is long beyond all use.
 
-    Its ``repr`` is that of the two steps: pixels are theirs, in such long images within one grey level.
+    Pixels are those of the two steps, in such long images within one grey level.
     """
 
-    def __init__(self, resize: v2.Resize, crop: v2.CenterCrop | None) -> None:
+    def __init__(self, short_side: int, crop: int | None, interpolation: str) -> None:
         super().__init__()
-        self.resize, self.crop = resize, crop
+        self.short_side, self.crop, self.interpolation = short_side, crop, interpolation
 
     def forward(self, image: Image.Image) -> Image.Image:
-        (short,) = self.resize.size
-        sides = tuple(max(short, int(short * side / min(image.size))) for side in image.size)
+        short, resampling = self.short_side, Image.Resampling[self.interpolation.upper()]
+        sides = [max(short, int(short * side / min(image.size))) for side in image.size]
         if max(sides) <= _WIDE * short:
-            resized: Image.Image = self.resize(image)
-            return resized if self.crop is None else self.crop(resized)
+            resized = image.resize((sides[0], sides[1]), resampling)
+            return resized if self.crop is None else resized.crop(_centre(resized.size, self.crop))
         if self.crop is None:
             raise ValueError(
-                f"an image of {image.size} pixels would be resized to {sides}. Cut it to at most {_WIDE} "
-                "times its shorter side first."
+                f"an image of {image.size} pixels would be resized to {tuple(sides)}. Cut it to at most "
+                f"{_WIDE} times its shorter side first."
             )
-        scales = [before / after for before, after in zip(image.size, sides, strict=True)]
-        near = [round((side - cut) / 2) for side, cut in zip(sides, self.crop.size, strict=True)]
-        far = [first + cut for first, cut in zip(near, self.crop.size, strict=True)]
-        box = (near[0] * scales[0], near[1] * scales[1], far[0] * scales[0], far[1] * scales[1])
-        return image.resize(self.crop.size, Image.Resampling[self.resize.interpolation.name], box)
+        across, down = (before / after for before, after in zip(image.size, sides, strict=True))
+        left, top, right, bottom = _centre(sides, self.crop)
+        box = (left * across, top * down, right * across, bottom * down)
+        return image.resize((self.crop, self.crop), resampling, box)
 
-    def __repr__(self) -> str:
-        return str(self.resize) if self.crop is None else f"{self.resize}\n    {self.crop}"
+    def extra_repr(self) -> str:
+        return f"short_side={self.short_side}, crop={self.crop}, interpolation={self.interpolation}"
+
+
+class _Squashed(nn.Module):
+    """Height and width, whatever becomes of the aspect ratio."""
+
+    def __init__(self, size: Sequence[int], interpolation: str) -> None:
+        super().__init__()
+        self.size, self.interpolation = tuple(size), interpolation
+
+    def forward(self, image: Image.Image) -> Image.Image:
+        height, width = self.size
+        return image.resize((width, height), Image.Resampling[self.interpolation.upper()])
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}, interpolation={self.interpolation}"
+
+
+class _Cropped(nn.Module):
+    """The square in the centre."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, image: Image.Image) -> Image.Image:
+        return image.crop(_centre(image.size, self.side))
+
+    def extra_repr(self) -> str:
+        return f"side={self.side}"
+
+
+def _centre(sides: Sequence[int], crop: int) -> tuple[int, int, int, int]:
+    """The square in the centre, `(left, top, right, bottom)`, rounded as torchvision rounds it."""
+    left, top = (round((side - crop) / 2) for side in sides)
+    return left, top, left + crop, top + crop
 
 
 class _Letterboxed(nn.Module):

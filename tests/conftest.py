@@ -6,6 +6,8 @@ import logging
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,6 +69,29 @@ def _loggers() -> list[logging.Logger]:
     root = logging.getLogger()
     known = list(root.manager.loggerDict.values())
     return [root, *(logger for logger in known if isinstance(logger, logging.Logger))]
+
+
+@pytest.fixture
+def run_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command, `run_command("train", "seed=1")`, in this process: another one would import anew."""
+    from bottleneck.commands import main
+
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # a command sets it
+        monkeypatch.setattr(sys, "argv", ["bottleneck", *words])
+        code: Any = 0
+        capsys.readouterr()
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        return subprocess.CompletedProcess(words, code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="session")

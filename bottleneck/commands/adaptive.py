@@ -13,7 +13,7 @@ import torch
 from omegaconf import DictConfig
 
 from bottleneck.channel import Channel
-from bottleneck.commands.setup import listed
+from bottleneck.commands.values import listed
 from bottleneck.cut import Cut
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.deploy.frontier import with_hardness

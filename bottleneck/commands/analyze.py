@@ -18,7 +18,8 @@ from bottleneck.analyze.relevance import Relevance, relevance_of
 from bottleneck.analyze.samples import Samples
 from bottleneck.analyze.similarity import Similarity
 from bottleneck.analyze.sizes import Sizes
-from bottleneck.commands.setup import cut_of, listed
+from bottleneck.commands.setup import cut_of
+from bottleneck.commands.values import listed
 from bottleneck.files import replace_text
 
 

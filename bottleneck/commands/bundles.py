@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from bottleneck.channel import Channel
-from bottleneck.commands.setup import also_channels, listed
+from bottleneck.commands.setup import also_channels
+from bottleneck.commands.values import listed
 from bottleneck.cut import Cut
 from bottleneck.deploy.bundle import Bundle, Place
 from bottleneck.deploy.frontier import read_bundles

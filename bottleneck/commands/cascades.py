@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from bottleneck.channel import Channel
-from bottleneck.commands.setup import listed
+from bottleneck.commands.values import listed
 from bottleneck.measure.cascade import cascade
 from bottleneck.measure.harness import Measured
 from bottleneck.measure.results import Result

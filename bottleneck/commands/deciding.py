@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from bottleneck.commands.setup import listed
+from bottleneck.commands.values import listed
 from bottleneck.deploy.places import found
 from bottleneck.runtime.policies import Policy
 

@@ -17,7 +17,6 @@ from omegaconf import DictConfig
 from bottleneck.commands.deciding import frontiers_of
 from bottleneck.commands.link import conditions_of
 from bottleneck.commands.serve import tails_of
-from bottleneck.commands.setup import checked_seed
 from bottleneck.commands.stream import (
     TRIED,
     check_playing,
@@ -29,6 +28,7 @@ from bottleneck.commands.stream import (
     source_of,
 )
 from bottleneck.commands.transport import by_datagrams
+from bottleneck.commands.values import checked_seed
 from bottleneck.runtime.device.slowed import Slowed
 from bottleneck.runtime.device.sources import first_of, shots
 from bottleneck.runtime.device.trial import tried

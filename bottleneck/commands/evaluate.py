@@ -12,7 +12,8 @@ from bottleneck.commands.bundles import bundles_of, check_bundles, placed
 from bottleneck.commands.cascades import cascades, check_cascade
 from bottleneck.commands.losses import on_lossy_links
 from bottleneck.commands.outputs import FILES, write_outputs
-from bottleneck.commands.setup import checked_seed, cut_of, listed, settings_of, suite_channels
+from bottleneck.commands.setup import cut_of, settings_of, suite_channels
+from bottleneck.commands.values import checked_seed, listed
 from bottleneck.deploy.bundle import Bundle
 from bottleneck.files import replace_text
 from bottleneck.measure.curves import curve_name

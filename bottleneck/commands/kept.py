@@ -8,7 +8,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from bottleneck.channel import Channel
-from bottleneck.commands.setup import also_channels, listed
+from bottleneck.commands.setup import also_channels
+from bottleneck.commands.values import listed
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import FRONTIER_FILES, Point, write_frontier
 from bottleneck.files import replace_folder

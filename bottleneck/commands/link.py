@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from bottleneck.commands.setup import listed
+from bottleneck.commands.values import listed
 from bottleneck.runtime.link import Link
 from bottleneck.runtime.relay import Conditions, once, repeated
 from bottleneck.runtime.traces import Trace

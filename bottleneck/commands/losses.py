@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from bottleneck.channel import Channel
 from bottleneck.codecs.packets.stage import packed
-from bottleneck.commands.setup import checked_seed, listed
+from bottleneck.commands.values import checked_seed, listed
 from bottleneck.cut import Cut
 from bottleneck.lossy.concealment import create
 from bottleneck.lossy.link import LossyLink

@@ -16,8 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from tabulate import tabulate
 
 from bottleneck.commands.construct import construct
-from bottleneck.commands.setup import checked_seed, cut_of, point_of, recipe_of, suite_channels
+from bottleneck.commands.setup import cut_of, point_of, recipe_of, suite_channels
 from bottleneck.commands.stopping import resumable
+from bottleneck.commands.values import checked_seed
 from bottleneck.cut import Cut
 from bottleneck.deploy.frontier import Point
 from bottleneck.identity import Identity

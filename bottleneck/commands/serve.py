@@ -14,8 +14,8 @@ from torch import nn
 
 from bottleneck.commands.deciding import frontiers_of
 from bottleneck.commands.export import network_of
-from bottleneck.commands.setup import torch_device
 from bottleneck.commands.transport import by_datagrams
+from bottleneck.commands.values import torch_device
 from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.deploy.networks import check_network
 from bottleneck.runtime.journal import Journal

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from filelock import FileLock
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from bottleneck import codecs
 from bottleneck.channel import Channel
 from bottleneck.commands.construct import construct
+from bottleneck.commands.values import listed, torch_device
 from bottleneck.cut import Cut
 from bottleneck.data.base import ImageData
 from bottleneck.devices import fast_in_bfloat16
@@ -25,24 +25,6 @@ from bottleneck.training import Recipe
 from bottleneck.unit import Unit, latent_codec
 
 log = logging.getLogger(__name__)
-
-
-def listed(value: Any) -> list[Any]:
-    """What a key lists: one value is a list of one, and null of none."""
-    if value is None:
-        return []
-    return list(value) if isinstance(value, ListConfig) else [value]
-
-
-def checked_seed(key: str, value: Any) -> int:
-    """A key's seed.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    if type(value) is not int or not 0 <= value < 2**32:
-        raise ValueError(f"{key}={value} must be a whole number from 0 to {2**32 - 1}.")
-    return value
 
 
 def cut_of(cfg: DictConfig, kind: str | None = None) -> Cut:
@@ -181,28 +163,6 @@ def _alone(cfg: DictConfig) -> contextlib.AbstractContextManager[Any]:
         if FeatureCache(folder).root.is_dir():
             return contextlib.nullcontext()
         raise ValueError(f"cache.dir={error} Set cache.dir, or BOTTLENECK_CACHE.") from error
-
-
-def torch_device(name: str) -> torch.device:
-    """The device of a configuration: `auto` takes the GPU where there is one.
-
-    Raises:
-        ValueError: If there is no such device here.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device={name} is unknown. Use auto, cpu or cuda.") from error
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(
-            f"device={name}: PyTorch has no such device here. Use device=cpu, or device=auto, which takes a "
-            "GPU where there is one."
-        ) from error
-    return device
 
 
 def settings_of(unit: Unit, alpha: float | None) -> Mapping[str, Any]:

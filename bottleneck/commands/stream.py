@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from bottleneck.commands.deciding import frontiers_of, policy_of
 from bottleneck.commands.export import network_of
 from bottleneck.commands.link import link_of
-from bottleneck.commands.setup import torch_device
 from bottleneck.commands.transport import packing_of
+from bottleneck.commands.values import torch_device
+from bottleneck.data.scans import scans
 from bottleneck.deploy.frontier import numbered_bundles
 from bottleneck.runtime.controller import Controller
 from bottleneck.runtime.device.cascade import Cascade
@@ -39,10 +41,7 @@ def source_of(cfg: DictConfig) -> Source:
     """The source of a configuration; without one the embedded digits."""
     if cfg.source is not None:
         return open_source(str(cfg.source))
-    from bottleneck.data import Digits  # loads the training stack
-
-    digits = Digits().subset("val")
-    return Stills([digits[index][0] for index in range(len(digits))])
+    return Stills([torch.from_numpy(pixels) for pixels in scans("val")[0]])
 
 
 def half_of(cfg: DictConfig, folders: list[Path]) -> Half:

@@ -15,8 +15,9 @@ from bottleneck.commands.construct import construct
 from bottleneck.commands.kept import keep_bundle, keep_frontier
 from bottleneck.commands.multirun import measured_once
 from bottleneck.commands.outputs import FILES, write_outputs
-from bottleneck.commands.setup import cut_of, listed, point_of, recipe_of, suite_channels
+from bottleneck.commands.setup import cut_of, point_of, recipe_of, suite_channels
 from bottleneck.commands.stopping import resumable
+from bottleneck.commands.values import listed
 from bottleneck.cut import Cut
 from bottleneck.loss import OperatingPoint
 from bottleneck.measure.results import Result

@@ -1,12 +1,8 @@
 """The embedded default: 1,797 real scans of handwritten digits that come with scikit-learn, no download."""
 
-import numpy as np
-
 from bottleneck.data.base import ImageData
 from bottleneck.data.samples import Part
-from bottleneck.data.stratify import stratified_order
-
-VAL_SAMPLES = 500  # there is no official split; this one is fixed, stratified, and leaves 1,297 to train on
+from bottleneck.data.scans import scans
 
 
 class Digits(ImageData):
@@ -14,8 +10,6 @@ class Digits(ImageData):
 
     Args:
         shared: `ImageData`'s arguments.
-
-    Source: scikit-learn's ``load_digits``, the test set of Alpaydin and Kaynak, UCI repository, 1998.
     """
 
     name = "digits"
@@ -29,13 +23,7 @@ class Digits(ImageData):
         return 10
 
     def read_part(self, part: str) -> Part:
-        from sklearn.datasets import load_digits  # here, because other data sets should not wait for it
-
-        digits = load_digits()
-        order = stratified_order(digits.target)
-        chosen = np.sort(order[:VAL_SAMPLES] if part == "val" else order[VAL_SAMPLES:])
-        pixels = digits.images[chosen].astype(np.uint8)[:, np.newaxis]
-        labels = digits.target[chosen]
+        pixels, labels = scans(part)
         return Part(list(zip(pixels, labels, strict=True)), labels)
 
     def sample_version(self, part: str, index: int) -> str:

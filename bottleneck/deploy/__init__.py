@@ -1,6 +1,6 @@
 """Use what was trained: `device(image) -> payload`, `server(payload) -> output`.
 
-Needs torch, torchvision and NumPy, neither Lightning nor Hydra; the zoo and the choice of a point read
+Needs torch and NumPy, neither torchvision nor Lightning nor Hydra; the zoo and the choice of a point read
 descriptions alone, without torch.
 """
 

@@ -7,7 +7,7 @@
 
 Points of a frontier may share their weights, in weights/SHA-256.safetensors beside them. Nothing in these
 files names code to run. What is made of them is no larger than the weights' file and the images. Loading and
-using one needs torch, torchvision and NumPy, neither Lightning nor Hydra.
+using one needs torch and NumPy, neither torchvision nor Lightning nor Hydra.
 """
 
 import hashlib

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from bottleneck.models.pixels import Normalize
+from bottleneck.preprocess import preprocess
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +83,6 @@ def _difference(
     sides: tuple[int, int],
 ) -> float:
     """How far a picture of soft colours is off with these options, in grey levels on average."""
-    from bottleneck.preprocess import preprocess  # torchvision takes seconds that other networks do not need
-
     colours = np.random.default_rng(0).integers(0, 256, (10, 10, 3)).astype(np.uint8)
     picture = Image.fromarray(colours).resize(sides, Image.Resampling.BICUBIC)
     ours = normalize(preprocess(**options)(picture)[None])[0]

@@ -1,7 +1,6 @@
 """Rows of a single-stage detector to objects: the likely ones, and of boxes for one object the surest."""
 
 from torch import Tensor, tensor
-from torchvision.ops import batched_nms
 
 from bottleneck.codecs.image_sizes import Letterboxed
 
@@ -24,6 +23,8 @@ def objects_of(
         `boxes` `(k, 4)` (left, top, right, bottom in the image's pixels), `labels` and `scores`, the surest
         first.
     """
+    from torchvision.ops import batched_nms  # seconds, which devices of other networks do not have
+
     scores = rows[:, 4:].flatten()
     chosen = (scores > min_score).nonzero()[:, 0]
     if len(chosen) > _CANDIDATES:

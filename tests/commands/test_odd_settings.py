@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sys
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 from torchvision.models import squeezenet1_1
 
-from bottleneck.commands import main
 from bottleneck.commands.config import config_dir
 from bottleneck.commands.train import train_and_measure as train
 
@@ -103,22 +101,13 @@ COMMANDS = {
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs a command in this process; its exit code and what it said, errors last."""
-    monkeypatch.setenv("TQDM_DISABLE", "1")
+def run(run_command, tmp_path):
+    """Runs a command on little data; its exit code and what it said, errors last."""
 
     def given(command, overrides):
-        arguments = [*COMMANDS.get(command, ()), *overrides.split(), f"hydra.run.dir={tmp_path}/run"]
-        arguments = [argument.replace("PATH", str(tmp_path)) for argument in arguments]
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # a command sets it
-        monkeypatch.setattr(sys, "argv", ["bottleneck", command, *arguments])
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        told = capsys.readouterr()
-        return code, f"{told.out}\n{told.err}".strip()
+        arguments = [argument.replace("PATH", str(tmp_path)) for argument in overrides.split()]
+        done = run_command(command, *COMMANDS.get(command, ()), *arguments, f"hydra.run.dir={tmp_path}/run")
+        return done.returncode, f"{done.stdout}\n{done.stderr}".strip()
 
     return given
 

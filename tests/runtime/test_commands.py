@@ -204,12 +204,10 @@ def test_stream_follows_a_policy_and_a_pace(server, frontier, pictures, tmp_path
         ),
     ],
 )
-def test_mistakes_are_a_line_that_names_the_key(server, frontier, arguments, message, tmp_path):
+def test_mistakes_are_a_line_that_names_the_key(run_command, server, frontier, arguments, message, tmp_path):
     """What cannot be done is said in one line, with exit code 1."""
     arguments = [argument.format(frontier=frontier, port=server[0]) for argument in arguments]
-    done = subprocess.run(
-        command(*arguments, f"hydra.run.dir={tmp_path}"), capture_output=True, text=True, check=False
-    )
+    done = run_command(*arguments, f"hydra.run.dir={tmp_path}")
     assert done.returncode == 1
     assert message.format(port=server[0]) in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -33,6 +33,23 @@ def test_decisions_need_numpy_alone(forbidden):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize("command", ["serve", "stream", "demo", "export"])
+def test_both_halves_start_without_the_training_stack(command):
+    """Server and device load a frontier with PyTorch alone; the rest takes twice as long as that."""
+    never = {"lightning", "pytorch_lightning", "torchmetrics", "torchvision", "torch._dynamo", "transformers"}
+    code = f"""
+import sys
+import bottleneck.commands.{command}
+from bottleneck.data.scans import scans
+import bottleneck
+device, server = bottleneck.load("zoo:digits/default")
+server(device(scans("val")[0][0]))
+print({never!r} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_the_guide_names_what_a_device_has_to_install():
     """Of what this package depends on, nothing else is loaded by the client and by exported points."""
     pytest.importorskip("onnxruntime")
