@@ -1,8 +1,6 @@
 """Several runs of one command share what they have in common."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -13,24 +11,9 @@ FEW = ("data.train_limit=200", "data.val_limit=40", "suite=features")
 
 
 @pytest.mark.slow
-def test_a_multirun_measures_untrained_codecs_once_and_ends_in_one_table(tmp_path):
+def test_a_multirun_measures_untrained_codecs_once_and_ends_in_one_table(run_command, tmp_path):
     """Both runs have the very same untrained rows, times included; the last table has each method once."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "bottleneck",
-            "train",
-            "-m",
-            "alpha=1,3",
-            *SHORT,
-            *FEW,
-            f"hydra.sweep.dir={tmp_path}",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command("train", "-m", "alpha=1,3", *SHORT, *FEW, f"hydra.sweep.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     first, second = (read_results(tmp_path / number / "results.jsonl") for number in "01")
     assert [row.method for row in first[2:]] == ["feature-float32", "rle-2", "rle-3", "rle-4", "rle-8"]

@@ -1,8 +1,6 @@
 """`bottleneck plan` measures, decides, writes and draws."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,21 +12,16 @@ from bottleneck.commands.plan import plan_from
 from bottleneck.runtime.serving.tails import Tails
 
 
-def run(folder: Path, *overrides: str) -> str:
-    command = [sys.executable, "-m", "bottleneck", "plan", f"hydra.run.dir={folder}", *overrides]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_plan_of_a_bundle(tmp_path, digits_bundle):
+def test_plan_of_a_bundle(run_command, tmp_path, digits_bundle):
     """Table, sentence, picture and plan.json, with how that was measured; energy where it has constants."""
     numbers = ["samples=20", "link.bandwidth=1e3", "energy.computing=2"]
-    printed = run(tmp_path, f"frontier={digits_bundle}", "suite=baselines", *numbers)
+    where = [f"frontier={digits_bundle}", f"hydra.run.dir={tmp_path}"]
+    done = run_command("plan", *where, "suite=baselines", *numbers)
+    assert done.returncode == 0, done.stderr
     content = json.loads((tmp_path / "plan.json").read_text())
     names = [s["name"] for s in content["strategies"]]
     assert names == ["device", "raw-input", "packed-input", "deflate-input", "png-input", "layer2-0"]
-    assert content["advice"] in printed
+    assert content["advice"] in done.stdout
     tails = Tails([Path(digits_bundle)], models.create("digits_resnet"))
     for strategy in content["strategies"][1:-1]:  # a server can load every picture, its tables included
         tails.number({"codec": strategy["codec"]})
@@ -75,9 +68,9 @@ def test_mistakes_are_named(override, message):
 
 
 @pytest.mark.slow
-def test_plan_without_arguments(tmp_path):
+def test_plan_without_arguments(run_command, tmp_path):
     """The zoo's frontier of the digits stands beside the pictures, every point of it of use."""
-    assert "Finish on the device" in run(tmp_path)
+    assert "Finish on the device" in run_command("plan", f"hydra.run.dir={tmp_path}").stdout
     strategies = json.loads((tmp_path / "plan.json").read_text())["strategies"]
     assert {"device", "avif-10", "layer2-0", "layer2-1"} < {s["name"] for s in strategies}
     assert all(s["value"] > 0.7 for s in strategies if s["bundle"])

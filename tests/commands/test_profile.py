@@ -1,8 +1,6 @@
 """`bottleneck profile` prints and draws every split point."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -13,17 +11,9 @@ from bottleneck.splitting import split_points
 
 
 @pytest.mark.slow
-def test_command_prints_the_table_and_draws_the_picture(tmp_path):
+def test_command_prints_the_table_and_draws_the_picture(run_command, tmp_path):
     """The paper's four cuts of ResNet-50 stand in the table; the data and the picture in the run's folder."""
-    command = [
-        sys.executable,
-        "-m",
-        "bottleneck",
-        "profile",
-        "model=resnet50",
-        f"hydra.run.dir={tmp_path}/out",
-    ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run_command("profile", "model=resnet50", f"hydra.run.dir={tmp_path}/out")
     assert done.returncode == 0, done.stderr
     for cut, share in (
         ("layer3.4", "74.82"),
@@ -46,12 +36,11 @@ def test_table_has_one_line_per_split_point():
 
 
 @pytest.mark.slow
-def test_command_says_that_a_detector_has_no_useful_split(tmp_path):
+def test_command_says_that_a_detector_has_no_useful_split(run_command, tmp_path):
     """Behind an R-CNN's branches all that must be sent is named, and no cut is useful."""
-    command = [sys.executable, "-m", "bottleneck", "profile", "model=fasterrcnn_resnet50_fpn"]
     small = ["input_shape=[3,64,64]", "model.weights=null", "+model.min_size=64", "+model.max_size=96"]
     options = [*small, f"hydra.run.dir={tmp_path}/out"]
-    done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run_command("profile", "model=fasterrcnn_resnet50_fpn", *options)
     assert done.returncode == 0, done.stderr
     assert "Useful natural split: none" in done.stdout
     assert "layer1 + layer2 + layer3 + layer4" in done.stdout
