@@ -43,9 +43,9 @@ ENDLESS = ("demo", "serve", "stream")
 QUOTED = {
     "detection": (
         "outputs/detection",
-        "(mAP {} on 500 scenes), and boxes made of payloads (mAP {} from {} bytes",
+        "(mAP {} on 500 scenes), and boxes made of payloads (mAP {} from {}",
     ),
-    "segmentation": ("outputs/scenes", "has mIoU {} on 500 of them; the bottleneck keeps {} in {} bytes"),
+    "segmentation": ("outputs/scenes", "has mIoU {} on 500 of them; the bottleneck keeps {} in {}"),
 }
 #: Python of a page trains for a step or two, on noise.
 ON_NOISE = pytest.mark.filterwarnings(
