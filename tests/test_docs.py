@@ -39,12 +39,9 @@ SCRIPTED = [
 FRAGMENTS = [page for page in TOLD if "```py\n" in page.read_text()]
 FROM_COMMANDS = re.compile(r"\"(outputs|studies)/")  # Python that goes on from what a page's commands wrote
 ENDLESS = ("demo", "serve", "stream")
-#: A page's run that its text has numbers of, and how it tells the frozen network's, the unit's, and its bytes.
+#: A page's run, and how its text tells the frozen network's metric, the unit's, and its bytes.
 QUOTED = {
-    "detection": (
-        "outputs/detection",
-        "(mAP {} on 500 scenes), and boxes made of payloads (mAP {} from {}",
-    ),
+    "detection": ("outputs/detection", "(mAP {} on 500 scenes), and boxes made of payloads (mAP {} from {}"),
     "segmentation": ("outputs/scenes", "has mIoU {} on 500 of them; the bottleneck keeps {} in {}"),
 }
 #: Python of a page trains for a step or two, on noise.

@@ -98,12 +98,13 @@ def server(tmp_path_factory, frontier):
 
 
 @pytest.mark.slow
-def test_stream_writes_one_object_per_frame(server, frontier, pictures, half, digits_images, tmp_path):
+def test_stream_writes_one_object_per_frame(
+    run_command, server, frontier, pictures, half, digits_images, tmp_path
+):
     """Of a folder so many frames as asked are answered, with every key, as half and server answer."""
     arguments = [f"source={pictures}", f"server=localhost:{server[0]}", f"frontier={frontier}", "frames=8"]
-    done = subprocess.run(
-        command("stream", *arguments, f"hydra.run.dir={tmp_path}"), capture_output=True, text=True, check=True
-    )
+    done = run_command("stream", *arguments, f"hydra.run.dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
     assert "8 frames: 8 layer2-2" in done.stdout
     frames = frames_of(tmp_path)
     assert [frame["id"] for frame in frames] == list(range(8))
@@ -119,11 +120,13 @@ def test_stream_writes_one_object_per_frame(server, frontier, pictures, half, di
 
 
 @pytest.mark.slow
-def test_stream_sends_pictures_where_the_server_is_not_sure(server, frontier, pictures, tmp_path):
+def test_stream_sends_pictures_where_the_server_is_not_sure(
+    run_command, server, frontier, pictures, tmp_path
+):
     """Frames say that they were asked for again, and what both payloads took."""
     arguments = [f"source={pictures}", f"server=localhost:{server[0]}", f"frontier={frontier}", "frames=4"]
     options = ["cascade.sure=1", "cascade.then={name: png}", f"hydra.run.dir={tmp_path}"]
-    subprocess.run(command("stream", *arguments, *options), check=True)
+    assert run_command("stream", *arguments, *options).returncode == 0
     frames = frames_of(tmp_path)
     assert all(frame["asked_again"] and frame["strategy"] == "layer2-2" for frame in frames)
     assert min(frame["bytes"] for frame in frames) > 100  # a picture of a digit
@@ -152,11 +155,11 @@ def test_stream_is_followed_in_a_terminal(server, frontier, pictures, tmp_path):
 
 
 @pytest.mark.slow
-def test_stream_follows_a_policy_and_a_pace(server, frontier, pictures, tmp_path):
+def test_stream_follows_a_policy_and_a_pace(run_command, server, frontier, pictures, tmp_path):
     """With a budget each frame has a strategy; at a pace too fast frames are dropped and counted."""
     arguments = [f"source={pictures}", f"server=localhost:{server[0]}", f"frontier={frontier}", "frames=200"]
     options = ["budget.latency=0.2", "budget.drop=1", "fps=2000", f"hydra.run.dir={tmp_path}"]
-    subprocess.run(command("stream", *arguments, *options), check=True)
+    assert run_command("stream", *arguments, *options).returncode == 0
     frames = frames_of(tmp_path)
     assert sorted(frame["id"] for frame in frames) == list(range(200))
     assert 0 < sum(frame["dropped"] for frame in frames) < 200
@@ -419,13 +422,8 @@ def test_demo_conceals_what_is_lost(written, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_unknown_transport_is_a_line(frontier, tmp_path):
+def test_an_unknown_transport_is_a_line(run_command, frontier, tmp_path):
     """The line names what there is."""
-    done = subprocess.run(
-        command("stream", f"frontier={frontier}", "transport=pigeon", f"hydra.run.dir={tmp_path}"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command("stream", f"frontier={frontier}", "transport=pigeon", f"hydra.run.dir={tmp_path}")
     assert done.returncode == 1
     assert "transport=pigeon is unknown. Use grpc, or datagram" in done.stderr
