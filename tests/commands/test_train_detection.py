@@ -150,3 +150,12 @@ def test_search_on_detection_writes_a_frontier_that_runs(untrained, tmp_path):
     model = models.create("scenes_detector", untrained)
     device, server = bottleneck.load(tmp_path / "study" / "frontier", model)
     assert "boxes" in server(device(torch.zeros(3, 64, 64, dtype=torch.uint8)))[0]
+
+
+@pytest.mark.slow
+def test_default_run_keeps_its_promise(cache_dir, tmp_path):
+    """The embedded detector has a mAP of at least 0.4, and the default bottleneck keeps 0.9 of it."""
+    few = ["data.val_limit=200", "suite.feature=null", "also_codecs=[]"]
+    rows = train_and_measure(composed("train", "task=detection", *few), tmp_path)
+    assert rows[0].value >= 0.4
+    assert rows[1].value >= 0.9 * rows[0].value
