@@ -11,6 +11,7 @@ FEW = ("data.train_limit=200", "data.val_limit=40", "suite=features")
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*number of training batches")
 def test_a_multirun_measures_untrained_codecs_once_and_ends_in_one_table(run_command, tmp_path):
     """Both runs have the very same untrained rows, times included; the last table has each method once."""
     done = run_command("train", "-m", "alpha=1,3", *SHORT, *FEW, f"hydra.sweep.dir={tmp_path}")

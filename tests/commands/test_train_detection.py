@@ -153,6 +153,7 @@ def test_search_on_detection_writes_a_frontier_that_runs(untrained, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_default_run_keeps_its_promise(cache_dir, tmp_path):
     """The embedded detector has a mAP of at least 0.4, and the default bottleneck keeps 0.9 of it."""
     few = ["data.val_limit=200", "suite.feature=null", "also_codecs=[]"]
