@@ -121,7 +121,7 @@ SMALL = {"groups": 4, "width": 4}  # for 300 images
     ("rate", "codec"),
     [
         (DensityRate, {"name": "range"}),
-        (DensityRate, {"name": "context"}),
+        (DensityRate, {"name": "context", **SMALL}),
         (functools.partial(ContextRate, **SMALL), {"name": "context", **SMALL}),
     ],
 )
