@@ -133,8 +133,12 @@ def image_list(sizes: ImageSizes) -> "ImageList":
 
 def sizes_of(originals: Sequence[Size], transform: "GeneralizedRCNNTransform") -> ImageSizes:
     """The sizes of a batch of images, from those before they are resized."""
-    empty = [torch.empty(1, *size, device="meta") for size in originals]
-    resized = [tuple(transform.resize(image)[0].shape[-2:]) for image in empty]
+    # Each size once: even without pixels PyTorch takes a millisecond, as a small detector's head does.
+    becomes = {
+        size: tuple(transform.resize(torch.empty(1, *size, device="meta"))[0].shape[-2:])
+        for size in set(originals)
+    }
+    resized = [becomes[size] for size in originals]
     small = [torch.empty(1, *size, device="meta") for size in resized]
     batch = transform.batch_images(small, transform.size_divisible)
     return ImageSizes(tuple(batch.shape[-2:]), tuple(resized), tuple(originals))
