@@ -105,8 +105,8 @@ def run(run_command, tmp_path):
     """Runs a command on little data; its exit code and what it said, errors last."""
 
     def given(command, overrides):
-        arguments = [argument.replace("PATH", str(tmp_path)) for argument in overrides.split()]
-        done = run_command(command, *COMMANDS.get(command, ()), *arguments, f"hydra.run.dir={tmp_path}/run")
+        words = [*COMMANDS.get(command, ()), *overrides.split(), "hydra.run.dir=PATH/run"]
+        done = run_command(command, *(word.replace("PATH", str(tmp_path)) for word in words))
         return done.returncode, f"{done.stdout}\n{done.stderr}".strip()
 
     return given
