@@ -83,6 +83,7 @@ def run_command(
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # a command sets it
         monkeypatch.setattr(sys, "argv", ["bottleneck", *words])
+        monkeypatch.setattr(sys, "orig_argv", [sys.executable, "-m", "bottleneck", *words])
         code: Any = 0
         capsys.readouterr()
         try:

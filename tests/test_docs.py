@@ -260,11 +260,13 @@ def test_a_page_runs_as_written(page, brought, run_command, tmp_path, monkeypatc
             assert done.returncode == 0, f"{shlex.join(words)}\n{done.stderr[-2000:]}"
     if page.stem in QUOTED:
         folder, told = QUOTED[page.stem]
-        frozen, unit = read_results(Path(folder) / "results.jsonl")[:2]
+        frozen, unit, *untrained = read_results(Path(folder) / "results.jsonl")
         frozen_value, unit_value, payload_bytes = numbers(page, told)
         assert frozen.value == pytest.approx(frozen_value, abs=0.001)
         assert unit.value == pytest.approx(unit_value, abs=0.03)
         assert unit.payload_bytes == pytest.approx(payload_bytes, rel=0.1)
+        (rle,) = (row for row in untrained if row.method == "rle-2")
+        assert unit.payload_bytes <= rle.payload_bytes / 2
 
 
 @pytest.mark.slow

@@ -28,7 +28,8 @@ def test_plan_of_a_bundle(run_command, tmp_path, digits_bundle):
     assert content["link"] == {"bandwidth": 1000.0, "rtt": 0.03}
     assert all("energy_mj" in row for row in content["summary"])
     assert content["energy"]["computing"] == 2
-    assert {"command", "machine", "date", "versions"} < set(content["provenance"])
+    assert "samples=20" in content["provenance"]["command"]
+    assert {"machine", "date", "versions"} < set(content["provenance"])
     assert content["summary"][0]["payload_bytes"] == 0  # the device's answer stays there
     assert (tmp_path / "plan.png").stat().st_size > 20_000
 

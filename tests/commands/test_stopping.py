@@ -102,9 +102,10 @@ def searching(tmp_path, ended):
 
 
 @pytest.mark.slow
-def test_workers_leave_within_five_seconds(searching, tmp_path):
+@pytest.mark.parametrize("number", SIGNALS)
+def test_workers_leave_within_five_seconds(searching, tmp_path, number):
     """A signal to the command ends its workers too: no orphan, no trial left running, no traceback."""
-    (command, held), number = searching, signal.SIGTERM
+    command, held = searching
     before = time.monotonic()
     command.send_signal(number)
     said = command.communicate(timeout=30)[1].strip().splitlines()
@@ -119,7 +120,7 @@ def test_workers_leave_within_five_seconds(searching, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pause", [None, 0.001])
+@pytest.mark.parametrize("pause", [None, 0, 0.001])
 def test_workers_do_not_outlive_a_command_that_has_no_time_to_end_them(searching, pause):
     """Killed, or told a second time to end while it ends them: they see that it is gone, and go too."""
     command, held = searching

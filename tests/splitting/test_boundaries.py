@@ -29,7 +29,7 @@ RCNN = {
 )
 def test_profile_of_the_rcnns_is_the_published_one(name, total):
     """Tables 1.2 and 1.3 of the spec hold to the last digit for torchvision's R-CNNs at 800×800."""
-    # Boxes of noise, of which there would be a thousand, are most of the work.
+    # No number here depends on how many boxes of noise are looked at.
     model = models.create(name, rpn_post_nms_top_n_test=10, box_detections_per_img=1)
     traced = trace(model, torch.zeros(1, 3, 800, 800, dtype=torch.uint8))
     found = {stage.name: stage for stage in boundaries(traced)}
